@@ -1,0 +1,515 @@
+package roomtoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/roomtoken/roomtoken/internal/flight"
+	"github.com/roomtoken/roomtoken/internal/moment"
+	"github.com/roomtoken/roomtoken/internal/policy"
+)
+
+// call is one call to the source. Manager.mu guards it, but for what begin sets,
+// which does not change, and outcome, which belongs to the call's own goroutine
+// until the call ends.
+type call struct {
+	room      *room
+	roomID    string
+	op        CallKind
+	refresh   Token // what Refresh is called with
+	forCaller bool  // somebody waited when it began: it counts against the callers' slots
+	begun     moment.Moment
+	wall      time.Time // begun on the wall clock
+	cancel    context.CancelCauseFunc
+	returned  chan struct{} // closed when the source has returned
+
+	outcome outcome
+
+	forgotten *crowd   // set when the room was forgotten: those who waited; never nil then
+	overdue   bool     // CallTimeout has passed
+	rejected  []Secret // tokens that were invalidated while it ran
+}
+
+// outcome is what came of a call, as far as it can be told without the lock.
+type outcome struct {
+	verdict verdict
+	grant   Grant
+	err     error
+	text    string        // err.Error(), asked for where a panic in it is contained
+	wait    time.Duration // that the other side asked for
+}
+
+// verdict is what an outcome means for the room.
+type verdict uint8
+
+const (
+	passing   verdict = iota // a passing failure, or nothing known: the zero verdict
+	granted                  // the source returned a grant
+	rejected                 // it refused the refresh token
+	permanent                // the same call again cannot help
+	limited                  // the account must wait
+)
+
+// maxRejected bounds how many invalidated tokens a call remembers.
+const maxRejected = 16
+
+// returnGrace is how long a source that honours its ctx may take to return once
+// the ctx has ended. It is a matter of goroutines, not of the tokens' time.
+const returnGrace = 50 * time.Millisecond
+
+// errCallTimeout is the cause with which a call's ctx ends at CallTimeout.
+var errCallTimeout = fmt.Errorf("roomtoken: CallTimeout has passed: %w", context.DeadlineExceeded)
+
+// start begins the room's next call. Caller must hold mu, and have found that
+// the room has none in flight, may have one, and stands in no queue.
+func (m *Manager) start(r *room, forCaller bool, now moment.Moment) {
+	ctx := context.Background()
+	if forCaller && r.crowd != nil && r.crowd.ctx != nil {
+		ctx = context.WithoutCancel(r.crowd.ctx)
+	}
+	r.attempts++
+	c := &call{
+		room:      r,
+		roomID:    r.rec.key,
+		forCaller: forCaller,
+		begun:     now,
+		wall:      m.config.Clock.Now().Round(0),
+		returned:  make(chan struct{}),
+	}
+	ctx, c.cancel = context.WithCancelCause(ctx)
+	refreshable := r.refreshable(now)
+	switch policy.Which(refreshable, r.failures()) {
+	case policy.Refresh:
+		c.op = CallRefresh
+		c.refresh = Token{Value: r.refresh, ExpiresAt: r.refreshExpiry(m.clock)}
+		m.stats.Refreshes++
+	case policy.Create:
+		c.op = CallCreate
+		m.stats.Creates++
+		switch {
+		case refreshable:
+			m.fallBack(r, ReasonRefreshFailing)
+		case !r.refresh.IsZero():
+			r.refresh = Secret{}
+			m.fallBack(r, ReasonRefreshLapsed)
+		}
+	}
+	r.call = c
+	m.calls[c] = struct{}{}
+	if forCaller {
+		m.callerCalls++
+	}
+	m.account.begin(c)
+	m.event(Event{Kind: CallBegun, RoomID: r.rec.key, Call: c.op})
+	m.flights.Go(r.rec.key,
+		func() error { m.invoke(ctx, c); return nil },
+		func(broken error) { m.finish(c, broken) })
+}
+
+// fallBack notes that a create takes the place of a refresh.
+func (m *Manager) fallBack(r *room, reason string) {
+	m.stats.Fallbacks++
+	m.event(Event{Kind: FellBack, RoomID: r.rec.key, Reason: reason})
+}
+
+// invoke makes the call and judges what came of it. It runs on the call's own
+// goroutine, without the lock; the flight contains what it throws.
+func (m *Manager) invoke(ctx context.Context, c *call) {
+	defer close(c.returned)
+	ctx, release := m.withTimeout(ctx, c)
+	defer release()
+	stop := context.AfterFunc(ctx, func() { m.overrun(c) })
+	defer stop()
+
+	var grant Grant
+	var err error
+	if c.op == CallRefresh {
+		grant, err = m.source.Refresh(ctx, c.roomID, c.refresh)
+	} else {
+		grant, err = m.source.Create(ctx, c.roomID)
+	}
+	if err == nil {
+		c.outcome = outcome{verdict: granted, grant: grant}
+		return
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
+		err = &timeoutError{after: m.config.CallTimeout, err: err}
+	}
+	c.outcome = judge(c.op, err)
+}
+
+// withTimeout returns the ctx that the source gets: it ends at CallTimeout on
+// the Manager's clock. The ctx of a real clock also has a deadline.
+func (m *Manager) withTimeout(ctx context.Context, c *call) (context.Context, func()) {
+	if m.clock.IsReal() {
+		ctx, cancel := context.WithTimeoutCause(ctx, m.config.CallTimeout, errCallTimeout)
+		return ctx, cancel
+	}
+	timer := m.config.Clock.AfterFunc(m.config.CallTimeout, func() { c.cancel(errCallTimeout) })
+	return ctx, func() { timer.Stop() }
+}
+
+// judge tells what an error of the source means.
+func judge(op CallKind, err error) outcome {
+	o := outcome{err: err, text: err.Error(), wait: retryAfterOf(err)}
+	switch {
+	case errors.Is(err, ErrRateLimited):
+		o.verdict = limited
+	case op == CallRefresh && (errors.Is(err, ErrRefreshRejected) || errors.Is(err, ErrPermanent)):
+		o.verdict = rejected
+	case errors.Is(err, ErrPermanent):
+		o.verdict = permanent
+	}
+	return o
+}
+
+// overrun runs when a call's ctx has ended: a source that has not returned soon
+// after is left alone with its call, and nobody waits for it any longer.
+func (m *Manager) overrun(c *call) {
+	grace := time.NewTimer(returnGrace)
+	defer grace.Stop()
+	select {
+	case <-c.returned:
+		return
+	case <-m.closing:
+		return
+	case <-grace.C:
+	}
+	m.lock()
+	defer m.unlock()
+	if m.closed || c.room.call != c {
+		return
+	}
+	now := m.clock.Now()
+	c.overdue = true
+	err := &timeoutError{after: m.config.CallTimeout}
+	m.event(Event{Kind: CallOverdue, RoomID: c.roomID, Call: c.op, Duration: c.took(now), Err: err})
+	m.passingFailure(c, outcome{err: err, text: err.Error()}, now)
+	if c.forgotten != nil {
+		c.forgotten.dismiss()
+	}
+	c.room.tell()
+	m.settle(c.room, now)
+}
+
+// took returns how long the call has run.
+func (c *call) took(now moment.Moment) time.Duration { return time.Duration(now.Mono - c.begun.Mono) }
+
+// finish ends a call: broken is the *flight.Panic that the source threw, if any.
+func (m *Manager) finish(c *call, broken error) {
+	c.cancel(nil)
+	if broken != nil {
+		c.outcome = thrown(c, broken)
+	}
+	m.lock()
+	defer m.unlock()
+	now := m.clock.Look()
+	r := c.room
+	delete(m.calls, c)
+	if c.forCaller {
+		m.callerCalls--
+	}
+	if m.closed {
+		m.ended(c, now)
+		m.progress.tell()
+		return
+	}
+	r.call = nil
+	fellBack := m.conclude(c, now)
+	m.ended(c, now)
+	if fellBack {
+		m.fallBack(r, ReasonRefreshRejected)
+	}
+	switch {
+	case c.forgotten != nil:
+		c.forgotten.dismiss()
+		if r.ghost {
+			m.drop(r)
+		}
+	case c.outcome.verdict == granted:
+		r.crowdServed()
+	case c.outcome.verdict == rejected && !c.overdue:
+		// The create follows at once: nobody needs to wake for that.
+	default:
+		r.tell()
+	}
+	m.settle(r, now)
+}
+
+// crowdServed wakes all who wait and lets them go.
+func (r *room) crowdServed() {
+	if r.crowd != nil {
+		r.crowd.dismiss()
+	}
+}
+
+// ended tells of a call's end.
+func (m *Manager) ended(c *call, now moment.Moment) {
+	e := Event{Kind: CallEnded, RoomID: c.roomID, Call: c.op, Duration: c.took(now), Err: c.outcome.err}
+	if c.outcome.err != nil {
+		if c.op == CallRefresh {
+			m.stats.RefreshFailures++
+		} else {
+			m.stats.CreateFailures++
+		}
+		if at := c.room.nextAttempt; at > now.Mono {
+			e.Until = m.clock.Time(now, at)
+		}
+	}
+	m.event(e)
+	if c.outcome.err == nil && c.forgotten == nil && !m.closed {
+		m.event(Event{
+			Kind: TokenPublished, RoomID: c.roomID, Call: c.op,
+			Fingerprint: m.fingerprint(c.outcome.grant.Token.Value),
+			ExpiresAt:   c.outcome.grant.Token.ExpiresAt, Generation: uint64(c.room.generation),
+		})
+	}
+}
+
+// conclude draws the consequences of a call for its room and for the account,
+// and reports whether the room's refresh token is gone with it. Caller must hold
+// mu.
+func (m *Manager) conclude(c *call, now moment.Moment) (fellBack bool) {
+	r, o := c.room, &c.outcome
+	if o.verdict == granted {
+		m.accept(c, now) // or find that it is none
+	}
+	switch o.verdict {
+	case granted:
+		m.account.answered(c, now.Mono)
+	case rejected:
+		m.account.answered(c, now.Mono)
+		if c.forgotten == nil && r.refresh.Equal(c.refresh.Value) {
+			r.refresh = Secret{}
+			return true
+		}
+	case permanent:
+		m.account.answered(c, now.Mono)
+		if c.forgotten == nil {
+			t := r.troubles()
+			t.permanent++
+			t.failures = 0
+			t.op, t.err, t.text = c.op, o.err, o.text
+			r.nextAttempt = now.Mono + int64(max(policy.PermanentWait(t.permanent), o.wait))
+		}
+	case limited:
+		if m.account.rateLimited(c, o.err, o.wait, now.Mono, m.backoff) {
+			m.held(r, now)
+		}
+		if c.forgotten == nil { // a hold is no failure of the room, but the last that is known
+			t := r.troubles()
+			t.op, t.err, t.text = c.op, o.err, o.text
+		}
+	case passing:
+		if c.overdue {
+			m.account.lost(c)
+			return false // counted when it became overdue
+		}
+		m.passingFailure(c, *o, now)
+	}
+	return false
+}
+
+// held tells that calls are held back, and makes the scheduler see it.
+func (m *Manager) held(r *room, now moment.Moment) {
+	m.event(Event{
+		Kind: HeldBack, RoomID: r.rec.key, Err: m.account.err,
+		Until: m.clock.Time(now, m.account.until),
+	})
+	m.wakeScheduler()
+}
+
+// passingFailure notes one for the room and for the account. Caller must hold mu.
+func (m *Manager) passingFailure(c *call, o outcome, now moment.Moment) {
+	if m.account.failed(c, o.err, now.Mono, m.config.MaxConcurrentCalls, m.backoff) {
+		m.held(c.room, now)
+	}
+	if c.forgotten != nil {
+		return
+	}
+	t := c.room.troubles()
+	t.failures++
+	t.permanent = 0
+	t.op, t.err, t.text = c.op, o.err, o.text
+	c.room.nextAttempt = now.Mono + int64(max(m.backoff.Wait(t.failures), o.wait))
+}
+
+// briefLife is the lifetime below which a token is taken for a fault of the
+// source: calls for its room begin at least briefGap apart, or a source whose
+// tokens are born dead would be called in a loop.
+const (
+	briefLife = time.Second
+	briefGap  = 100 * time.Millisecond
+)
+
+// accept publishes the grant of a call, or turns the outcome into a failure if
+// it is none that can be used. Caller must hold mu.
+func (m *Manager) accept(c *call, now moment.Moment) {
+	r, g := c.room, c.outcome.grant
+	line, lifetime, err := m.appraise(c, now)
+	if c.forgotten == nil {
+		// A refresh token is kept even if the token beside it is no good: the
+		// previous one may be void by now.
+		if c.op == CallCreate && err == nil || !g.RefreshToken.IsZero() {
+			r.refresh = g.RefreshToken.Value
+			r.refreshUntil = m.until(c, g, g.RefreshToken.ExpiresAt, now)
+		}
+	}
+	if err != nil {
+		c.outcome = outcome{err: err, text: err.Error()}
+		return
+	}
+	if c.forgotten != nil {
+		c.forgotten.spare = line
+		return
+	}
+	if !r.rec.value.IsZero() {
+		r.trouble = nil // the token before was not refused: so much for that
+	} else if t := r.trouble; t != nil {
+		r.trouble = nil
+		if t.refusals > 0 {
+			r.trouble = &trouble{refusals: t.refusals, rejected: t.rejected}
+		}
+	}
+	r.lifetime = int64(lifetime)
+	age := m.renewal.At(lifetime, rand.Float64()) //nolint:gosec // spreads load, guards nothing
+	r.renewLeft = int64(lifetime - age)
+	if left := line.left(now, m.base); left <= r.renewLeft {
+		// It was old when it came, and the next may be this very one: renew it by
+		// what it has left.
+		r.renewLeft = left - int64(m.renewal.At(time.Duration(left), 0))
+	}
+	r.nextAttempt = 0
+	if lifetime < briefLife {
+		r.nextAttempt = c.begun.Mono + int64(briefGap)
+	}
+	r.generation++
+	r.published = r.attempts
+	line.lastUsed.Store(r.rec.lastUsed.Load())
+	m.show(r, line)
+}
+
+// appraise returns the grant of a call as a line of the cache, and the token's
+// lifetime, or why it is no grant that can be used.
+//
+// A token ages by the larger of monotonic and wall time since its call began: on
+// the monotonic clock it ends a lifetime after that, on the wall clock at
+// ExpiresAt. If the wall clock was stepped while the call ran, whatever is read
+// from it is ambiguous, and the reading that makes the token older counts.
+func (m *Manager) appraise(c *call, now moment.Moment) (*record, time.Duration, error) {
+	g := c.outcome.grant
+	id := c.roomID
+	switch {
+	case g.Token.Value.IsZero():
+		return nil, 0, fmt.Errorf("%w: no token", ErrInvalidGrant)
+	case g.Token.ExpiresAt.IsZero():
+		return nil, 0, fmt.Errorf("%w: no expiry", ErrInvalidGrant)
+	case m.refused(c, g.Token.Value):
+		return nil, 0, fmt.Errorf("%w: the token that was invalidated", ErrInvalidGrant)
+	}
+	issued, age := m.issued(c, g, now)
+	lifetime := clampLife(g.Token.ExpiresAt.Sub(issued))
+	line := &record{
+		key:      id,
+		value:    g.Token.Value,
+		expires:  c.begun.Mono + int64(lifetime) - age,
+		margin:   int64(m.renewal.Margin(lifetime)),
+		unixSec:  g.Token.ExpiresAt.Unix(),
+		unixNsec: uint32(g.Token.ExpiresAt.Nanosecond()), //nolint:gosec // < 1e9
+		owner:    c.room,
+	}
+	if !m.serves(line, now, 0) {
+		return nil, 0, fmt.Errorf("%w: it expires at %s, with %v left of %v; a token is handed out with at least %v left",
+			ErrInvalidGrant, g.Token.ExpiresAt.UTC().Format(timeFormat),
+			time.Duration(line.left(now, m.base)).Round(time.Millisecond), lifetime, time.Duration(line.margin))
+	}
+	return line, lifetime, nil
+}
+
+// maxLife cuts lifetimes, so that nothing that is added to them overflows.
+const maxLife = 100 * 365 * 24 * time.Hour
+
+func clampLife(d time.Duration) time.Duration { return min(max(d, -maxLife), maxLife) }
+
+// issued returns when the lifetimes of a grant began, on the wall clock, and how
+// old it was when its call began.
+func (m *Manager) issued(c *call, g Grant, now moment.Moment) (at time.Time, age int64) {
+	// What the wall clock would have shown when the call began, had it been then
+	// where it is now.
+	stepped := time.Duration(now.Ahead() - c.begun.Ahead())
+	if g.IssuedAt.IsZero() {
+		return c.wall.Add(max(stepped, 0)), 0
+	}
+	began := c.wall.Add(min(stepped, 0))
+	return g.IssuedAt, int64(clampLife(max(began.Sub(g.IssuedAt), 0)))
+}
+
+// until returns the end of a grant's refresh token on both clocks.
+func (m *Manager) until(c *call, g Grant, expires time.Time, now moment.Moment) moment.Moment {
+	if expires.IsZero() {
+		return moment.Moment{Mono: farFuture, Wall: farFuture}
+	}
+	issued, age := m.issued(c, g, now)
+	return moment.Moment{
+		Mono: c.begun.Mono + int64(clampLife(expires.Sub(issued))) - age,
+		Wall: m.clock.FromTime(expires),
+	}
+}
+
+// refreshExpiry returns the refresh token's end as the source gave it, the zero
+// time if it gave none.
+func (r *room) refreshExpiry(clock *moment.Clock) time.Time {
+	if r.refreshUntil.Wall == farFuture {
+		return time.Time{}
+	}
+	return clock.Time(moment.Moment{}, r.refreshUntil.Wall)
+}
+
+// refused reports whether the token is one that was invalidated.
+func (m *Manager) refused(c *call, token Secret) bool {
+	for _, s := range c.rejected {
+		if s.Equal(token) {
+			return true
+		}
+	}
+	t := c.room.trouble
+	return c.forgotten == nil && t != nil && !t.rejected.IsZero() && t.rejected.Equal(token)
+}
+
+// thrown is the outcome of a call whose source panicked or called Goexit.
+func thrown(c *call, broken error) outcome {
+	text := broken.Error()
+	var p *flight.Panic
+	if errors.As(broken, &p) {
+		text = "the source threw a " + text
+	}
+	if secret := c.refresh.Value.Reveal(); secret != "" {
+		text = strings.ReplaceAll(text, secret, redacted)
+	}
+	return outcome{err: errors.New(text), text: text}
+}
+
+// timeoutError says that the source did not answer in time. It wraps what the
+// source said when its ctx ended, if it returned, and context.DeadlineExceeded.
+type timeoutError struct {
+	after time.Duration
+	err   error
+}
+
+func (e *timeoutError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("no answer within CallTimeout (%v), and the call has not returned", e.after)
+	}
+	return fmt.Sprintf("no answer within CallTimeout (%v): %v", e.after, e.err)
+}
+
+func (e *timeoutError) Unwrap() []error {
+	if e.err == nil {
+		return []error{context.DeadlineExceeded}
+	}
+	return []error{e.err, context.DeadlineExceeded}
+}

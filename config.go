@@ -1,0 +1,154 @@
+package roomtoken
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/benbjohnson/clock"
+)
+
+// Config holds the knobs of a [Manager]. The zero Config is a good one. In every
+// field zero means the default; negative means "none" where that makes sense,
+// and is refused elsewhere.
+type Config struct {
+	// RefreshAfter is the fraction of a token's lifetime after which it is
+	// renewed. Between 0 and 0.85. Defaults to 2/3.
+	RefreshAfter float64
+
+	// Jitter is the fraction of a token's lifetime by which a renewal comes
+	// earlier, at most; how much is drawn once per token. It keeps tokens that
+	// were issued together from being renewed together. Negative: none. Less
+	// than RefreshAfter. Defaults to 0.1, or to half of RefreshAfter where that
+	// is less.
+	Jitter float64
+
+	// MinValidity is the least time that a token handed out has left, or a tenth
+	// of the token's lifetime where that is less. Negative: none, tokens are
+	// handed out until they expire. Defaults to 30 s.
+	MinValidity time.Duration
+
+	// IdleAfter is the time after which a room that is neither asked for nor
+	// watched is no longer renewed; it is dropped when its token runs out.
+	// Negative: rooms are kept fresh until they are forgotten. Defaults to 30 min.
+	IdleAfter time.Duration
+
+	// MaxRooms is the greatest number of rooms in memory. Beyond it rooms
+	// without a token are let go first, then the one used least recently.
+	// Negative: no bound. Defaults to 100,000.
+	MaxRooms int
+
+	// MaxConcurrentCalls is the greatest number of calls to the source at a
+	// time. A quarter of them, rounded down, is kept for renewals. Defaults to 64.
+	//
+	// It bounds how many rooms can be kept fresh: rooms times the duration of a
+	// call, divided by the time between two renewals of a room, must be less.
+	MaxConcurrentCalls int
+
+	// CallTimeout is the time after which a call to the source counts as failed.
+	// Defaults to 10 s.
+	CallTimeout time.Duration
+
+	// MaxWait is the longest that [Manager.Token] waits for a token, whatever
+	// its ctx allows. Negative: as long as the ctx allows. Defaults to 30 s.
+	MaxWait time.Duration
+
+	// BackoffMin is the shortest wait after the first passing failure of a room
+	// or of the account. Waits double from step to step and are drawn from the
+	// step's value to 1.5 times that. Defaults to 500 ms.
+	BackoffMin time.Duration
+
+	// BackoffMax is the longest wait after a passing failure, unless the other
+	// side asks for more. At least BackoffMin. Defaults to 30 s, or to
+	// BackoffMin where that is more.
+	BackoffMax time.Duration
+
+	// Clock is the time, for tests: a *clock.Mock, say. Defaults to the real one.
+	Clock clock.Clock
+
+	// Logger receives what an operator wants to read: failures and fallbacks at
+	// level Warn, recoveries and holds at Info, each call and token at Debug. It
+	// never receives a secret. Defaults to none.
+	Logger *slog.Logger
+
+	// OnEvent is told of everything that happens, in order, one Event at a time,
+	// from a goroutine of the Manager's own. It may call any method of the
+	// Manager. One that is slow delays only the events behind it; when it falls
+	// [MaxPendingEvents] behind, further events are dropped and counted (see
+	// [Stats]). A panic in it is contained and logged. Defaults to none. See
+	// [Events] for several.
+	OnEvent func(Event)
+}
+
+// The defaults, in one place: the doc comments of Config quote them.
+const (
+	defaultRefreshAfter       = 2.0 / 3
+	defaultJitter             = 0.1
+	defaultMinValidity        = 30 * time.Second
+	defaultIdleAfter          = 30 * time.Minute
+	defaultMaxRooms           = 100_000
+	defaultMaxConcurrentCalls = 64
+	defaultCallTimeout        = 10 * time.Second
+	defaultMaxWait            = 30 * time.Second
+	defaultBackoffMin         = 500 * time.Millisecond
+	defaultBackoffMax         = 30 * time.Second
+
+	maxRefreshAfter = 0.85
+)
+
+// withDefaults returns c with every zero replaced by its default, or an error
+// that names every field that cannot be.
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	refuse := func(field string, value any, want string) {
+		errs = append(errs, fmt.Errorf("roomtoken: Config.%s is %v; want %s", field, value, want))
+	}
+
+	if c.RefreshAfter == 0 {
+		c.RefreshAfter = defaultRefreshAfter
+	}
+	if !(c.RefreshAfter > 0 && c.RefreshAfter <= maxRefreshAfter) { // NaN fails too
+		refuse("RefreshAfter", c.RefreshAfter, "more than 0 and at most 0.85")
+	}
+	switch {
+	case c.Jitter == 0:
+		c.Jitter = math.Min(defaultJitter, c.RefreshAfter/2)
+	case c.Jitter < 0:
+		c.Jitter = 0
+	case !(c.Jitter < c.RefreshAfter):
+		refuse("Jitter", c.Jitter, "less than RefreshAfter")
+	}
+
+	setDefault(&c.MinValidity, defaultMinValidity)
+	c.MinValidity = max(c.MinValidity, 0)
+	setDefault(&c.IdleAfter, defaultIdleAfter)
+	setDefault(&c.MaxRooms, defaultMaxRooms)
+	setDefault(&c.MaxWait, defaultMaxWait)
+
+	setDefault(&c.MaxConcurrentCalls, defaultMaxConcurrentCalls)
+	if c.MaxConcurrentCalls < 0 {
+		refuse("MaxConcurrentCalls", c.MaxConcurrentCalls, "at least 1, or 0 for the default")
+	}
+	setDefault(&c.CallTimeout, defaultCallTimeout)
+	if c.CallTimeout < 0 {
+		refuse("CallTimeout", c.CallTimeout, "more than 0, or 0 for the default")
+	}
+	setDefault(&c.BackoffMin, defaultBackoffMin)
+	if c.BackoffMin < 0 {
+		refuse("BackoffMin", c.BackoffMin, "more than 0, or 0 for the default")
+	}
+	setDefault(&c.BackoffMax, max(defaultBackoffMax, c.BackoffMin))
+	if c.BackoffMax < c.BackoffMin {
+		refuse("BackoffMax", c.BackoffMax, fmt.Sprintf("at least BackoffMin, which is %v", c.BackoffMin))
+	}
+	return c, errors.Join(errs...)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,308 @@
+package roomtoken
+
+import (
+	"time"
+
+	"github.com/roomtoken/roomtoken/internal/moment"
+)
+
+// The refresh engine: where every room stands, and who gets the next call. All
+// rooms' deadlines are in one queue, one goroutine waits for the earliest, and
+// rooms whose call may begin wait in two further queues for a free slot.
+
+// settle is called after every change of a room: it puts the room where it now
+// belongs and starts what may start. Caller must hold mu.
+func (m *Manager) settle(r *room, now moment.Moment) {
+	if m.closed {
+		return
+	}
+	if r.crowd != nil && r.crowd.waiters == 0 && r.crowd.watchers == 0 {
+		r.crowd = nil
+	}
+	m.rank(r, now)
+	m.plan(r, now)
+	m.dispatch(now)
+}
+
+// plan puts the room into the queue where it now belongs, or drops it if there
+// is nothing left to keep. Caller must hold mu.
+func (m *Manager) plan(r *room, now moment.Moment) {
+	if r.dropped {
+		return
+	}
+	to, key, dormant := m.destination(r, now)
+	if dormant != r.dormant.Load() {
+		r.dormant.Store(dormant)
+		if dormant && !m.idle(r, now) { // a hit came between: it may not have seen the mark
+			r.dormant.Store(false)
+			to, key, _ = m.destination(r, now)
+		}
+	}
+	switch {
+	case to == nowhere && r.call == nil:
+		m.evict(r, ReasonIdle)
+	case to == r.place && to != inTimers && to != nowhere:
+		// Keep its place in the line.
+	default:
+		m.move(r, to, key)
+		if to == inTimers && key < m.sleepUntil {
+			m.wakeScheduler()
+		}
+	}
+}
+
+// destination returns the queue in which the room belongs and its key there;
+// nowhere, without a call in flight, means that there is nothing left to keep.
+// dormant: its renewal is due and skipped. Caller must hold mu.
+func (m *Manager) destination(r *room, now moment.Moment) (to place, key int64, dormant bool) {
+	if r.call != nil {
+		return nowhere, 0, false
+	}
+	usable := m.serves(r.rec, now, 0)
+	if r.wanted(usable) {
+		if r.nextAttempt > now.Mono {
+			return inTimers, r.nextAttempt, false
+		}
+		return inCallers, now.Mono, false
+	}
+	if r.lifetime == 0 { // nobody waits, and nobody was ever served: keep its memory for a while
+		end := max(r.lastUsed()+int64(m.memory), r.nextAttempt)
+		if end > now.Mono {
+			return inTimers, end, false
+		}
+		return nowhere, 0, false
+	}
+	due := max(m.due(r, now), r.nextAttempt)
+	switch {
+	case due > now.Mono:
+		return inTimers, due, false
+	case !m.idle(r, now):
+		return inRenewals, max(now.Mono, m.unusable(r, now)), false
+	case usable:
+		return inTimers, m.unusable(r, now), true
+	default:
+		return nowhere, 0, false
+	}
+}
+
+// due returns when the room's renewal is due, as a monotonic time that holds
+// while the wall clock is not stepped.
+func (m *Manager) due(r *room, now moment.Moment) int64 {
+	if r.rec.value.IsZero() {
+		if r.trouble != nil {
+			return r.trouble.lull
+		}
+		return now.Mono
+	}
+	return now.Mono + m.left(r, now) - r.renewLeft
+}
+
+// unusable returns the first moment at which the room's token is no longer
+// handed out, as a monotonic time that holds while the wall clock is not stepped.
+func (m *Manager) unusable(r *room, now moment.Moment) int64 {
+	return now.Mono + m.left(r, now) - max(r.rec.margin-1, 0)
+}
+
+// move takes the room from the queue it stands in and puts it into another.
+// Caller must hold mu.
+func (m *Manager) move(r *room, to place, key int64) {
+	if r.place != to && r.place != nowhere {
+		m.queues[r.place].Remove(r)
+	}
+	r.place = to
+	if to != nowhere {
+		m.queues[to].Set(r, key)
+	}
+}
+
+// dispatch begins calls while there are rooms that may and slots for them.
+// Caller must hold mu.
+func (m *Manager) dispatch(now moment.Moment) {
+	for len(m.calls) < m.config.MaxConcurrentCalls && m.account.admits(now.Mono) && !m.closed {
+		r, forCaller := m.nextReady()
+		if r == nil {
+			return
+		}
+		m.move(r, nowhere, 0)
+		m.start(r, forCaller, now)
+		m.rank(r, now)
+	}
+}
+
+// nextReady returns the room that gets the next slot, nil if none may have it:
+// the one for which somebody waits, or will wait, first. A quarter of the slots
+// is kept for renewals, so that a rush of cold rooms does not let warm ones run
+// out. Caller must hold mu.
+func (m *Manager) nextReady() (r *room, forCaller bool) {
+	caller, since, waiting := m.queues[inCallers].Min()
+	renewal, latest, due := m.queues[inRenewals].Min()
+	callers := m.config.MaxConcurrentCalls - m.config.MaxConcurrentCalls/4
+	switch {
+	case waiting && m.callerCalls < callers && (!due || since <= latest):
+		return caller, true
+	case due:
+		return renewal, false
+	default:
+		return nil, false
+	}
+}
+
+// rank puts the room where it belongs among those that can be let go. Those
+// without a valid token come first, then the one used least recently; a room
+// that is watched, waited for or in a call is not among them. Caller must hold
+// mu.
+func (m *Manager) rank(r *room, now moment.Moment) {
+	switch {
+	case m.config.MaxRooms < 0:
+	case r.dropped || r.call != nil || r.crowd != nil:
+		m.recency.Remove(r)
+	default:
+		m.recency.Set(r, m.rankOf(r, now))
+	}
+}
+
+// rankOf returns a room's key in m.recency.
+func (m *Manager) rankOf(r *room, now moment.Moment) int64 {
+	key := r.lastUsed()
+	if m.serves(r.rec, now, 0) {
+		key += farFuture
+	}
+	return key
+}
+
+// makePlace lets rooms go until there is place for one more, and reports whether
+// there is. Caller must hold mu.
+func (m *Manager) makePlace(now moment.Moment) bool {
+	for m.config.MaxRooms >= 0 && m.rooms >= m.config.MaxRooms {
+		r, key, ok := m.recency.Min()
+		if !ok {
+			return false
+		}
+		// Hits do not move a room in the queue; it is moved when its turn comes.
+		if actual := m.rankOf(r, now); actual != key {
+			m.recency.Set(r, actual)
+			continue
+		}
+		m.evict(r, ReasonMaxRooms)
+	}
+	return true
+}
+
+// The scheduler's bounds.
+const (
+	// lookEvery is how often the scheduler looks at the clock while there are
+	// rooms. Timers stand still while the machine is suspended: this is how late
+	// a watched room notices, at most.
+	lookEvery = 10 * time.Second
+	// batch is how many rooms are handled before the lock is let go, so that a
+	// million deadlines at once keep nobody waiting.
+	batch = 256
+	// A jump of the wall clock by more than this makes the scheduler plan all
+	// rooms anew. Smaller ones only make renewals that much late.
+	jump = time.Second
+	// With more deadlines than manyTimers the scheduler sleeps at least nap at a
+	// time: being so late does no harm, and each time costs a timer and a switch.
+	manyTimers = 4096
+	nap        = 10 * time.Millisecond
+)
+
+// schedule is the scheduler's goroutine, from NewManager to Close. It only hands
+// work out.
+func (m *Manager) schedule() {
+	for {
+		pause, ok := m.turn()
+		switch {
+		case !ok:
+			return
+		case pause <= 0:
+			continue
+		}
+		timer := m.config.Clock.Timer(pause)
+		select {
+		case <-timer.C:
+		case <-m.wake:
+		case <-m.closing:
+		}
+		timer.Stop()
+	}
+}
+
+// turn does what is due, for one batch, and returns how long to sleep; ok is
+// false when the Manager is closed.
+func (m *Manager) turn() (pause time.Duration, ok bool) {
+	m.lock()
+	defer m.unlock()
+	if m.closed {
+		m.scheduling = false
+		m.progress.tell()
+		return 0, false
+	}
+	now := m.clock.Look()
+	m.followWall(now)
+	timers := m.queues[inTimers]
+	for range batch {
+		r, key, ok := timers.Min()
+		if !ok || key > now.Mono {
+			break
+		}
+		m.move(r, nowhere, 0)
+		m.settle(r, now)
+		if r.place != nowhere && r.place != inTimers {
+			r.tell() // its call has to wait: watchers must mind the token's end themselves
+		}
+	}
+	m.dispatch(now)
+
+	m.sleepUntil = farFuture
+	if m.rooms > 0 {
+		m.sleepUntil = now.Mono + int64(lookEvery)
+	}
+	if _, key, ok := timers.Min(); ok {
+		if timers.Len() > manyTimers {
+			key = max(key, now.Mono+int64(nap))
+		}
+		m.sleepUntil = min(m.sleepUntil, key)
+	}
+	if opens := m.account.opens(now.Mono); opens > 0 {
+		m.sleepUntil = min(m.sleepUntil, opens)
+	}
+	if m.sweep != nil {
+		return 0, true
+	}
+	return time.Duration(m.sleepUntil - now.Mono), true
+}
+
+// followWall plans all rooms anew after the wall clock has jumped forward, as it
+// does after a suspend, a batch at a time: their tokens are older now than the
+// queues know. Caller must hold mu.
+func (m *Manager) followWall(now moment.Moment) {
+	switch ahead := now.Ahead(); {
+	case ahead < m.plannedAhead:
+		m.plannedAhead = ahead // deadlines come early now, and are put off when they do
+	case ahead-m.plannedAhead > int64(jump):
+		m.plannedAhead = ahead
+		m.sweep = m.cache.cursor()
+	}
+	if m.sweep == nil {
+		return
+	}
+	for range batch {
+		rec := m.sweep.next()
+		if rec == nil {
+			m.sweep = nil
+			return
+		}
+		if r := rec.owner; !r.dropped && r.rec == rec {
+			m.settle(r, now)
+			r.tell()
+		}
+	}
+}
+
+// wakeScheduler makes the scheduler look again. It never blocks.
+func (m *Manager) wakeScheduler() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}

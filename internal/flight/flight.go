@@ -1,0 +1,67 @@
+// Package flight runs calls into other people's code: at most one per key at a
+// time, and so that neither a panic nor a runtime.Goexit gets out.
+package flight
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// Group runs at most one call per key at a time. The zero Group is ready, and
+// safe for concurrent use.
+type Group struct {
+	flights singleflight.Group
+}
+
+// Go runs call on a goroutine of its own, then done on the same goroutine with
+// what call returned, or with a *[Panic]. By the time done runs the key is free
+// again. Where a call for the key is in flight already, Go does nothing: neither
+// function runs.
+func (g *Group) Go(key string, call func() error, done func(error)) {
+	g.flights.DoChan(key, func() (any, error) {
+		var err error
+		// Deferred because a Goexit in call ends this goroutine here; singleflight
+		// would never answer it. A panic it would let kill the process.
+		defer func() {
+			g.flights.Forget(key)
+			done(err)
+		}()
+		contain(call, &err)
+		return nil, nil
+	})
+}
+
+// Contain runs call on the calling goroutine and returns what it returns, or a
+// *[Panic]. It cannot stop a runtime.Goexit: that still ends the goroutine.
+func Contain(call func() error) (err error) {
+	contain(call, &err)
+	return err
+}
+
+// contain stores call's error, and a *Panic where call did not return one.
+func contain(call func() error, err *error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if p := recover(); p != nil {
+			*err = &Panic{Text: fmt.Sprintf("panic: %v", p), Stack: string(debug.Stack())}
+		} else {
+			*err = &Panic{Text: "runtime.Goexit", Stack: string(debug.Stack())}
+		}
+	}()
+	*err = call()
+	returned = true
+}
+
+// Panic is the error of a call that panicked or called runtime.Goexit.
+type Panic struct {
+	Text  string // what was thrown
+	Stack string // where
+}
+
+// Error returns the text and the stack.
+func (p *Panic) Error() string { return p.Text + "\n\n" + p.Stack }

@@ -1,0 +1,101 @@
+package flight
+
+import (
+	"errors"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+)
+
+var errBoom = errors.New("boom")
+
+func TestGoDeliversTheError(t *testing.T) {
+	var g Group
+	got := make(chan error)
+	g.Go("k", func() error { return errBoom }, func(err error) { got <- err })
+	if err := <-got; !errors.Is(err, errBoom) {
+		t.Fatalf("done got %v", err)
+	}
+}
+
+func TestGoContains(t *testing.T) {
+	for name, c := range map[string]struct {
+		call func() error
+		want string
+	}{
+		"panic":      {func() error { panic("at the disco") }, "at the disco"},
+		"panic(nil)": {func() error { panic(nil) }, "nil"},
+		"panic(err)": {func() error { panic(errBoom) }, "boom"},
+		"Goexit":     {func() error { runtime.Goexit(); return nil }, "runtime.Goexit"},
+		"nil map":    {func() error { map[string]int(nil)["a"] = 1; return nil }, "nil map"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var g Group
+			got := make(chan error)
+			g.Go("k", c.call, func(err error) { got <- err })
+			err := <-got
+			var p *Panic
+			if !errors.As(err, &p) || !strings.Contains(p.Text, c.want) {
+				t.Fatalf("done got %v", err)
+			}
+			if !strings.Contains(err.Error(), "TestGoContains") {
+				t.Fatalf("the stack does not lead to the culprit:\n%v", err)
+			}
+			// The key is free again.
+			g.Go("k", func() error { return nil }, func(err error) { got <- err })
+			if err := <-got; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestGoRunsOnePerKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g Group
+		var running atomic.Int32
+		release := make(chan struct{})
+		call := func() error { running.Add(1); <-release; return nil }
+		finished := func(error) { running.Add(-1) }
+		g.Go("a", call, finished)
+		g.Go("a", call, finished)
+		g.Go("b", call, finished)
+		synctest.Wait()
+		if n := running.Load(); n != 2 {
+			t.Fatalf("%d calls run, want one for each of two keys", n)
+		}
+		close(release)
+	})
+}
+
+// TestKeyIsFreeInDone: done may start the next call for the same key.
+func TestKeyIsFreeInDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g Group
+		calls := 0
+		var next func(error)
+		next = func(error) {
+			if calls == 3 {
+				return
+			}
+			g.Go("k", func() error { calls++; return nil }, next)
+		}
+		next(nil)
+		synctest.Wait()
+		if calls != 3 {
+			t.Fatalf("%d calls were made, want 3", calls)
+		}
+	})
+}
+
+func TestContain(t *testing.T) {
+	if err := Contain(func() error { return errBoom }); !errors.Is(err, errBoom) {
+		t.Fatal(err)
+	}
+	var p *Panic
+	if err := Contain(func() error { panic(1) }); !errors.As(err, &p) {
+		t.Fatal(err)
+	}
+}

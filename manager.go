@@ -1,0 +1,496 @@
+package roomtoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"github.com/roomtoken/roomtoken/internal/flight"
+	"github.com/roomtoken/roomtoken/internal/moment"
+	"github.com/roomtoken/roomtoken/internal/policy"
+	"github.com/roomtoken/roomtoken/internal/queue"
+)
+
+// Manager keeps the tokens of many rooms fresh and hands them out. Most callers
+// want [Manager.Token], those who hold a long connection [Manager.Watch].
+//
+// All methods are safe for concurrent use. A Manager must be closed when it is
+// no longer used.
+type Manager struct {
+	source  TokenSource
+	config  Config // with its defaults
+	renewal policy.Renewal
+	backoff policy.Backoff
+	memory  time.Duration // how long a room that never had a token is remembered
+	observe func(Event)   // nil: nobody
+
+	// What a hit needs. The cache is read without mu, and written with it.
+	clock *moment.Clock
+	base  unixTime
+	cache *cache
+
+	flights flight.Group
+	closing chan struct{} // closed by Close
+	wake    chan struct{} // makes the scheduler look again; holds one
+
+	// mu guards all that follows and everything in rooms, calls and crowds. It is
+	// never held over a call to a source, an observer, a logger or a consumer, nor
+	// over a wait; what it is held over takes microseconds. It is the only lock.
+	mu     sync.Mutex
+	closed bool
+	rooms  int // in the cache, ghosts not counted
+
+	queues      [inRenewals + 1]*queue.Queue[*room] // by place; each room stands in one at most
+	recency     *queue.Queue[*room]                 // rooms that can be let go, see rank
+	calls       map[*call]struct{}                  // in flight
+	callerCalls int                                 // those of them that began for a caller
+	account     account
+
+	sleepUntil   int64   // monotonic: when the scheduler looks again
+	plannedAhead int64   // how far the wall clock was ahead when rooms were planned
+	sweep        *cursor // planning all rooms anew; nil: not now
+	scheduling   bool    // the scheduler's goroutine runs
+
+	events   []Event // not told yet
+	telling  bool    // a goroutine tells events
+	stats    Stats   // its counters
+	progress signal  // told when a goroutine that Close waits for ends
+}
+
+// signal wakes those who wait for something to end.
+type signal struct{ c chan struct{} }
+
+func (s *signal) wait() <-chan struct{} {
+	if s.c == nil {
+		s.c = make(chan struct{})
+	}
+	return s.c
+}
+
+func (s *signal) tell() {
+	if s.c != nil {
+		close(s.c)
+		s.c = nil
+	}
+}
+
+// NewManager returns a Manager that gets its tokens from source. The error names
+// every field of config that cannot be.
+//
+// It starts one goroutine, which [Manager.Close] ends.
+func NewManager(source TokenSource, config Config) (*Manager, error) {
+	if source == nil {
+		return nil, errors.New("roomtoken: NewManager needs a TokenSource, not nil")
+	}
+	m := &Manager{
+		source:     source,
+		clock:      moment.New(config.Clock),
+		cache:      newCache(),
+		closing:    make(chan struct{}),
+		wake:       make(chan struct{}, 1),
+		calls:      make(map[*call]struct{}),
+		scheduling: true,
+	}
+	var err error
+	if m.config, err = config.withDefaults(); err != nil {
+		return nil, err
+	}
+	if m.config.Clock == nil {
+		m.config.Clock = clock.New()
+	}
+	c := m.config
+	m.base.sec, m.base.nsec = m.clock.UnixBase()
+	m.renewal = policy.Renewal{After: c.RefreshAfter, Jitter: c.Jitter, MinValidity: c.MinValidity}
+	m.backoff = policy.Backoff{Min: c.BackoffMin, Max: c.BackoffMax}
+	m.memory = c.IdleAfter
+	if m.memory < 0 {
+		m.memory = defaultIdleAfter
+	}
+	switch {
+	case c.Logger != nil && c.OnEvent != nil:
+		m.observe = Events(logger(c.Logger), c.OnEvent)
+	case c.Logger != nil:
+		m.observe = logger(c.Logger)
+	default:
+		m.observe = c.OnEvent
+	}
+	for place := inTimers; place <= inRenewals; place++ {
+		m.queues[place] = queue.New(func(r *room) *queue.Position { return &r.queued })
+	}
+	m.recency = queue.New(func(r *room) *queue.Position { return &r.recency })
+	go m.schedule()
+	return m, nil
+}
+
+func (m *Manager) lock()   { m.mu.Lock() }
+func (m *Manager) unlock() { m.mu.Unlock() }
+
+// Token returns a token for the room: from memory, in nanoseconds, while there
+// is a valid one, and it does not look at ctx then. Otherwise it waits for one.
+//
+// The token is valid for at least Config.MinValidity, or a tenth of its lifetime
+// where that is less. The call to the source is shared by all who wait, and goes
+// on whoever leaves.
+//
+// The wait ends without a token
+//
+//   - when ctx ends: the error wraps its Err, its [context.Cause], and the last
+//     error of the source;
+//   - when Config.MaxWait has passed, or the next attempt lies beyond it or the
+//     ctx's deadline: the error wraps the last error of the source, or
+//     [context.DeadlineExceeded] if it has not failed;
+//   - at once, on a permanent failure ([ErrPermanent]), while the room's call has
+//     not returned though CallTimeout is over, with [ErrTooManyRooms] where
+//     Config.MaxRooms leaves no place, and after Close with [ErrClosed].
+//
+// A room ID is any string of 1 to 1,024 bytes; others are answered with an error
+// that wraps ErrPermanent, without a call.
+func (m *Manager) Token(ctx context.Context, roomID string) (Token, error) {
+	if tok, ok := m.hit(roomID, 0); ok {
+		return tok, nil
+	}
+	return m.wait(ctx, roomID, 0)
+}
+
+// TokenValidFor is like Token, for a caller who needs the token to live for at
+// least so long from now on. If the one in memory does not, it has it renewed
+// ahead of its time.
+//
+// [ErrTooShort] says that no token of this source would do: the newest lifetime
+// known is less than atLeast, or a token minted after the call had less left when
+// it came.
+func (m *Manager) TokenValidFor(ctx context.Context, roomID string, atLeast time.Duration) (Token, error) {
+	if tok, ok := m.hit(roomID, atLeast); ok {
+		return tok, nil
+	}
+	return m.wait(ctx, roomID, max(atLeast, 0))
+}
+
+// Cached returns the room's token if there is a valid one in memory. It never
+// calls the source and never waits, and it does not count as asking for the
+// room: it neither keeps it fresh nor keeps it in memory.
+func (m *Manager) Cached(roomID string) (Token, bool) {
+	rec := m.cache.get(roomID)
+	if rec == nil || !m.serves(rec, m.clock.Now(), 0) {
+		return Token{}, false
+	}
+	return rec.token(), true
+}
+
+// hit answers from memory. It is the path that has to be fast: no lock, no
+// allocation, no shared write but once a second per room.
+func (m *Manager) hit(roomID string, atLeast time.Duration) (Token, bool) {
+	rec := m.cache.get(roomID)
+	if rec == nil {
+		return Token{}, false
+	}
+	now := m.clock.Now()
+	if !m.serves(rec, now, atLeast) {
+		return Token{}, false
+	}
+	if rec.lastUsed.Load() != seconds(now) {
+		m.touch(rec, now)
+	}
+	return rec.token(), true
+}
+
+// touch notes that the room is asked for, and starts its renewal if that was
+// skipped.
+func (m *Manager) touch(rec *record, now moment.Moment) {
+	rec.lastUsed.Store(seconds(now))
+	// The mark is read after lastUsed is written, and plan reads them in the
+	// opposite order: one of the two sees the other.
+	if !rec.owner.dormant.Load() {
+		return
+	}
+	m.lock()
+	defer m.unlock()
+	if r := rec.owner; !r.dropped && !m.closed {
+		r.used(now)
+		m.settle(r, now)
+	}
+}
+
+func (m *Manager) wait(ctx context.Context, roomID string, atLeast time.Duration) (Token, error) {
+	if err := checkRoomID(roomID); err != nil {
+		return Token{}, err
+	}
+	w := waiter{m: m, ctx: ctx, roomID: roomID, atLeast: atLeast, maxWait: max(m.config.MaxWait, 0)}
+	return w.await()
+}
+
+// Warm sees to it that every room has a token, with at most
+// Config.MaxConcurrentCalls calls at a time, and returns when all have one, have
+// failed for good, or ctx ends; Config.MaxWait does not apply. The error joins
+// those of the rooms that have none, each naming its room (see [errors.Join]).
+func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
+	var errs []error
+	waiters := make([]*waiter, 0, len(roomIDs))
+	for _, id := range roomIDs {
+		if _, ok := m.hit(id, 0); ok {
+			continue
+		}
+		if err := checkRoomID(id); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		// Sign all on before waiting for the first, so that one that fails does not
+		// keep the others.
+		w := &waiter{m: m, ctx: ctx, roomID: id}
+		switch _, err, news := w.step(); {
+		case news != nil:
+			waiters = append(waiters, w)
+		case err != nil:
+			errs = append(errs, err)
+		}
+	}
+	for _, w := range waiters {
+		if _, err := w.await(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// maxRoomID is the length of the longest room ID, in bytes.
+const maxRoomID = 1024
+
+func checkRoomID(roomID string) error {
+	switch {
+	case roomID == "":
+		return Permanent(errors.New("roomtoken: the room ID is empty"))
+	case len(roomID) > maxRoomID:
+		return Permanent(fmt.Errorf("roomtoken: room %q: a room ID has at most %d bytes, this one has %d",
+			shorten(roomID), maxRoomID, len(roomID)))
+	default:
+		return nil
+	}
+}
+
+// Invalidate drops the room's token because somebody refused it: it is not
+// handed out again, and the next call for the room is a create. It drops exactly
+// the token that was refused, compared by value, and reports whether it did; a
+// newer one stays, so that a hundred parallel refusals cost one call. A call in
+// flight is not disturbed; if it returns the refused token, it has failed.
+//
+// A token that is refused before its renewal was due counts as a failed attempt:
+// the first is replaced at once, further ones in a row wait for the backoff.
+func (m *Manager) Invalidate(roomID string, rejected Token) bool {
+	if rejected.IsZero() {
+		return false
+	}
+	m.lock()
+	defer m.unlock()
+	r := m.lookUp(roomID)
+	if r == nil {
+		return false
+	}
+	if c := r.call; c != nil && len(c.rejected) < maxRejected && !m.refused(c, rejected.Value) {
+		c.rejected = append(c.rejected, rejected.Value)
+	}
+	if !r.rec.value.Equal(rejected.Value) {
+		return false
+	}
+	now := m.clock.Now()
+	early := m.left(r, now) - r.renewLeft
+	t := r.troubles()
+	t.rejected = rejected.Value
+	if early > 0 {
+		t.refusals++
+		t.lull = now.Mono + early
+	} else {
+		t.refusals, t.lull = 0, 0
+	}
+	if t.refusals > 1 {
+		r.nextAttempt = max(r.nextAttempt, now.Mono+int64(m.backoff.Wait(t.refusals-1)))
+	}
+	r.refresh = Secret{}
+	m.stats.Invalidations++
+	m.event(Event{Kind: TokenInvalidated, RoomID: roomID, Fingerprint: m.fingerprint(rejected.Value)})
+	m.show(r, r.blank())
+	r.tell()
+	m.settle(r, now)
+	return true
+}
+
+// Forget drops the room, its tokens and the memory of its failures. Those who
+// wait for a call in flight get its result, and nothing of it is kept; those who
+// wait out its backoff try at once; watches go on and start anew. A hold of the
+// account stays (see [ErrRateLimited]).
+func (m *Manager) Forget(roomID string) {
+	m.lock()
+	defer m.unlock()
+	r := m.lookUp(roomID)
+	if r == nil || r.ghost {
+		return
+	}
+	m.event(Event{Kind: RoomForgotten, RoomID: roomID})
+	if r.call == nil {
+		m.drop(r)
+		return
+	}
+	// Its call keeps the place, so that no second one can begin.
+	was := r.join()
+	r.crowd = nil
+	if was.watchers > 0 {
+		r.crowd = &crowd{watchers: was.watchers}
+	} else {
+		r.ghost = true
+		m.rooms--
+	}
+	was.watchers = 0
+	was.apart = true
+	if first := r.call.forgotten; first == nil {
+		r.call.forgotten = was
+	} else {
+		was.dismiss() // forgotten twice: these waited for the next call
+	}
+	was.tell()
+	m.show(r, r.blank())
+	r.refresh, r.refreshUntil = Secret{}, moment.Moment{}
+	r.lifetime, r.renewLeft, r.nextAttempt = 0, 0, 0
+	r.generation, r.published = 0, 0
+	r.trouble = nil
+	m.settle(r, m.clock.Now())
+}
+
+// lookUp returns the room, nil if it is not in memory. Caller must hold mu.
+func (m *Manager) lookUp(roomID string) *room {
+	if rec := m.cache.get(roomID); rec != nil {
+		return rec.owner
+	}
+	return nil
+}
+
+// admit returns the room, made if need be, or ErrTooManyRooms. Caller must hold
+// mu.
+func (m *Manager) admit(roomID string, now moment.Moment) (*room, error) {
+	r := m.lookUp(roomID)
+	if r != nil && !r.ghost {
+		return r, nil
+	}
+	if !m.makePlace(now) {
+		return nil, fmt.Errorf("%w: room %q: each of %d (MaxRooms) is watched, waited for, or has a call in flight",
+			ErrTooManyRooms, shorten(roomID), m.config.MaxRooms)
+	}
+	m.rooms++
+	if r != nil {
+		r.ghost = false
+		return r, nil
+	}
+	r = &room{}
+	r.rec = &record{key: strings.Clone(roomID), owner: r} // the caller's may be part of something large
+	r.used(now)
+	m.cache.put(r.rec)
+	if m.rooms == 1 {
+		m.wakeScheduler() // it has slept without a look at the clock
+	}
+	return r, nil
+}
+
+// show makes a line the room's line in the cache. Caller must hold mu.
+func (m *Manager) show(r *room, line *record) {
+	r.rec = line
+	m.cache.put(line)
+}
+
+// blank returns a line without a token.
+func (r *room) blank() *record {
+	line := &record{key: r.rec.key, owner: r}
+	line.lastUsed.Store(r.rec.lastUsed.Load())
+	return line
+}
+
+// drop takes the room out of memory, and lets those who wait for it start anew.
+// Caller must hold mu.
+func (m *Manager) drop(r *room) {
+	r.dropped = true
+	m.move(r, nowhere, 0)
+	m.recency.Remove(r)
+	m.cache.remove(r.rec.key)
+	if !r.ghost {
+		m.rooms--
+	}
+	if r.crowd != nil {
+		r.crowd.dismiss()
+	}
+}
+
+// evict drops the room for a reason of the Manager's own. Caller must hold mu.
+func (m *Manager) evict(r *room, reason string) {
+	m.stats.Evictions++
+	m.event(Event{Kind: RoomEvicted, RoomID: r.rec.key, Reason: reason})
+	m.drop(r)
+}
+
+// Close ends the Manager: it forgets all rooms, cancels the calls in flight and
+// waits until they have returned, for at most Config.CallTimeout; then it
+// returns an error that says how many remain. From then on every call is
+// answered with [ErrClosed], and every Watch ends with it.
+//
+// It may be called more than once, from several goroutines, from Config.OnEvent,
+// and from the body of a Watch.
+func (m *Manager) Close() error {
+	m.lock()
+	if !m.closed {
+		m.shut()
+	}
+	m.unlock()
+	var timeout <-chan time.Time
+	observing := insideObserver()
+	for {
+		m.lock()
+		calls, others := len(m.calls), m.scheduling || m.telling && !observing
+		progress := m.progress.wait()
+		m.unlock()
+		if calls == 0 && !others {
+			return nil
+		}
+		if timeout == nil {
+			timer := m.config.Clock.Timer(m.config.CallTimeout)
+			defer timer.Stop()
+			timeout = timer.C
+		}
+		select {
+		case <-progress:
+		case <-timeout:
+			if calls == 0 {
+				return fmt.Errorf("roomtoken: closed, but Config.OnEvent or Config.Logger has not returned within CallTimeout (%v)", m.config.CallTimeout)
+			}
+			return fmt.Errorf("roomtoken: closed, but %d calls to the source have not returned within CallTimeout (%v)", calls, m.config.CallTimeout)
+		}
+	}
+}
+
+// shut ends everything that can be ended at once. Caller must hold mu.
+func (m *Manager) shut() {
+	m.closed = true
+	close(m.closing)
+	m.cache.clear()
+	m.rooms = 0
+	m.sweep = nil
+	for place := inTimers; place <= inRenewals; place++ {
+		m.queues[place] = queue.New(func(r *room) *queue.Position { return &r.queued })
+	}
+	m.recency = queue.New(func(r *room) *queue.Position { return &r.recency })
+	for c := range m.calls {
+		c.cancel(ErrClosed)
+	}
+}
+
+// Format implements [fmt.Formatter]: whatever the verb, a line that says how many
+// rooms and calls there are.
+func (m *Manager) Format(f fmt.State, _ rune) {
+	if m == nil {
+		_, _ = io.WriteString(f, "roomtoken.Manager(nil)")
+		return
+	}
+	s := m.Stats()
+	_, _ = fmt.Fprintf(f, "roomtoken.Manager{rooms: %d, calls in flight: %d, queued: %d}", s.Rooms, s.CallsInFlight, s.CallsQueued)
+}

@@ -1,0 +1,182 @@
+package roomtoken
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/roomtoken/roomtoken/internal/moment"
+	"github.com/roomtoken/roomtoken/internal/queue"
+)
+
+// room is the state of one room. Manager.mu guards all of it but dormant.
+//
+// A room lives from the first that is heard of it until it is dropped: by
+// Forget, by eviction, by Close. While a call of it is in flight it stays in the
+// cache whatever happens, so that there is at most one room per ID and so at
+// most one call.
+type room struct {
+	rec *record // its line in the cache; replaced as a whole, by Manager.show
+
+	refresh      Secret        // zero: none that is any good
+	refreshUntil moment.Moment // its end on both clocks
+	lifetime     int64         // of the newest token, in ns; 0: there has been none
+	renewLeft    int64         // the token is due for renewal when it has this much left, in ns
+
+	nextAttempt int64    // monotonic: no call begins before
+	call        *call    // in flight
+	crowd       *crowd   // those who wait or watch; nil: nobody
+	trouble     *trouble // what went wrong since the last good token; nil: nothing
+
+	generation uint32 // tokens published
+	attempts   uint32 // calls begun
+	published  uint32 // attempts when the call that brought the newest token began
+
+	place   place          // the queue it stands in
+	queued  queue.Position // in that queue
+	recency queue.Position // in Manager.recency
+
+	ghost   bool        // forgotten while its call runs, and not asked for since
+	dropped bool        // no longer in the cache
+	dormant atomic.Bool // its renewal was skipped because it is idle: the next hit starts it
+}
+
+// place names the queue that a room stands in.
+type place uint8
+
+const (
+	nowhere    place = iota // a call is in flight, or there is nothing to do
+	inTimers                // something is to be done at the key, a monotonic time
+	inCallers               // its call may begin and somebody waits; key: since when
+	inRenewals              // its call may begin; key: when somebody would have to wait
+)
+
+// crowd is those who wait for a room's token and those who watch it.
+type crowd struct {
+	waiters  int
+	watchers int
+	forced   int             // waiters whom the present token does not serve, though it is valid
+	ctx      context.Context //nolint:containedctx // the values of who came first, for the call
+	changed  chan struct{}   // closed when there is news; made by the first who waits for it
+
+	// epoch counts how often all waiters were let go at once. One who finds it
+	// changed need not sign off.
+	epoch atomic.Uint32
+
+	// When a room is forgotten during its call, those who waited are set apart:
+	// the call is theirs, and its token is theirs only.
+	apart bool
+	spare *record
+}
+
+// news returns a channel that is closed at the next change.
+func (c *crowd) news() <-chan struct{} {
+	if c.changed == nil {
+		c.changed = make(chan struct{})
+	}
+	return c.changed
+}
+
+// tell wakes everybody.
+func (c *crowd) tell() {
+	if c.changed != nil {
+		close(c.changed)
+		c.changed = nil
+	}
+}
+
+// dismiss wakes everybody and counts the waiters as gone: those who are not
+// served come back by themselves.
+func (c *crowd) dismiss() {
+	c.waiters, c.forced = 0, 0
+	c.ctx = nil
+	c.epoch.Add(1)
+	c.tell()
+}
+
+// trouble is a room's memory of failures. It is kept apart because most rooms
+// have none.
+type trouble struct {
+	failures  int      // passing failures in a row
+	permanent int      // permanent failures in a row
+	refusals  int      // tokens in a row that were invalidated before their renewal was due
+	op        CallKind // the call that failed last
+	err       error    // its error; nil: only refusals so far
+	text      string   // err in words, taken when it was safe to ask for it
+	rejected  Secret   // the token that was invalidated last
+	lull      int64    // monotonic: without demand, no replacement of it before
+}
+
+// failures returns the number of passing failures in a row.
+func (r *room) failures() int {
+	if r.trouble == nil {
+		return 0
+	}
+	return r.trouble.failures
+}
+
+// troubles returns the room's memory of failures, made if need be.
+func (r *room) troubles() *trouble {
+	if r.trouble == nil {
+		r.trouble = &trouble{}
+	}
+	return r.trouble
+}
+
+// failedForGood reports whether a permanent failure is to be answered.
+func (r *room) failedForGood(now moment.Moment) bool {
+	return r.trouble != nil && r.trouble.permanent > 0 && now.Mono < r.nextAttempt
+}
+
+// tell wakes those who wait or watch.
+func (r *room) tell() {
+	if r.crowd != nil {
+		r.crowd.tell()
+	}
+}
+
+// join returns the room's crowd, made if need be.
+func (r *room) join() *crowd {
+	if r.crowd == nil {
+		r.crowd = &crowd{}
+	}
+	return r.crowd
+}
+
+// left returns how long the room's token lives from now on, in ns.
+func (m *Manager) left(r *room, now moment.Moment) int64 { return r.rec.left(now, m.base) }
+
+// serves reports whether the room's token may be handed out to one who needs it
+// for so long.
+func (m *Manager) serves(rec *record, now moment.Moment, atLeast time.Duration) bool {
+	left := rec.left(now, m.base)
+	return left > 0 && left >= max(rec.margin, int64(atLeast))
+}
+
+// refreshable reports whether there is a refresh token that has not lapsed.
+func (r *room) refreshable(now moment.Moment) bool {
+	return !r.refresh.IsZero() && now.Mono < r.refreshUntil.Mono && now.Wall < r.refreshUntil.Wall
+}
+
+// wanted reports whether somebody waits for a call. usable: the room has a valid
+// token.
+func (r *room) wanted(usable bool) bool {
+	c := r.crowd
+	return c != nil && (c.forced > 0 || !usable && (c.waiters > 0 || c.watchers > 0))
+}
+
+// idle reports whether nobody has asked for the room for so long that it need
+// not be kept fresh.
+func (m *Manager) idle(r *room, now moment.Moment) bool {
+	return m.config.IdleAfter > 0 && r.crowd == nil &&
+		now.Mono-r.lastUsed() >= int64(m.config.IdleAfter)
+}
+
+// lastUsed returns when the room was last asked for: monotonic, to the second.
+func (r *room) lastUsed() int64 { return int64(r.rec.lastUsed.Load()) * int64(time.Second) }
+
+// used notes that the room is asked for.
+func (r *room) used(now moment.Moment) { r.rec.lastUsed.Store(seconds(now)) }
+
+// seconds returns the monotonic time in whole seconds.
+func seconds(now moment.Moment) uint32 { return uint32(now.Mono / int64(time.Second)) } //nolint:gosec // 136 years

@@ -1,0 +1,90 @@
+package roomtokentest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/roomtokentest"
+)
+
+func ExampleSource() {
+	ctx, mock := context.Background(), clock.NewMock()
+	src := &roomtokentest.Source{Clock: mock, TokenTTL: time.Minute}
+
+	grant, _ := src.Create(ctx, "lobby")
+	fmt.Println(grant.Token.Value.Reveal(), "until", grant.Token.ExpiresAt.UTC().Format(time.TimeOnly))
+
+	mock.Add(40 * time.Second)
+	grant, _ = src.Refresh(ctx, "lobby", grant.RefreshToken)
+	fmt.Println(grant.Token.Value.Reveal(), "until", grant.Token.ExpiresAt.UTC().Format(time.TimeOnly))
+
+	fmt.Println(src.Creates(), "create,", src.Refreshes(), "refresh")
+	// Output:
+	// token 1 of lobby until 00:01:00
+	// token 2 of lobby until 00:01:40
+	// 1 create, 1 refresh
+}
+
+func ExampleSource_Fail() {
+	ctx, src := context.Background(), &roomtokentest.Source{}
+	src.Fail(roomtoken.RetryAfter(errors.New("busy"), time.Minute), 2)
+	for range 3 {
+		grant, err := src.Create(ctx, "lobby")
+		fmt.Printf("%v, %q\n", err, grant.Token.Value.Reveal())
+	}
+	// Output:
+	// busy, ""
+	// busy, ""
+	// <nil>, "token 1 of lobby"
+}
+
+// The next refresh is refused, and the create after it returns a token without
+// a refresh token.
+func ExampleSource_Next() {
+	ctx, src := context.Background(), &roomtokentest.Source{}
+	grant, _ := src.Create(ctx, "lobby")
+	src.Next(
+		roomtokentest.Outcome{On: roomtokentest.Refresh, Err: roomtoken.ErrRefreshRejected},
+		roomtokentest.Outcome{On: roomtokentest.Create, Do: func(ctx context.Context, call roomtokentest.Call) (roomtoken.Grant, error) {
+			grant := src.Mint(call.Room)
+			grant.RefreshToken = roomtoken.Token{}
+			return grant, nil
+		}},
+	)
+
+	_, err := src.Refresh(ctx, "lobby", grant.RefreshToken)
+	fmt.Println(err)
+	grant, _ = src.Create(ctx, "lobby")
+	fmt.Println(grant.Token.Value.Reveal(), grant.RefreshToken.IsZero())
+	// Output:
+	// roomtoken: refresh token rejected
+	// token 2 of lobby true
+}
+
+// A call is held in flight while the test looks around.
+func ExampleSource_Hold() {
+	ctx, src := context.Background(), &roomtokentest.Source{}
+	hold := src.Hold("lobby")
+	done := make(chan error)
+	go func() {
+		_, err := src.Create(ctx, "lobby")
+		done <- err
+	}()
+
+	if err := src.WaitCalls(ctx, 1); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println("in flight:", src.InFlight())
+	hold.Release()
+	fmt.Println("result:", <-done)
+	fmt.Println("in flight:", src.InFlight())
+	// Output:
+	// in flight: 1
+	// result: <nil>
+	// in flight: 0
+}

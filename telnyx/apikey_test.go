@@ -1,0 +1,87 @@
+package telnyx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+func TestAPIKeyFuncIsAskedAtEveryCreate(t *testing.T) {
+	base, requests := record(t, goodAnswer())
+	asked := 0
+	type ctxKey struct{}
+	source := newSource(t, Config{BaseURL: base, APIKeyFunc: func(ctx context.Context) (string, error) {
+		if ctx.Value(ctxKey{}) != "value" {
+			t.Error("the ctx of the call does not reach APIKeyFunc")
+		}
+		asked++
+		return fmt.Sprintf("KEY%d", asked), nil
+	}})
+	ctx := context.WithValue(t.Context(), ctxKey{}, "value")
+	for range 2 {
+		if _, err := source.Create(ctx, testRoom); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := source.Refresh(ctx, testRoom, testRefreshToken); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var sent []string
+	for _, request := range requests() {
+		sent = append(sent, request.header.Get("Authorization"))
+	}
+	if got := strings.Join(sent, ","); got != "Bearer KEY1,,Bearer KEY2," {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestAPIKeyFuncThatFails(t *testing.T) {
+	errVault := errors.New("vault is sealed")
+	tests := map[string]struct {
+		f     func(context.Context) (string, error)
+		text  string
+		is    error
+		isNot error
+	}{
+		"error":           {func(context.Context) (string, error) { return "", errVault }, "Config.APIKeyFunc failed: vault is sealed", errVault, roomtoken.ErrPermanent},
+		"permanent error": {func(context.Context) (string, error) { return "", roomtoken.Permanent(errVault) }, "vault is sealed", roomtoken.ErrPermanent, roomtoken.ErrRefreshRejected},
+		"error with a key": {func(context.Context) (string, error) { return testKey, fmt.Errorf("%w: not %s", errVault, testKey) },
+			"vault is sealed: not [redacted]", errVault, roomtoken.ErrPermanent},
+		"panic":               {func(context.Context) (string, error) { panic("boom\n") }, "Config.APIKeyFunc panicked: boom\n\ngoroutine ", nil, roomtoken.ErrPermanent},
+		"panic with an error": {func(context.Context) (string, error) { panic(errVault) }, "Config.APIKeyFunc panicked: vault is sealed\n\ngoroutine ", errVault, roomtoken.ErrPermanent},
+		"empty key":           {func(context.Context) (string, error) { return "", nil }, "the key from Config.APIKeyFunc is empty", nil, roomtoken.ErrPermanent},
+		"key with a newline":  {func(context.Context) (string, error) { return testKey + "\n", nil }, "the key from Config.APIKeyFunc contains white space", nil, roomtoken.ErrPermanent},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			base, requests := record(t, goodAnswer())
+			_, err := newSource(t, Config{BaseURL: base, APIKeyFunc: test.f}).call(t, opCreate)
+			if err == nil || !strings.Contains(err.Error(), test.text) || !strings.HasPrefix(err.Error(), "telnyx: create for room 0ccc7b54…: ") {
+				t.Fatalf("got %v; want %q in it", err, test.text)
+			}
+			if test.is != nil && !errors.Is(err, test.is) || errors.Is(err, test.isNot) {
+				t.Errorf("%v wraps the wrong things", err)
+			}
+			mustNotLeak(t, err.Error())
+			if len(requests()) != 0 {
+				t.Error("a request was made")
+			}
+		})
+	}
+}
+
+func TestAPIKeyFuncMayEndItsGoroutine(t *testing.T) {
+	source := newSource(t, Config{APIKeyFunc: func(context.Context) (string, error) { runtime.Goexit(); return "", nil }})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = source.Create(context.Background(), testRoom)
+		t.Error("Create returned")
+	}()
+	<-ended
+}

@@ -1,0 +1,228 @@
+package telnyxtest
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Both pairs of endpoints answer with their own field names; refresh returns no
+// new refresh token.
+func TestEndpointPairs(t *testing.T) {
+	for _, tt := range []struct {
+		name, create, refresh, ttl, token, expires string
+		legacy                                     bool
+	}{
+		{"current", create, refresh, "token_ttl_secs", "token", "token_expires_at", false},
+		{"legacy", "create_access_token", "refresh_access_token", "ttl_secs", "access_token", "access_token_expires_at", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv, mock := startMock(t, Config{})
+			created := post(t, srv, roomA, tt.create, `{"`+tt.ttl+`":40,"refresh_token_ttl_secs":60}`).data(t)
+			wantFields(t, created, "recort_type", tt.token, tt.expires, "refresh_token", "refresh_token_expires_at")
+			if got := created[tt.expires]; got != "2026-07-01T12:00:40Z" {
+				t.Errorf("token expires at %s", got)
+			}
+			if got := created["refresh_token_expires_at"]; got != "2026-07-01T12:01:00Z" {
+				t.Errorf("refresh token expires at %s", got)
+			}
+			if err := srv.Verify(roomA, created[tt.token]); err != nil {
+				t.Error(err)
+			}
+
+			mock.Add(30 * time.Second)
+			refreshed := post(t, srv, roomA, tt.refresh, `{"`+tt.ttl+`":10,"refresh_token":"`+created["refresh_token"]+`"}`).data(t)
+			wantFields(t, refreshed, "recort_type", tt.token, tt.expires)
+			if got := refreshed[tt.expires]; got != "2026-07-01T12:00:40Z" {
+				t.Errorf("refreshed token expires at %s", got)
+			}
+			if refreshed[tt.token] == created[tt.token] {
+				t.Error("refresh returned the same token")
+			}
+			if err := srv.Verify(roomA, refreshed[tt.token]); err != nil {
+				t.Error(err)
+			}
+			for _, r := range srv.Requests() {
+				if r.Legacy != tt.legacy {
+					t.Errorf("%+v: want Legacy %v", r, tt.legacy)
+				}
+			}
+		})
+	}
+}
+
+func wantFields(t *testing.T, data map[string]string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if data[name] == "" {
+			t.Errorf("no %s in %v", name, data)
+		}
+	}
+	if len(data) != len(names) {
+		t.Errorf("%d fields in %v, want %v", len(data), data, names)
+	}
+}
+
+func TestDefaultLifetimes(t *testing.T) {
+	srv, _ := startMock(t, Config{})
+	for _, body := range []string{`{}`, `{"token_ttl_secs":null,"refresh_token_ttl_secs":null}`, `{"ttl_secs":20,"unknown":[]}`} {
+		data := post(t, srv, roomA, create, body).data(t)
+		if got := data["token_expires_at"]; got != "2026-07-01T12:10:00Z" {
+			t.Errorf("%s: token expires at %s", body, got)
+		}
+		if got := data["refresh_token_expires_at"]; got != "2026-07-01T13:00:00Z" {
+			t.Errorf("%s: refresh token expires at %s", body, got)
+		}
+	}
+}
+
+// The limits of the bounds themselves are legal, and so is a refresh token that
+// lapses before the token.
+func TestBoundsAreLegal(t *testing.T) {
+	srv, _ := startMock(t, Config{})
+	for _, body := range []string{
+		`{"token_ttl_secs":10,"refresh_token_ttl_secs":86400}`,
+		`{"token_ttl_secs":3600,"refresh_token_ttl_secs":60}`,
+	} {
+		post(t, srv, roomA, create, body).data(t)
+	}
+}
+
+// What the API refuses, with the status, the shape and the code it refuses with.
+func TestRefusals(t *testing.T) {
+	const json = "application/json"
+	header := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(name, value) }
+	}
+	for _, tt := range []struct {
+		name         string
+		room, action string
+		body         string
+		change       func(*http.Request)
+		status       int
+		code         string
+	}{
+		{"no key", roomA, create, `{}`, func(r *http.Request) { r.Header.Del("Authorization") }, 401, "list 10009"},
+		{"wrong key", roomA, create, `{}`, header("Authorization", "Bearer nonsense"), 401, "list 10009"},
+		{"key without Bearer", roomA, create, `{}`, header("Authorization", DefaultAPIKey), 401, "list 10009"},
+		{"key with another scheme", roomA, create, `{}`, header("Authorization", "Basic "+DefaultAPIKey), 401, "list 10009"},
+		{"key on refresh", roomA, refresh, `{"refresh_token":"x"}`, header("Authorization", "Bearer "+DefaultAPIKey), 400, "list 10015"},
+		{"unknown room", roomB, create, `{}`, nil, 404, "list 65001"},
+		{"room is no UUID", "lobby", create, `{}`, nil, 404, "list 65001"},
+		{"unknown action", roomA, "delete_everything", `{}`, nil, 404, "list 10005"},
+		{"unknown path", "..", create, `{}`, func(r *http.Request) { r.URL.Path = "/v2/evil" }, 404, "list 10005"},
+		{"outside of the base path", roomA, create, `{}`, func(r *http.Request) { r.URL.Path = strings.TrimPrefix(r.URL.Path, "/v2") }, 404, "list 10005"},
+		{"GET", roomA, create, ``, func(r *http.Request) { r.Method = "GET" }, 405, "list 10015"},
+		{"form", roomA, create, `{}`, header("Content-Type", "application/x-www-form-urlencoded"), 415, "list 10014"},
+		{"no content type", roomA, create, `{}`, func(r *http.Request) { r.Header.Del("Content-Type") }, 415, "list 10014"},
+		{"no body", roomA, create, ``, nil, 400, "list 10015"},
+		{"half a body", roomA, create, `{"token_ttl_secs":`, nil, 400, "list 10015"},
+		{"null", roomA, create, `null`, nil, 400, "list 10015"},
+		{"array", roomA, create, `[]`, nil, 400, "list 10015"},
+		{"ttl too short", roomA, create, `{"token_ttl_secs":9}`, nil, 422, "list 10033"},
+		{"ttl too long", roomA, create, `{"token_ttl_secs":3601}`, nil, 422, "list 10033"},
+		{"legacy ttl too short", roomA, "create_access_token", `{"ttl_secs":9}`, nil, 422, "list 10033"},
+		{"refresh ttl too short", roomA, create, `{"refresh_token_ttl_secs":59}`, nil, 422, "list 10033"},
+		{"refresh ttl too long", roomA, create, `{"refresh_token_ttl_secs":86401}`, nil, 422, "list 10033"},
+		{"ttl is text", roomA, create, `{"token_ttl_secs":"600"}`, nil, 400, "list 10015"},
+		{"ttl on refresh", roomA, refresh, `{"token_ttl_secs":9,"refresh_token":"x"}`, nil, 422, "list 10033"},
+		{"no refresh token", roomA, refresh, `{}`, nil, 422, "list 10004"},
+		{"refresh token is a number", roomA, refresh, `{"refresh_token":1}`, nil, 400, "list 10015"},
+		{"garbage refresh token", roomA, refresh, `{"refresh_token":"x"}`, nil, 403, "object 10010"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv, _ := startMock(t, Config{Rooms: []string{strings.ToUpper(roomA)}})
+			got := exchange(t.Context(), srv, tt.room, tt.action, tt.body, tt.change)
+			if got.err != nil || got.status != tt.status || got.code() != tt.code {
+				t.Errorf("got %d, %s, %v; want %d, %s", got.status, got.code(), got.err, tt.status, tt.code)
+			}
+			if contentType := got.header.Get("Content-Type"); !strings.HasPrefix(contentType, json) {
+				t.Errorf("content type %q", contentType)
+			}
+		})
+	}
+}
+
+// A room ID is the same in either case.
+func TestRoomIDsIgnoreCase(t *testing.T) {
+	srv, _ := startMock(t, Config{})
+	upper := strings.ToUpper(roomA)
+	data := post(t, srv, upper, create, `{}`).data(t)
+	for _, room := range []string{roomA, upper} {
+		if err := srv.Verify(room, data["token"]); err != nil {
+			t.Error(err)
+		}
+	}
+	post(t, srv, roomA, refresh, `{"refresh_token":"`+data["refresh_token"]+`"}`).data(t)
+}
+
+// Every refresh token that is no good answers 403 with the bare error object.
+func TestRefusedRefreshTokens(t *testing.T) {
+	other := Start(t, Config{})
+	for _, tt := range []struct {
+		name string
+		with func(srv *Server, data map[string]string) string
+		code string
+	}{
+		{"expired", func(srv *Server, data map[string]string) string {
+			srv.SetSkew(time.Hour)
+			return data["refresh_token"]
+		}, "20006"},
+		{"revoked", func(srv *Server, data map[string]string) string {
+			srv.RevokeRefreshTokens(roomA)
+			return data["refresh_token"]
+		}, "10010"},
+		{"of another room", func(srv *Server, _ map[string]string) string {
+			return post(t, srv, roomB, create, `{}`).data(t)["refresh_token"]
+		}, "10010"},
+		{"of another server", func(*Server, map[string]string) string {
+			return post(t, other, roomA, create, `{}`).data(t)["refresh_token"]
+		}, "10010"},
+		{"client token", func(_ *Server, data map[string]string) string { return data["token"] }, "10010"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv, _ := startMock(t, Config{})
+			token := tt.with(srv, post(t, srv, roomA, create, `{}`).data(t))
+			got := post(t, srv, roomA, refresh, `{"refresh_token":"`+token+`"}`)
+			if got.status != 403 || got.code() != "object "+tt.code {
+				t.Errorf("got %d, %s; want 403, object %s", got.status, got.code(), tt.code)
+			}
+		})
+	}
+}
+
+// A key anywhere but in the Authorization header of a create is a leak.
+func TestKeyLeaks(t *testing.T) {
+	const key = DefaultAPIKey
+	for _, tt := range []struct {
+		name   string
+		action string
+		body   string
+		change func(*http.Request)
+		leaks  int
+	}{
+		{"create", create, `{}`, nil, 0},
+		{"refresh", refresh, `{}`, nil, 0},
+		{"refresh with it", refresh, `{}`, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+key) }, 1},
+		{"refresh with any authorization", refresh, `{}`, func(r *http.Request) { r.Header.Set("Authorization", "Basic x") }, 1},
+		{"refresh in the query", refresh, `{}`, func(r *http.Request) { r.URL.RawQuery = "key=" + key }, 1},
+		{"create in the query", create, `{}`, func(r *http.Request) { r.URL.RawQuery = "key=" + key }, 1},
+		{"create in the body", create, `{"key":"` + key + `"}`, nil, 1},
+		{"create in another header", create, `{}`, func(r *http.Request) { r.Header.Set("X-Api-Key", key) }, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := Start(t, Config{})
+			got := exchange(t.Context(), srv, roomA, tt.action, tt.body, tt.change)
+			if leaks := srv.Calls().KeyLeaks; leaks != tt.leaks {
+				t.Errorf("%d leaks, want %d", leaks, tt.leaks)
+			}
+			if leaked := srv.Requests()[0].KeyLeak; leaked != (tt.leaks > 0) {
+				t.Errorf("KeyLeak is %v in the log", leaked)
+			}
+			if tt.leaks > 0 && got.status != 400 {
+				t.Errorf("status %d, want 400", got.status)
+			}
+		})
+	}
+}

@@ -1,0 +1,158 @@
+package telnyxtest
+
+import (
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A token has the header and the claims of the document's example, and about
+// its length.
+func TestTokenShape(t *testing.T) {
+	for _, typ := range []string{typAccess, typRefresh} {
+		token, expires := newIssuer().mint(typ, roomB, time.Unix(1619093695, 999e6), 600*time.Second)
+		if want := time.Unix(1619094295, 0); !expires.Equal(want) {
+			t.Errorf("expires at %v, want %v", expires, want)
+		}
+		parts := strings.Split(token, ".")
+		if len(parts) != 3 || len(token) < 600 || len(token) > 660 {
+			t.Fatalf("%d parts, %d bytes: %s", len(parts), len(token), token)
+		}
+		if got := string(decode(parts[0])); got != `{"alg":"Ed25519","typ":"JWT"}` {
+			t.Errorf("header %s", got)
+		}
+		uuid := regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+		got := strings.ReplaceAll(uuid.ReplaceAllString(string(decode(parts[1])), "UUID"), typ+`"}`, `TYP"}`)
+		want := `{"aud":"telnyx_access_token","exp":1619094295,"grants":[{"actions":["join"],` +
+			`"resources":["telnyx:video:rooms:UUID"],"subjects":["telnyx:users:UUID"]}],"grants_version":"1.0.0",` +
+			`"iat":1619093695,"iss":"telnyx_access_token","jti":"UUID","nbf":1619093694,"sub":"null","typ":"TYP"}`
+		if got != want {
+			t.Errorf("claims\n%s, want\n%s", got, want)
+		}
+	}
+}
+
+func TestJTIsAreUUIDsInOrder(t *testing.T) {
+	i := newIssuer()
+	for _, serial := range []uint64{0, 1, 255, 256, 1<<62 - 1} {
+		jti := i.jti(serial)
+		if !isUUID(jti) || jti[14] != '8' || !strings.ContainsRune("89ab", rune(jti[19])) {
+			t.Errorf("%s is no UUID of version 8", jti)
+		}
+		if got := serialOf(jti); got != serial {
+			t.Errorf("serialOf(jti(%d)) is %d", serial, got)
+		}
+	}
+	var c1, c2 claims
+	for _, c := range []*claims{&c1, &c2} {
+		token, _ := i.mint(typAccess, roomA, epoch, time.Hour)
+		if err := json.Unmarshal(decode(strings.Split(token, ".")[1]), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c1.ID == c2.ID {
+		t.Error("two tokens with one jti")
+	}
+}
+
+func TestVerify(t *testing.T) {
+	const ttl = 10 * time.Second
+	issuer, foreign := newIssuer(), newIssuer()
+	token, expires := issuer.mint(typAccess, roomA, epoch, ttl)
+	stranger, _ := foreign.mint(typAccess, roomA, epoch, ttl)
+	refreshToken, _ := issuer.mint(typRefresh, roomA, epoch, ttl)
+	issued := epoch.Truncate(time.Second)
+
+	// A token of the room with the signature of another, and with one bit of it
+	// changed that carries no information.
+	parts, strange := strings.Split(token, "."), strings.Split(stranger, ".")
+	last := token[len(token)-1:]
+	spare := token[:len(token)-1] + string(alphabet[strings.Index(alphabet, last)^1])
+
+	for _, tt := range []struct {
+		name  string
+		token string
+		room  string
+		at    time.Time
+		want  error
+	}{
+		{"good", token, roomA, epoch, nil},
+		{"at once", token, roomA, issued, nil},
+		{"last moment", token, roomA, expires.Add(-1), nil},
+		{"expired", token, roomA, expires, ErrExpired},
+		{"a second early", token, roomA, issued.Add(-time.Second), nil},
+		{"before nbf", token, roomA, issued.Add(-time.Second - 1), ErrExpired},
+		{"another room", token, roomB, epoch, ErrInvalid},
+		{"refresh token", refreshToken, roomA, epoch, ErrInvalid},
+		{"another server", stranger, roomA, epoch, ErrInvalid},
+		{"another signature", parts[0] + "." + parts[1] + "." + strange[2], roomA, epoch, ErrInvalid},
+		{"another payload", parts[0] + "." + strange[1] + "." + parts[2], roomA, epoch, ErrInvalid},
+		{"another header", encode([]byte(`{"alg":"none"}`)) + "." + parts[1] + "." + parts[2], roomA, epoch, ErrInvalid},
+		{"spare bit", spare, roomA, epoch, ErrInvalid},
+		{"no signature", parts[0] + "." + parts[1] + ".", roomA, epoch, ErrInvalid},
+		{"empty", "", roomA, epoch, ErrInvalid},
+		{"garbage", "a.b.c", roomA, epoch, ErrInvalid},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := issuer.check(tt.token, typAccess, tt.room, tt.at); !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// What is signed by us but is no set of claims is refused, not believed.
+func TestVerifySignedNonsense(t *testing.T) {
+	i := newIssuer()
+	if err := i.check(i.sign("x"), typAccess, roomA, epoch); !errors.Is(err, ErrInvalid) {
+		t.Errorf("got %v, want %v", err, ErrInvalid)
+	}
+}
+
+func TestRevocation(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		rooms []string
+		wantA error
+		wantB error
+	}{
+		{"one room", []string{strings.ToUpper(roomA)}, ErrRevoked, nil},
+		{"two rooms", []string{roomA, roomB}, ErrRevoked, ErrRevoked},
+		{"all rooms", nil, ErrRevoked, ErrRevoked},
+	} {
+		for _, typ := range []string{typAccess, typRefresh} {
+			t.Run(tt.name+" "+typ, func(t *testing.T) {
+				srv := Start(t, Config{})
+				i := srv.issuer
+				old := map[string]string{}
+				for _, room := range []string{roomA, roomB} {
+					old[room], _ = i.mint(typ, room, epoch, time.Hour)
+				}
+				other, revoke := typRefresh, srv.RevokeTokens
+				if typ == typRefresh {
+					other, revoke = typAccess, srv.RevokeRefreshTokens
+				}
+				spared, _ := i.mint(other, roomA, epoch, time.Hour)
+				revoke(tt.rooms...)
+
+				for room, want := range map[string]error{roomA: tt.wantA, roomB: tt.wantB} {
+					if err := i.check(old[room], typ, room, epoch); !errors.Is(err, want) {
+						t.Errorf("old token: got %v, want %v", err, want)
+					}
+					fresh, _ := i.mint(typ, room, epoch, time.Hour)
+					if err := i.check(fresh, typ, room, epoch); err != nil {
+						t.Errorf("new token: %v", err)
+					}
+				}
+				if err := i.check(spared, other, roomA, epoch); err != nil {
+					t.Errorf("token of the other kind: %v", err)
+				}
+			})
+		}
+	}
+}

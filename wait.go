@@ -1,0 +1,342 @@
+package roomtoken
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/roomtoken/roomtoken/internal/moment"
+)
+
+// waiter is one caller who waits for a token. Its fields belong to the caller's
+// goroutine.
+type waiter struct {
+	m       *Manager
+	ctx     context.Context //nolint:containedctx // of this one call
+	roomID  string
+	atLeast time.Duration
+	maxWait time.Duration // 0: no bound but ctx
+
+	begun    int64 // monotonic; 0: not yet
+	deadline int64 // monotonic: when it leaves at the latest
+	room     *room
+	crowd    *crowd // where it is counted; nil: nowhere
+	epoch    uint32 // of the crowd, when it was counted
+	forced   bool   // it is counted among the forced
+	after    uint32 // calls of the room begun before it came
+}
+
+// await waits for the token.
+func (w *waiter) await() (Token, error) {
+	var timeout <-chan time.Time
+	for {
+		tok, err, news := w.step()
+		if news == nil {
+			return tok, err
+		}
+		if timeout == nil && w.maxWait > 0 {
+			timer := w.m.config.Clock.Timer(w.maxWait)
+			defer timer.Stop()
+			timeout = timer.C
+		}
+		select {
+		case <-news:
+		case <-w.m.closing:
+		case <-w.ctx.Done():
+			return Token{}, w.giveUp()
+		case <-timeout:
+			return Token{}, w.giveUp()
+		}
+		// Most often the token is there now, and whoever published it has let all
+		// waiters go at once: then ten thousand of them need not queue for the lock.
+		if tok, ok := w.m.hit(w.roomID, w.atLeast); ok {
+			w.leave()
+			return tok, nil
+		}
+	}
+}
+
+// step looks where the room stands. It returns a token or an error, or a channel
+// that is closed when it is worth to look again.
+func (w *waiter) step() (Token, error, <-chan struct{}) { //nolint:revive // the channel is the rarer third
+	m := w.m
+	m.lock()
+	defer m.unlock()
+	if m.closed {
+		return Token{}, ErrClosed, nil
+	}
+	now := m.clock.Now()
+	if w.begun == 0 {
+		if err := w.ctx.Err(); err != nil {
+			return Token{}, w.failure(m.lookUp(w.roomID), now), nil
+		}
+		w.begin(now)
+	}
+
+	// Those who waited when the room was forgotten wait for that call, and get
+	// its token.
+	if w.crowd != nil && w.crowd.apart {
+		if w.counted() {
+			return Token{}, nil, w.crowd.news()
+		}
+		if spare := w.crowd.spare; spare != nil && m.serves(spare, now, w.atLeast) {
+			return spare.token(), nil, nil
+		}
+		w.crowd = nil
+	}
+
+	r := w.room
+	if r == nil || r.dropped || r.ghost {
+		var err error
+		if r, err = m.admit(w.roomID, now); err != nil {
+			return Token{}, err, nil
+		}
+		w.room, w.crowd, w.after = r, nil, r.attempts
+	}
+	r.used(now)
+	valid := m.serves(r.rec, now, 0)
+	switch {
+	case valid && m.serves(r.rec, now, w.atLeast):
+		w.signOff(now)
+		m.settle(r, now)
+		return r.rec.token(), nil, nil
+	case r.lifetime > 0 && r.lifetime < int64(w.atLeast), valid && r.published > w.after:
+		w.signOff(now)
+		return Token{}, tooShort(r, w.atLeast), nil
+	case r.failedForGood(now), r.call != nil && r.call.overdue:
+		w.signOff(now)
+		return Token{}, w.failure(r, now), nil
+	}
+
+	w.signOn(r, valid)
+	m.settle(r, now)
+	if r.call == nil {
+		// Not begun: is there a point in waiting?
+		next := max(r.nextAttempt, m.account.opens(now.Mono))
+		if next > w.deadline && (r.trouble != nil || m.account.err != nil) {
+			err := w.failure(r, now)
+			w.signOff(now)
+			return Token{}, err, nil
+		}
+	}
+	return Token{}, nil, r.crowd.news()
+}
+
+// begin notes when the wait began and when it must end. A deadline of the ctx is
+// a distance in real time, never a point on the Manager's clock.
+func (w *waiter) begin(now moment.Moment) {
+	w.begun = max(now.Mono, 1)
+	w.deadline = farFuture
+	if w.maxWait > 0 {
+		w.deadline = moment.Add(now.Mono, int64(w.maxWait))
+	}
+	if deadline, ok := w.ctx.Deadline(); ok {
+		w.deadline = min(w.deadline, moment.Add(now.Mono, int64(time.Until(deadline))))
+	}
+	w.m.stats.Misses++
+}
+
+// counted reports whether the crowd still counts the waiter.
+func (w *waiter) counted() bool { return w.crowd != nil && w.crowd.epoch.Load() == w.epoch }
+
+// signOn counts the waiter among those who wait for the room. valid: the room has
+// a token, which does not live long enough for this one.
+func (w *waiter) signOn(r *room, valid bool) {
+	if !w.counted() || w.crowd != r.crowd {
+		w.crowd = r.join()
+		w.epoch = w.crowd.epoch.Load()
+		w.crowd.waiters++
+		w.forced = false
+		if w.crowd.ctx == nil {
+			w.crowd.ctx = w.ctx
+		}
+	}
+	if valid && !w.forced {
+		w.forced = true
+		w.crowd.forced++
+	}
+}
+
+// signOff takes the waiter out of the count. The caller holds mu and settles the
+// room.
+func (w *waiter) signOff(now moment.Moment) {
+	if w.counted() {
+		w.crowd.waiters--
+		if w.forced {
+			w.crowd.forced--
+		}
+		if !w.crowd.apart {
+			w.m.settle(w.room, now)
+		}
+	}
+	w.crowd = nil
+}
+
+// leave takes the waiter out of the count, if it is still in.
+func (w *waiter) leave() {
+	if !w.counted() {
+		return
+	}
+	w.m.lock()
+	defer w.m.unlock()
+	w.signOff(w.m.clock.Now())
+}
+
+// giveUp leaves without a token and says why: the ctx has ended, or MaxWait has
+// passed.
+func (w *waiter) giveUp() error {
+	m := w.m
+	m.lock()
+	defer m.unlock()
+	if m.closed {
+		return ErrClosed
+	}
+	now := m.clock.Now()
+	err := w.failure(w.room, now)
+	w.signOff(now)
+	return err
+}
+
+// failure is the error with which the waiter leaves. Caller must hold mu.
+func (w *waiter) failure(r *room, now moment.Moment) error {
+	e := &roomError{roomID: w.roomID}
+	if err := w.ctx.Err(); err != nil {
+		e.ended, e.cause = err, context.Cause(w.ctx)
+	} else if w.maxWait > 0 && w.begun > 0 && now.Mono-w.begun >= int64(w.maxWait) {
+		e.waited = w.maxWait
+	}
+	if r != nil {
+		w.m.explain(e, r, now)
+	}
+	return e
+}
+
+// tooShort is the error for a caller whose token would have to live longer than
+// any of this source does.
+func tooShort(r *room, atLeast time.Duration) error {
+	return fmt.Errorf("%w: room %q: asked for a token with %v left, the newest had a lifetime of %v",
+		ErrTooShort, shorten(r.rec.key), atLeast, time.Duration(r.lifetime))
+}
+
+// explain fills in what is known of the room's failures and of what happens
+// next. Caller must hold mu.
+func (m *Manager) explain(e *roomError, r *room, now moment.Moment) {
+	if t := r.trouble; t != nil {
+		e.op, e.err, e.failures = t.op, t.err, t.failures
+		e.permanent = t.permanent > 0
+		if e.err == nil && t.refusals > 0 {
+			e.err = fmt.Errorf("the last %d tokens were refused soon after their issue", t.refusals)
+		}
+	}
+	next := r.nextAttempt
+	if opens := m.account.opens(now.Mono); opens > 0 {
+		next = max(next, opens)
+		e.held = true
+	}
+	if m.account.guarded && e.err == nil {
+		e.err = m.account.err
+	}
+	switch {
+	case r.call != nil:
+		e.state = fmt.Sprintf("a %v has been in flight for %v", r.call.op, r.call.took(now).Round(time.Millisecond))
+		if r.call.overdue {
+			e.state += "; no other can begin until it returns"
+			if e.err == nil {
+				e.err = &timeoutError{after: m.config.CallTimeout}
+			}
+		}
+	case next > now.Mono:
+		e.next, e.in = m.clock.Time(now, next), time.Duration(next-now.Mono)
+	case r.place == inCallers || r.place == inRenewals:
+		e.state = fmt.Sprintf("its call waits for one of %d to end", len(m.calls))
+	}
+}
+
+// roomError is what a caller gets who leaves without a token: what happened, to
+// which room, and what will happen next. It wraps the error of the source, and
+// what ended the caller's wait.
+type roomError struct {
+	roomID    string
+	op        CallKind
+	err       error // of the source; nil: it has not failed
+	failures  int
+	permanent bool
+	ended     error // of the caller's ctx
+	cause     error // why it ended
+	waited    time.Duration
+	held      bool
+	next      time.Time // of the next attempt; zero: now, or not known
+	in        time.Duration
+	state     string
+}
+
+// timeFormat is how errors and logs show a moment.
+const timeFormat = "2006-01-02T15:04:05.000Z07:00"
+
+func (e *roomError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "roomtoken: room %q: ", shorten(e.roomID))
+	switch {
+	case e.ended != nil:
+		fmt.Fprintf(&b, "no token before the caller's ctx ended: %v", e.ended)
+		if e.cause != e.ended { //nolint:errorlint // the very same
+			fmt.Fprintf(&b, " (%v)", e.cause)
+		}
+	case e.waited > 0:
+		fmt.Fprintf(&b, "no token within MaxWait (%v)", e.waited)
+	}
+	if e.err != nil {
+		if e.ended != nil || e.waited > 0 {
+			b.WriteString("; ")
+		}
+		if e.op != 0 {
+			fmt.Fprintf(&b, "%v failed", e.op)
+			if e.permanent {
+				b.WriteString(" for good")
+			}
+			b.WriteString(": ")
+		}
+		fmt.Fprintf(&b, "%v", e.err)
+	}
+	if e.failures > 1 {
+		fmt.Fprintf(&b, "; %d failures in a row", e.failures)
+	}
+	if e.state != "" {
+		fmt.Fprintf(&b, "; %s", e.state)
+	}
+	if !e.next.IsZero() {
+		if e.held {
+			b.WriteString("; all calls are held back")
+		}
+		fmt.Fprintf(&b, "; next attempt at %s (in %v)", e.next.Format(timeFormat), e.in.Round(time.Millisecond))
+	}
+	return b.String()
+}
+
+// Unwrap returns what ended the caller's wait and the source's error.
+func (e *roomError) Unwrap() []error {
+	var errs []error
+	if e.ended != nil {
+		errs = append(errs, e.ended, e.cause)
+	}
+	if e.err != nil {
+		errs = append(errs, e.err)
+	} else if e.waited > 0 {
+		errs = append(errs, context.DeadlineExceeded)
+	}
+	return errs
+}
+
+// RetryAfter returns how long after the error was made the next attempt for the
+// room begins, 0 if that is not known.
+func (e *roomError) RetryAfter() time.Duration { return e.in }
+
+// shorten cuts a room ID to what is fit to be shown.
+func shorten(roomID string) string {
+	const most = 80
+	if len(roomID) <= most {
+		return roomID
+	}
+	return roomID[:most] + "..."
+}
