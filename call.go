@@ -72,12 +72,13 @@ func (m *Manager) start(r *room, forCaller bool, now moment.Moment) {
 		ctx = context.WithoutCancel(r.crowd.ctx)
 	}
 	r.attempts++
+	now = m.clock.Look() // what the token's age is counted from
 	c := &call{
 		room:      r,
 		roomID:    r.rec.key,
 		forCaller: forCaller,
 		begun:     now,
-		wall:      m.config.Clock.Now().Round(0),
+		wall:      m.clock.Time(now, now.Mono),
 		returned:  make(chan struct{}),
 	}
 	ctx, c.cancel = context.WithCancelCause(ctx)
@@ -199,7 +200,7 @@ func (m *Manager) overrun(c *call) {
 // took returns how long the call has run.
 func (c *call) took(now moment.Moment) time.Duration { return time.Duration(now.Mono - c.begun.Mono) }
 
-// finish ends a call: broken is the *flight.Panic that the source threw, if any.
+// finish ends a call: broken is the *flight.PanicError that the source threw, if any.
 func (m *Manager) finish(c *call, broken error) {
 	c.cancel(nil)
 	if broken != nil {
@@ -231,19 +232,13 @@ func (m *Manager) finish(c *call, broken error) {
 			m.drop(r)
 		}
 	case c.outcome.verdict == granted:
-		r.crowdServed()
-	case c.outcome.verdict == rejected && !c.overdue:
-		// The create follows at once: nobody needs to wake for that.
-	default:
-		r.tell()
+		if r.crowd != nil {
+			r.crowd.dismiss()
+		}
 	}
 	m.settle(r, now)
-}
-
-// crowdServed wakes all who wait and lets them go.
-func (r *room) crowdServed() {
-	if r.crowd != nil {
-		r.crowd.dismiss()
+	if r.call == nil { // after a rejection the create has begun: nobody need wake for that
+		r.tell()
 	}
 }
 
@@ -321,6 +316,7 @@ func (m *Manager) held(r *room, now moment.Moment) {
 		Until: m.clock.Time(now, m.account.until),
 	})
 	m.wakeScheduler()
+	m.holds.tell() // who waits for any room may find now that waiting is in vain
 }
 
 // passingFailure notes one for the room and for the account. Caller must hold mu.
@@ -483,7 +479,7 @@ func (m *Manager) refused(c *call, token Secret) bool {
 // thrown is the outcome of a call whose source panicked or called Goexit.
 func thrown(c *call, broken error) outcome {
 	text := broken.Error()
-	var p *flight.Panic
+	var p *flight.PanicError
 	if errors.As(broken, &p) {
 		text = "the source threw a " + text
 	}

@@ -61,6 +61,7 @@ type Manager struct {
 	telling  bool    // a goroutine tells events
 	stats    Stats   // its counters
 	progress signal  // told when a goroutine that Close waits for ends
+	holds    signal  // told when all calls are held back, or for longer
 }
 
 // signal wakes those who wait for something to end.
@@ -218,9 +219,6 @@ func (m *Manager) touch(rec *record, now moment.Moment) {
 }
 
 func (m *Manager) wait(ctx context.Context, roomID string, atLeast time.Duration) (Token, error) {
-	if err := checkRoomID(roomID); err != nil {
-		return Token{}, err
-	}
 	w := waiter{m: m, ctx: ctx, roomID: roomID, atLeast: atLeast, maxWait: max(m.config.MaxWait, 0)}
 	return w.await()
 }
@@ -234,10 +232,6 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 	waiters := make([]*waiter, 0, len(roomIDs))
 	for _, id := range roomIDs {
 		if _, ok := m.hit(id, 0); ok {
-			continue
-		}
-		if err := checkRoomID(id); err != nil {
-			errs = append(errs, err)
 			continue
 		}
 		// Sign all on before waiting for the first, so that one that fails does not

@@ -21,10 +21,11 @@ type waiter struct {
 	begun    int64 // monotonic; 0: not yet
 	deadline int64 // monotonic: when it leaves at the latest
 	room     *room
-	crowd    *crowd // where it is counted; nil: nowhere
-	epoch    uint32 // of the crowd, when it was counted
-	forced   bool   // it is counted among the forced
-	after    uint32 // calls of the room begun before it came
+	crowd    *crowd          // where it is counted; nil: nowhere
+	epoch    uint32          // of the crowd, when it was counted
+	forced   bool            // it is counted among the forced
+	holds    <-chan struct{} // closed when all calls are held back, or for longer
+	after    uint32          // calls of the room begun before it came
 }
 
 // await waits for the token.
@@ -42,6 +43,7 @@ func (w *waiter) await() (Token, error) {
 		}
 		select {
 		case <-news:
+		case <-w.holds:
 		case <-w.m.closing:
 		case <-w.ctx.Done():
 			return Token{}, w.giveUp()
@@ -67,7 +69,11 @@ func (w *waiter) step() (Token, error, <-chan struct{}) { //nolint:revive // the
 		return Token{}, ErrClosed, nil
 	}
 	now := m.clock.Now()
+	w.holds = m.holds.wait()
 	if w.begun == 0 {
+		if err := checkRoomID(w.roomID); err != nil {
+			return Token{}, err, nil
+		}
 		if err := w.ctx.Err(); err != nil {
 			return Token{}, w.failure(m.lookUp(w.roomID), now), nil
 		}

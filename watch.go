@@ -27,10 +27,6 @@ import (
 // end it: the room starts anew.
 func (m *Manager) Watch(ctx context.Context, roomID string) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		if err := checkRoomID(roomID); err != nil {
-			yield(Token{}, err)
-			return
-		}
 		w := &watch{m: m, ctx: ctx, roomID: roomID}
 		defer w.end()
 		for {
@@ -55,9 +51,10 @@ type watch struct {
 	ctx    context.Context //nolint:containedctx // of this one watch
 	roomID string
 
-	room *room   // nil: not yet
-	seen *record // what was yielded last
-	told string  // the failure that was yielded since, in words
+	room  *room           // nil: not yet
+	seen  *record         // what was yielded last
+	told  string          // the failure that was yielded since, in words
+	holds <-chan struct{} // closed when all calls are held back, or for longer
 }
 
 // view is what a watch finds: a token to yield, an error to yield, or neither
@@ -83,8 +80,13 @@ func (w *watch) step() view {
 		return view{err: context.Cause(w.ctx), last: true}
 	}
 	now := m.clock.Now()
+	w.holds = m.holds.wait()
 	if w.room == nil || w.room.dropped {
-		r, err := m.admit(w.roomID, now)
+		err := checkRoomID(w.roomID)
+		var r *room
+		if err == nil {
+			r, err = m.admit(w.roomID, now)
+		}
 		if err != nil {
 			w.room = nil
 			return view{err: err, last: true}
@@ -157,6 +159,7 @@ func (w *watch) sleep(v view) {
 	}
 	select {
 	case <-v.news:
+	case <-w.holds:
 	case <-timeout:
 	case <-w.ctx.Done():
 	case <-w.m.closing:

@@ -30,14 +30,13 @@ func (t times) lifetime(expires time.Time, token string, longest time.Duration) 
 	if t.date.IsZero() && !isJWT {
 		return min(longest, expires.Sub(t.sent)) // the clocks are hoped to agree
 	}
-	// Sub saturates, so each min comes before the subtraction.
 	if !t.date.IsZero() {
 		longest = min(longest, expires.Sub(t.date))
 	}
 	if isJWT {
 		longest = min(longest, fromJWT)
 	}
-	return longest - granularity
+	return max(longest, 0) - granularity // Sub may have saturated at the least Duration
 }
 
 // String says what the best known clock showed.

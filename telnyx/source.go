@@ -141,10 +141,12 @@ func (s *Source) Refresh(ctx context.Context, roomID string, refreshToken roomto
 
 // exchange makes one request and turns its answer into a grant.
 func (s *Source) exchange(ctx context.Context, c call, authorization string, body []byte) (roomtoken.Grant, error) {
-	if _, ok := ctx.Deadline(); !ok && s.ownsClient {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, wholeTimeout)
-		defer cancel()
+	if s.ownsClient {
+		if _, ok := ctx.Deadline(); !ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, wholeTimeout)
+			defer cancel()
+		}
 	}
 	// The room ID is a UUID by now; escaping it keeps that from being the only
 	// thing that stands between a room ID and the rest of the API.

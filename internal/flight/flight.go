@@ -16,7 +16,7 @@ type Group struct {
 }
 
 // Go runs call on a goroutine of its own, then done on the same goroutine with
-// what call returned, or with a *[Panic]. By the time done runs the key is free
+// what call returned, or with a *[PanicError]. By the time done runs the key is free
 // again. Where a call for the key is in flight already, Go does nothing: neither
 // function runs.
 func (g *Group) Go(key string, call func() error, done func(error)) {
@@ -34,13 +34,13 @@ func (g *Group) Go(key string, call func() error, done func(error)) {
 }
 
 // Contain runs call on the calling goroutine and returns what it returns, or a
-// *[Panic]. It cannot stop a runtime.Goexit: that still ends the goroutine.
+// *[PanicError]. It cannot stop a runtime.Goexit: that still ends the goroutine.
 func Contain(call func() error) (err error) {
 	contain(call, &err)
 	return err
 }
 
-// contain stores call's error, and a *Panic where call did not return one.
+// contain stores call's error, and a *PanicError where call did not return one.
 func contain(call func() error, err *error) {
 	returned := false
 	defer func() {
@@ -48,20 +48,20 @@ func contain(call func() error, err *error) {
 			return
 		}
 		if p := recover(); p != nil {
-			*err = &Panic{Text: fmt.Sprintf("panic: %v", p), Stack: string(debug.Stack())}
+			*err = &PanicError{Text: fmt.Sprintf("panic: %v", p), Stack: string(debug.Stack())}
 		} else {
-			*err = &Panic{Text: "runtime.Goexit", Stack: string(debug.Stack())}
+			*err = &PanicError{Text: "runtime.Goexit", Stack: string(debug.Stack())}
 		}
 	}()
 	*err = call()
 	returned = true
 }
 
-// Panic is the error of a call that panicked or called runtime.Goexit.
-type Panic struct {
+// PanicError is the error of a call that panicked or called runtime.Goexit.
+type PanicError struct {
 	Text  string // what was thrown
 	Stack string // where
 }
 
 // Error returns the text and the stack.
-func (p *Panic) Error() string { return p.Text + "\n\n" + p.Stack }
+func (p *PanicError) Error() string { return p.Text + "\n\n" + p.Stack }

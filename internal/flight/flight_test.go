@@ -36,7 +36,7 @@ func TestGoContains(t *testing.T) {
 			got := make(chan error)
 			g.Go("k", c.call, func(err error) { got <- err })
 			err := <-got
-			var p *Panic
+			var p *PanicError
 			if !errors.As(err, &p) || !strings.Contains(p.Text, c.want) {
 				t.Fatalf("done got %v", err)
 			}
@@ -94,7 +94,7 @@ func TestContain(t *testing.T) {
 	if err := Contain(func() error { return errBoom }); !errors.Is(err, errBoom) {
 		t.Fatal(err)
 	}
-	var p *Panic
+	var p *PanicError
 	if err := Contain(func() error { panic(1) }); !errors.As(err, &p) {
 		t.Fatal(err)
 	}

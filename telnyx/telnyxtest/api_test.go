@@ -144,6 +144,38 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Without a list of rooms every UUID is one, and nothing else.
+func TestAnyUUIDIsARoom(t *testing.T) {
+	srv := Start(t, Config{})
+	post(t, srv, roomB, create, `{}`).data(t)
+	if got := post(t, srv, "lobby", create, `{}`); got.status != 404 || got.code() != "list 65001" {
+		t.Errorf("got %d, %s", got.status, got.code())
+	}
+}
+
+// A refusal says which field is to blame, or which method would do.
+func TestRefusalsPoint(t *testing.T) {
+	srv := Start(t, Config{})
+	for body, want := range map[string]string{
+		`{"token_ttl_secs":9}`:          `"detail":"must be between 10 and 3600","source":{"pointer":"/token_ttl_secs"}`,
+		`{"token_ttl_secs":"9"}`:        `"source":{"pointer":"/token_ttl_secs"}`,
+		`{"refresh_token_ttl_secs":59}`: `"detail":"must be between 60 and 86400","source":{"pointer":"/refresh_token_ttl_secs"}`,
+	} {
+		if got := post(t, srv, roomA, create, body); !strings.Contains(got.text, want) {
+			t.Errorf("%s: got %s, want %s in it", body, got.text, want)
+		}
+	}
+	for body, want := range map[string]string{`{}`: "refresh_token", `{"refresh_token":1}`: "refresh_token"} {
+		if got := post(t, srv, roomA, refresh, body); !strings.Contains(got.text, `"source":{"pointer":"/`+want+`"}`) {
+			t.Errorf("%s: got %s, want %s in it", body, got.text, want)
+		}
+	}
+	got := exchange(t.Context(), srv, roomA, create, `{}`, func(r *http.Request) { r.Method = "PUT" })
+	if allow := got.header.Get("Allow"); allow != "POST" {
+		t.Errorf("Allow %q", allow)
+	}
+}
+
 // A room ID is the same in either case.
 func TestRoomIDsIgnoreCase(t *testing.T) {
 	srv, _ := startMock(t, Config{})

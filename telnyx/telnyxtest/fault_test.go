@@ -101,6 +101,7 @@ func TestInjectRefusesNonsense(t *testing.T) {
 		{Status: 100},
 		{Status: 600},
 		{Body: HTMLBody},
+		{Body: HTMLBody, Latency: time.Second},
 	} {
 		func() {
 			defer func() {
@@ -128,7 +129,8 @@ func TestAnswers(t *testing.T) {
 		{"by status 403", Fault{Status: 403}, 403, "application/json; charset=utf-8",
 			`{"code":"10010","title":"Authorization failed","detail":"You do not have permission to perform the requested action on the specified resource or resources.",` +
 				`"meta":{"url":"https://developers.telnyx.com/docs/overview/errors/10010"}}`},
-		{"by status 302", Fault{Status: 302, Header: http.Header{}}, 302, "", ""},
+		{"by status 302", Fault{Status: 302}, 302, "", ""},
+		{"no content type", Fault{Status: 500, Body: RawBody("", "<html>")}, 500, "", "<html>"},
 		{"list", Fault{Status: 500, Body: ErrorList(Error{Code: 7, Title: "t"}, Error{Code: "8", Title: "u", Source: map[string]string{"pointer": "/x"}})},
 			500, "application/json; charset=utf-8", `{"errors":[{"code":7,"title":"t"},{"code":"8","title":"u","source":{"pointer":"/x"}}]}`},
 		{"object", Fault{Status: 422, Body: ErrorObject(Error{Code: 7, Title: "t"})}, 422, "application/json; charset=utf-8", `{"code":7,"title":"t"}`},
@@ -175,6 +177,20 @@ func TestFaultHeaders(t *testing.T) {
 	}
 	if c := srv.Calls(); c.Injected != 0 {
 		t.Errorf("%d calls were decided by a fault, want 0: it was headers alone", c.Injected)
+	}
+}
+
+// Delays and headers join a fault that decides, whichever came first.
+func TestDelaysAndHeadersJoin(t *testing.T) {
+	srv, mock := startMock(t, Config{})
+	srv.Inject(Fault{Header: http.Header{"First": {"1"}}})
+	srv.Inject(Fault{Status: 503})
+	srv.Inject(Fault{Header: http.Header{"Last": {"2"}}, Latency: time.Second})
+	done := background(t.Context(), srv, roomA, create, `{}`)
+	waitHeld(t, srv, 1)
+	mock.Add(time.Second)
+	if got := <-done; got.status != 503 || got.header.Get("First") != "1" || got.header.Get("Last") != "2" {
+		t.Errorf("got %d, %v", got.status, got.header)
 	}
 }
 

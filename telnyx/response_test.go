@@ -1,0 +1,256 @@
+package telnyx
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+func TestAnswersThatAreNoGrant(t *testing.T) {
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	data := func(fields string) string { return `{"data":{` + fields + `}}` }
+	tests := map[string]struct {
+		body, want string
+		headers    []string
+	}{
+		"empty":                   {``, "body is empty", nil},
+		"HTML":                    {`<html><body>Sign in</body></html>`, `no JSON`, nil},
+		"HTML by its type":        {data(`"token":"t","token_expires_at":"` + later + `"`), "body is text/html; charset=utf-8, not JSON", []string{"Content-Type: text/html; charset=utf-8"}},
+		"XML by its type":         {`<x/>`, "body is application/xml, not JSON", []string{"Content-Type: application/xml"}},
+		"compressed":              {"\x1f\x8b", "compressed (gzip)", []string{"Content-Encoding: gzip"}},
+		"half of it":              {`{"data":{"token":"abc`, "no JSON: unexpected end", nil},
+		"trailing garbage":        {data(`"token":"t","token_expires_at":"`+later+`"`) + "x", "no JSON", nil},
+		"two documents":           {data(`"token":"t","token_expires_at":"`+later+`"`) + "{}", "no JSON", nil},
+		"deep":                    {strings.Repeat(`[`, 100_000), "no JSON", nil},
+		"deep within":             {`{"data":{"token":` + strings.Repeat(`[`, 100_000), "no JSON", nil},
+		"array":                   {`[]`, "another shape", nil},
+		"string":                  {`"x"`, "another shape", nil},
+		"null":                    {`null`, `no "data"`, nil},
+		"no data":                 {`{}`, `no "data"`, nil},
+		"an error":                {`{"errors":[{"code":"1"}]}`, `no "data"`, nil},
+		"data null":               {`{"data":null}`, `no "data"`, nil},
+		"data an array":           {`{"data":[]}`, "another shape", nil},
+		"data a string":           {`{"data":"x"}`, "another shape", nil},
+		"data empty":              {data(``), `"token" is missing`, nil},
+		"token null":              {data(`"token":null`), `"token" is missing`, nil},
+		"token empty":             {data(`"token":"","token_expires_at":"` + later + `"`), `"token" is empty`, nil},
+		"token a number":          {data(`"token":5`), `"token" is a number`, nil},
+		"token a boolean":         {data(`"token":true`), `"token" is a boolean`, nil},
+		"token an array":          {data(`"token":[]`), `"token" is an array`, nil},
+		"token an object":         {data(`"token":{}`), `"token" is an object`, nil},
+		"token with a line break": {data(`"token":"a\nb"`), `"token" contains white space`, nil},
+		"the other pair's token":  {data(`"access_token":"t","access_token_expires_at":"` + later + `"`), `"token" is missing`, nil},
+		"expiry missing":          {data(`"token":"t"`), `"token_expires_at" is missing`, nil},
+		"expiry null":             {data(`"token":"t","token_expires_at":null`), `"token_expires_at" is missing`, nil},
+		"expiry a number":         {data(`"token":"t","token_expires_at":1777863721`), `"token_expires_at" is a number`, nil},
+		"expiry empty":            {data(`"token":"t","token_expires_at":""`), `"token_expires_at" is no RFC 3339 time`, nil},
+		"expiry without a zone":   {data(`"token":"t","token_expires_at":"2099-01-01T00:00:00"`), `is no RFC 3339 time`, nil},
+		"expiry beyond 9999":      {data(`"token":"t","token_expires_at":"10000-01-01T00:00:00Z"`), `is no RFC 3339 time`, nil},
+		"expiry zero":             {data(`"token":"t","token_expires_at":"0001-01-01T00:00:00Z"`), `no time left: it expires at 0001-01-01T00:00:00Z, and the server's clock shows 20`, nil},
+		"expiry past":             {data(`"token":"t","token_expires_at":"2021-04-22T12:24:55Z"`), `it expires at 2021-04-22T12:24:55Z`, nil},
+		"expiry past, no Date":    {data(`"token":"t","token_expires_at":"2021-04-22T12:24:55Z"`), `this machine's clock shows 20`, []string{"Date: -"}},
+		"larger than the bound":   {data(`"token":"` + strings.Repeat("x", maxBody) + `"`), "larger than 1 MiB", nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			base := startServer(t, answerWith(201, test.body, test.headers...))
+			for _, op := range []string{opCreate, opRefresh} {
+				grant, err := newSource(t, Config{BaseURL: base}).call(t, op)
+				if !errors.Is(err, roomtoken.ErrInvalidGrant) || errors.Is(err, roomtoken.ErrPermanent) || errors.Is(err, roomtoken.ErrRefreshRejected) {
+					t.Fatalf("got %v, %v; want ErrInvalidGrant alone", grant, err)
+				}
+				if !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "telnyx: "+op+" for room 0ccc7b54…: ") {
+					t.Errorf("got %q; want %q in it", err, test.want)
+				}
+				if !grant.Token.IsZero() || !grant.RefreshToken.IsZero() {
+					t.Error("a grant came with the error")
+				}
+			}
+		})
+	}
+}
+
+func TestNoGrantErrorsShowNoToken(t *testing.T) {
+	token := jwt(time.Unix(0, 0), time.Unix(600, 0))
+	for _, body := range []string{
+		`{"data":{"token":"` + token + `"}}`,
+		`{"data":{"token":"` + token + `","token_expires_at":"` + token + `"}}`,
+		`{"data":{"token":["` + token + `"],"token_expires_at":"x"}}`,
+		`{"data":{"token":"` + token + `","token_expires_at":"1970-01-01T00:10:00Z"}}`,
+		`{"data":"` + token + `"}`,
+		`{"data":{"token":"` + token + `"`,
+		token,
+	} {
+		for _, headers := range [][]string{nil, {"Content-Type: " + token}, {"Content-Encoding: " + token}} {
+			base := startServer(t, answerWith(201, body, headers...))
+			_, err := newSource(t, Config{BaseURL: base}).call(t, opCreate)
+			if err == nil {
+				t.Fatalf("no error for %s", body)
+			}
+			mustNotLeak(t, fmt.Sprintf("%v %+v %#v", err, err, err), token, token[:20])
+		}
+	}
+}
+
+func TestAnswersThatAreOddButGood(t *testing.T) {
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	good := `"token":"the-token","token_expires_at":"` + later + `"`
+	tests := map[string]struct {
+		body    string
+		headers []string
+	}{
+		"unknown fields":      {`{"meta":{"a":[1]},"data":{` + good + `,"recort_type":"x","x":{"token":"y"}}}`, nil},
+		"duplicate keys":      {`{"data":{"token":"first",` + good + `}}`, nil},
+		"white space":         {"\r\n {\"data\":\t{" + good + "}}\n", nil},
+		"byte order of zones": {`{"data":{"token":"the-token","token_expires_at":"` + time.Now().Add(time.Hour).In(time.FixedZone("", -5*3600)).Format("2006-01-02T15:04:05.123456Z07:00") + `"}}`, nil},
+		"small t and z":       {`{"data":{"token":"the-token","token_expires_at":"` + strings.ToLower(later) + `"}}`, nil},
+		"no content type":     {`{"data":{` + good + `}}`, []string{"Content-Type: -"}},
+		"sniffed type":        {`{"data":{` + good + `}}`, []string{"Content-Type: text/plain; charset=utf-8"}},
+		"API type":            {`{"data":{` + good + `}}`, []string{"Content-Type: Application/vnd.api+JSON"}},
+		"identity":            {`{"data":{` + good + `}}`, []string{"Content-Encoding: identity"}},
+		"just within":         {`{"data":{` + good + `}}` + strings.Repeat(" ", maxBody-len(`{"data":{`+good+`}}`)), nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			base := startServer(t, answerWith(201, test.body, test.headers...))
+			grant, err := newSource(t, Config{BaseURL: base}).call(t, opCreate)
+			if err != nil || grant.Token.Value.Reveal() != "the-token" || !grant.RefreshToken.IsZero() {
+				t.Errorf("got %q, %v", grant.Token.Value.Reveal(), err)
+			}
+		})
+	}
+}
+
+// A good client token is kept whatever is wrong with the refresh token beside it.
+func TestBrokenRefreshTokens(t *testing.T) {
+	now := time.Now()
+	later := now.Add(time.Hour).UTC().Format(time.RFC3339)
+	for name, test := range map[string]struct {
+		fields string
+		kept   bool // with an unknown end
+	}{
+		"missing":           {``, false},
+		"null":              {`,"refresh_token":null`, false},
+		"empty":             {`,"refresh_token":"","refresh_token_expires_at":"` + later + `"`, false},
+		"a number":          {`,"refresh_token":5,"refresh_token_expires_at":"` + later + `"`, false},
+		"with a line break": {`,"refresh_token":"a\nb"`, false},
+		"lapsed":            {`,"refresh_token":"r","refresh_token_expires_at":"2021-04-22T12:15:05Z"`, false},
+		"no expiry":         {`,"refresh_token":"r"`, true},
+		"expiry null":       {`,"refresh_token":"r","refresh_token_expires_at":null`, true},
+		"expiry a number":   {`,"refresh_token":"r","refresh_token_expires_at":5`, true},
+		"expiry garbage":    {`,"refresh_token":"r","refresh_token_expires_at":"soon"`, true},
+	} {
+		base := startServer(t, answerWith(201, `{"data":{"token":"t","token_expires_at":"`+later+`"`+test.fields+`}}`))
+		grant, err := newSource(t, Config{BaseURL: base}).call(t, opCreate)
+		if err != nil || grant.Token.Value.Reveal() != "t" {
+			t.Errorf("%s: the token is lost: %v", name, err)
+		}
+		if grant.RefreshToken.IsZero() == test.kept || !grant.RefreshToken.ExpiresAt.IsZero() {
+			t.Errorf("%s: the refresh token is %q until %v", name, grant.RefreshToken.Value.Reveal(), grant.RefreshToken.ExpiresAt)
+		}
+	}
+}
+
+func TestHalfABody(t *testing.T) {
+	for _, status := range []int{201, 403} {
+		base := startServer(t, answerWith(status, `{"data":{`, "Content-Length: 500"))
+		_, err := newSource(t, Config{BaseURL: base}).call(t, opRefresh)
+		if status == 403 { // the status says all there is to know
+			if !errors.Is(err, roomtoken.ErrRefreshRejected) {
+				t.Errorf("got %v", err)
+			}
+			continue
+		}
+		if !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, roomtoken.ErrInvalidGrant) || !strings.Contains(err.Error(), "broke off after 9 bytes") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// endless is a body without an end.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+func (e *endless) Close() error { return nil }
+
+func TestEndlessBodiesAreReadToABound(t *testing.T) {
+	for _, status := range []int{201, 500} {
+		for _, length := range []int64{-1, 1 << 40} {
+			body := &endless{}
+			client := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: status, Body: body, ContentLength: length, Header: http.Header{}}, nil
+			})}
+			source := newSource(t, Config{HTTPClient: client})
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := source.call(t, opCreate)
+			runtime.ReadMemStats(&after)
+			if err == nil || body.read > 2*maxBody {
+				t.Errorf("status %d: %v after %d bytes", status, err, body.read)
+			}
+			if grown := after.TotalAlloc - before.TotalAlloc; grown > 16*maxBody {
+				t.Errorf("status %d: %d bytes were allocated", status, grown)
+			}
+		}
+	}
+}
+
+func TestNoTransportUnpacksABomb(t *testing.T) {
+	var bomb bytes.Buffer
+	packer := gzip.NewWriter(&bomb)
+	io.CopyN(packer, &endless{}, 64*maxBody)
+	packer.Close()
+	base := startServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			t.Error("gzip was asked for")
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		w.WriteHeader(201)
+		w.Write(bomb.Bytes())
+	})
+	for _, client := range []*http.Client{nil, {}} {
+		_, err := newSource(t, Config{BaseURL: base, HTTPClient: client}).call(t, opCreate)
+		if !errors.Is(err, roomtoken.ErrInvalidGrant) || !strings.Contains(err.Error(), "gzip") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestSwitchingProtocolsIsNoGrant(t *testing.T) {
+	client := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 101, Body: &endless{}, Header: http.Header{}}, nil
+	})}
+	_, err := newSource(t, Config{HTTPClient: client}).call(t, opCreate)
+	if !errors.Is(err, roomtoken.ErrInvalidGrant) || !strings.Contains(err.Error(), "101 Switching Protocols") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBodyThatFailsAfterTheContextEnded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	client := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+		cancel()
+		return &http.Response{StatusCode: 201, Body: io.NopCloser(iotest.ErrReader(context.Canceled)), Header: http.Header{}}, nil
+	})}
+	_, err := newSource(t, Config{HTTPClient: client}).Create(ctx, testRoom)
+	if !errors.Is(err, context.Canceled) || errors.Is(err, roomtoken.ErrInvalidGrant) || !strings.Contains(err.Error(), "not waited for") {
+		t.Errorf("got %v", err)
+	}
+}
