@@ -145,3 +145,155 @@ func benchTokens(b *testing.B, t tokener, ids []string, start int) {
 		i++
 	}
 }
+
+// BenchmarkMiss is a call that finds nothing: a new room, and a source that
+// answers at once.
+func BenchmarkMiss(b *testing.B) {
+	m := newBenchManager(b, &benchSource{lifetime: time.Hour}, roomtoken.Config{MaxRooms: -1})
+	b.ReportAllocs()
+	ctx := context.Background()
+	n := 0
+	for b.Loop() {
+		if _, err := m.Token(ctx, fmt.Sprint("room-", n)); err != nil {
+			b.Fatal(err)
+		}
+		n++
+	}
+}
+
+// slowSource is a source whose answer takes a while.
+type slowSource struct {
+	benchSource
+	latency time.Duration
+	answers atomic.Int64 // when the last answer was given, in Unix nanoseconds
+}
+
+func (s *slowSource) Create(ctx context.Context, room string) (roomtoken.Grant, error) {
+	time.Sleep(s.latency)
+	g, err := s.benchSource.Create(ctx, room)
+	s.answers.Store(time.Now().UnixNano())
+	return g, err
+}
+
+// BenchmarkStampede is 10,000 callers on one cold room. It reports how long after
+// the source's answer the last of them is served, and how many creates were made.
+func BenchmarkStampede(b *testing.B) {
+	const callers = 10_000
+	source := &slowSource{benchSource: benchSource{lifetime: time.Hour}, latency: 100 * time.Millisecond}
+	m := newBenchManager(b, source, roomtoken.Config{MaxRooms: -1})
+	var last time.Duration
+	n := 0
+	for b.Loop() {
+		room := fmt.Sprint("room-", n)
+		n++
+		var done sync.WaitGroup
+		for range callers {
+			done.Go(func() {
+				if _, err := m.Token(context.Background(), room); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		done.Wait()
+		last = max(last, time.Since(time.Unix(0, source.answers.Load())))
+	}
+	b.ReportMetric(float64(last.Microseconds())/1000, "worst-ms-after-answer")
+	b.ReportMetric(float64(m.Stats().Creates)/float64(n), "creates/op")
+}
+
+// BenchmarkRenewals is the refresh engine at work: rooms whose tokens are always
+// due for renewal, as fast as it goes. An op is one renewal.
+func BenchmarkRenewals(b *testing.B) {
+	for _, n := range []int{1_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("rooms=%d", n), func(b *testing.B) {
+			source := &benchSource{lifetime: 2 * time.Second}
+			m := newBenchManager(b, source, roomtoken.Config{MaxRooms: -1, RefreshAfter: 1e-9})
+			if err := m.Warm(context.Background(), roomIDs(n)...); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for end := source.minted.Load() + int64(b.N); source.minted.Load() < end; {
+				time.Sleep(100 * time.Microsecond)
+			}
+		})
+	}
+}
+
+// BenchmarkMemory reports the heap per room at a million rooms, without the
+// strings: the two tokens' and the room ID's.
+func BenchmarkMemory(b *testing.B) {
+	const n = 1_000_000
+	ids := roomIDs(n)
+	for b.Loop() {
+		before := heap()
+		source := &fixedSource{expires: time.Now().Add(time.Hour)}
+		m := newBenchManager(b, source, roomtoken.Config{MaxRooms: -1})
+		if err := m.Warm(context.Background(), ids...); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(heap()-before)/n-48, "B/room") // the copy of a 36-byte room ID takes 48
+		runtime.KeepAlive(ids)
+		if err := m.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// fixedSource answers with the same two strings, each in a Secret of its own.
+type fixedSource struct{ expires time.Time }
+
+func (s *fixedSource) Create(context.Context, string) (roomtoken.Grant, error) {
+	return roomtoken.Grant{
+		Token:        roomtoken.Token{Value: roomtoken.NewSecret("token"), ExpiresAt: s.expires},
+		RefreshToken: roomtoken.Token{Value: roomtoken.NewSecret("refresh"), ExpiresAt: s.expires},
+	}, nil
+}
+
+func (s *fixedSource) Refresh(ctx context.Context, room string, _ roomtoken.Token) (roomtoken.Grant, error) {
+	return s.Create(ctx, room)
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}
+
+// BenchmarkWatchFanOut is one new token for a room that many watch: the time until
+// all have it.
+func BenchmarkWatchFanOut(b *testing.B) {
+	for _, watchers := range []int{1, 1_000} {
+		b.Run(fmt.Sprintf("watchers=%d", watchers), func(b *testing.B) {
+			m := newBenchManager(b, &benchSource{lifetime: time.Hour}, roomtoken.Config{})
+			ctx, cancel := context.WithCancel(context.Background())
+			var running sync.WaitGroup
+			var got atomic.Int64
+			for range watchers {
+				running.Go(func() {
+					for _, err := range m.Watch(ctx, "r") {
+						if err == nil {
+							got.Add(1)
+						}
+					}
+				})
+			}
+			waitFor := func(n int64) {
+				for got.Load() < n {
+					runtime.Gosched()
+				}
+			}
+			want := int64(watchers)
+			waitFor(want)
+			for b.Loop() {
+				m.Forget("r") // each watch starts anew
+				want += int64(watchers)
+				waitFor(want)
+			}
+			cancel()
+			running.Wait()
+		})
+	}
+}

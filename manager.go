@@ -153,8 +153,8 @@ func (m *Manager) unlock() { m.mu.Unlock() }
 // A room ID is any string of 1 to 1,024 bytes; others are answered with an error
 // that wraps ErrPermanent, without a call.
 func (m *Manager) Token(ctx context.Context, roomID string) (Token, error) {
-	if tok, ok := m.hit(roomID, 0); ok {
-		return tok, nil
+	if rec := m.hit(roomID, 0); rec != nil {
+		return rec.token(), nil
 	}
 	return m.wait(ctx, roomID, 0)
 }
@@ -167,8 +167,8 @@ func (m *Manager) Token(ctx context.Context, roomID string) (Token, error) {
 // known is less than atLeast, or a token minted after the call had less left when
 // it came.
 func (m *Manager) TokenValidFor(ctx context.Context, roomID string, atLeast time.Duration) (Token, error) {
-	if tok, ok := m.hit(roomID, atLeast); ok {
-		return tok, nil
+	if rec := m.hit(roomID, atLeast); rec != nil {
+		return rec.token(), nil
 	}
 	return m.wait(ctx, roomID, max(atLeast, 0))
 }
@@ -184,21 +184,21 @@ func (m *Manager) Cached(roomID string) (Token, bool) {
 	return rec.token(), true
 }
 
-// hit answers from memory. It is the path that has to be fast: no lock, no
-// allocation, no shared write but once a second per room.
-func (m *Manager) hit(roomID string, atLeast time.Duration) (Token, bool) {
+// hit answers from memory, with nil if it cannot. It is the path that has to be
+// fast: no lock, no allocation, no shared write but once a second per room.
+func (m *Manager) hit(roomID string, atLeast time.Duration) *record {
 	rec := m.cache.get(roomID)
 	if rec == nil {
-		return Token{}, false
+		return nil
 	}
 	now := m.clock.Now()
 	if !m.serves(rec, now, atLeast) {
-		return Token{}, false
+		return nil
 	}
 	if rec.lastUsed.Load() != seconds(now) {
 		m.touch(rec, now)
 	}
-	return rec.token(), true
+	return rec
 }
 
 // touch notes that the room is asked for, and starts its renewal if that was
@@ -231,7 +231,7 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 	var errs []error
 	waiters := make([]*waiter, 0, len(roomIDs))
 	for _, id := range roomIDs {
-		if _, ok := m.hit(id, 0); ok {
+		if m.hit(id, 0) != nil {
 			continue
 		}
 		// Sign all on before waiting for the first, so that one that fails does not

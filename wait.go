@@ -52,9 +52,9 @@ func (w *waiter) await() (Token, error) {
 		}
 		// Most often the token is there now, and whoever published it has let all
 		// waiters go at once: then ten thousand of them need not queue for the lock.
-		if tok, ok := w.m.hit(w.roomID, w.atLeast); ok {
+		if rec := w.m.hit(w.roomID, w.atLeast); rec != nil {
 			w.leave()
-			return tok, nil
+			return rec.token(), nil
 		}
 	}
 }

@@ -42,10 +42,10 @@ type Config struct {
 	BaseURL string
 
 	// HTTPClient makes the requests. It is copied, never changed; the copy
-	// refuses all redirects and has no cookie jar, so that nothing but Create
-	// carries credentials. Defaults to a client of the Source's own, with timeouts and
-	// connection limits fit for hundreds of concurrent calls and the proxy of
-	// the environment (see [http.ProxyFromEnvironment]).
+	// refuses all redirects and has no cookie jar, so that credentials go where
+	// they are meant to and nowhere else. Defaults to a client of the Source's
+	// own, with timeouts and connection limits fit for hundreds of concurrent
+	// calls and the proxy of the environment (see [http.ProxyFromEnvironment]).
 	HTTPClient *http.Client
 
 	// TokenTTL is how long client tokens live: whole seconds, 10 s to 1 h. A

@@ -3,7 +3,6 @@ package telnyx
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -197,14 +196,5 @@ func TestConfigNamesEveryFieldThatIsNoGood(t *testing.T) {
 func TestEndpointsString(t *testing.T) {
 	if got := fmt.Sprint(ClientTokens, AccessTokens, Endpoints(-1)); got != "ClientTokens AccessTokens Endpoints(-1)" {
 		t.Errorf("got %s", got)
-	}
-}
-
-func TestOwnClientHasBounds(t *testing.T) {
-	transport := newHTTPClient(nil).Transport.(*http.Transport)
-	if transport.TLSHandshakeTimeout <= 0 || transport.ResponseHeaderTimeout <= 0 || transport.IdleConnTimeout <= 0 ||
-		transport.MaxConnsPerHost < 64 || transport.MaxIdleConnsPerHost < 64 || transport.MaxIdleConns < 64 ||
-		!transport.ForceAttemptHTTP2 || transport.HTTP2.SendPingTimeout <= 0 {
-		t.Errorf("a bound is missing: %+v", transport)
 	}
 }

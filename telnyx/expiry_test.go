@@ -57,6 +57,7 @@ func TestExpiriesAreTranslatedToTheLocalClock(t *testing.T) {
 		"JWT with huge numbers":     {issue{date: date, token: claimsJWT(`{"iat":-1e300,"exp":1e300}`), expires: at(600 * s)}, 599 * s, 0},
 		"JWT beyond floats":         {issue{date: date, token: claimsJWT(`{"iat":0,"exp":1e999}`), expires: at(600 * s)}, 599 * s, 0},
 		"JWT with padding":          {issue{date: date, token: "e30." + base64.URLEncoding.EncodeToString([]byte(`{"iat":0,"exp":60} `)) + ".x", expires: at(600 * s)}, 59 * s, 0},
+		"JWT with names elsewhere":  {issue{date: date, token: claimsJWT(`{"exp":60,"a":{"iat":59},"b":["iat",{"exp":1}],"c":"\\",\"iat\":58","iat":0,"d":"iat"}`), expires: at(600 * s)}, 59 * s, 0},
 		"no base64":                 {issue{date: date, token: "a.!!!.c", expires: at(600 * s)}, 599 * s, 0},
 		"claims too long":           {issue{date: date, token: claimsJWT(`{"iat":0,"exp":60}` + strings.Repeat(" ", maxJWTClaims)), expires: at(600 * s)}, 599 * s, 0},
 		"the year 9999":             {issue{date: date, token: "opaque", expires: "9999-12-31T23:59:59Z"}, h - s, 24*h - s},
@@ -136,7 +137,7 @@ func TestNoTokenIsSaidToLiveLongerThanItDoes(t *testing.T) {
 	for range 2000 {
 		local := time.Unix(1_600_000_000, 0).Add(draw(time.Hour))
 		skew := draw(2*time.Hour) - time.Hour
-		thither := draw(3 * time.Second) // the way back makes no difference: lifetimes count from the request
+		thither := draw(3 * time.Second)    // the way back makes no difference: lifetimes count from the request
 		minted := local.Add(skew + thither) // on the server's clock
 		answered := minted.Add(draw(2 * time.Second))
 

@@ -17,16 +17,19 @@ import (
 // Source is a [roomtoken.TokenSource] that mints the tokens of Telnyx video
 // rooms. NewSource makes one. It is safe for concurrent use.
 //
-// The expiries of the grants that it returns are on this machine's clock, and at
-// most one second too early. Telnyx says when a token expires, in the body, and
-// what its clock shows, in the Date header; the difference is the lifetime,
-// unless the token is a JWT whose own lifetime (exp less iat) or the TTL of the
-// request is less. A second is taken off, since Date and iat are cut to whole
-// seconds and may be almost one second too early. The lifetime is counted from
-// the moment of the request, so that a slow exchange shortens it. Where the
-// answer has no Date and the token is no JWT, the expiry is taken as it stands,
-// as one on this machine's clock. Neither token is taken to live longer than the
-// request asked, or the API allows (1 h and 24 h) where the request asked nothing.
+// The expiries of the grants that it returns are on this machine's clock, whatever
+// the two clocks show: never too late, and too early by a second and the duration
+// of the exchange at most. Telnyx says when a token expires, in the body, and what
+// its clock shows, in the Date header; the difference is the lifetime, unless the
+// token is a JWT whose own lifetime (exp less iat) is less. A second is taken off,
+// since Date and iat are cut to whole seconds. The lifetime is counted from the
+// moment of the request. Where the answer has no Date and the token is no JWT, the
+// expiry is taken as it is, as one on this machine's clock. No token is taken to
+// live longer than the request asked, or the API allows (1 h, and 24 h for refresh
+// tokens) where the request asked nothing.
+//
+// A call ends with its ctx; on the Source's own HTTP client one whose ctx has no
+// deadline gets 30 s.
 type Source struct {
 	baseURL            string // without a slash at its end
 	endpoints          Endpoints
@@ -94,8 +97,8 @@ func (s *Source) CloseIdleConnections() {
 }
 
 // Create mints a client token and a refresh token for a room, with the API key.
-// roomID is a UUID in its canonical form; anything else is a permanent error
-// and leaves the process no more than it would have helped.
+// roomID is a UUID in its canonical form; anything else is a permanent error,
+// and nothing leaves the process.
 //
 // The refresh token of the Grant has a zero ExpiresAt where the answer does not
 // say when it ends, and is missing where it has ended already: neither spoils

@@ -113,7 +113,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown action", roomA, "delete_everything", `{}`, nil, 404, "list 10005"},
 		{"unknown path", "..", create, `{}`, func(r *http.Request) { r.URL.Path = "/v2/evil" }, 404, "list 10005"},
 		{"outside of the base path", roomA, create, `{}`, func(r *http.Request) { r.URL.Path = strings.TrimPrefix(r.URL.Path, "/v2") }, 404, "list 10005"},
-		{"GET", roomA, create, ``, func(r *http.Request) { r.Method = "GET" }, 405, "list 10015"},
+		{"GET", roomA, create, ``, func(r *http.Request) { r.Method = http.MethodGet }, 405, "list 10015"},
 		{"form", roomA, create, `{}`, header("Content-Type", "application/x-www-form-urlencoded"), 415, "list 10014"},
 		{"no content type", roomA, create, `{}`, func(r *http.Request) { r.Header.Del("Content-Type") }, 415, "list 10014"},
 		{"no body", roomA, create, ``, nil, 400, "list 10015"},
@@ -170,7 +170,7 @@ func TestRefusalsPoint(t *testing.T) {
 			t.Errorf("%s: got %s, want %s in it", body, got.text, want)
 		}
 	}
-	got := exchange(t.Context(), srv, roomA, create, `{}`, func(r *http.Request) { r.Method = "PUT" })
+	got := exchange(t.Context(), srv, roomA, create, `{}`, func(r *http.Request) { r.Method = http.MethodPut })
 	if allow := got.header.Get("Allow"); allow != "POST" {
 		t.Errorf("Allow %q", allow)
 	}

@@ -55,8 +55,9 @@ type Error struct {
 	Meta   map[string]any    `json:"meta,omitempty"`
 }
 
-// KnownError returns the error with this code as Telnyx's list of error codes
-// has it; for a code that the server itself never uses only the code is filled in.
+// KnownError returns the error with this code. Title and detail are those of
+// Telnyx's published list up to 10015, and of this package's making beyond; a code
+// that the server itself never uses has neither.
 func KnownError(code string) Error {
 	text := texts[code]
 	return Error{
@@ -70,7 +71,7 @@ func KnownError(code string) Error {
 var texts = map[string]struct{ title, detail string }{
 	"10004": {"Missing required parameter", "A required parameter was missing."},
 	"10005": {"Resource not found", "The requested resource or URL could not be found."},
-	"10007": {"Unexpected error", "An unexpected error occured."}, // sic
+	"10007": {"Unexpected error", "An unexpected error occurred."},
 	"10008": {"Request timeout", "The request timed out."},
 	"10009": {"Authentication failed", "The required authentication headers were either invalid or not included in the request."},
 	"10010": {"Authorization failed", "You do not have permission to perform the requested action on the specified resource or resources."},

@@ -74,8 +74,8 @@ func RateLimited(wait time.Duration) Fault {
 // is called. remove can be called any number of times. Inject panics on a fault
 // that does nothing or cannot be.
 func (s *Server) Inject(f Fault) (remove func()) {
-	if err := f.check(); err != nil {
-		panic("telnyxtest: Inject: " + err.Error())
+	if objection := f.check(); objection != "" {
+		panic("telnyxtest: Inject: " + objection)
 	}
 	f.Room = strings.ToLower(f.Room)
 	if f.On == 0 {
@@ -84,20 +84,20 @@ func (s *Server) Inject(f Fault) (remove func()) {
 	return s.faults.add(f, s.clock.Now())
 }
 
-func (f Fault) check() error {
+func (f Fault) check() (objection string) {
 	switch {
 	case f.On > Any:
-		return fmt.Errorf("On is %d; want Create, Refresh or Any", f.On)
+		return fmt.Sprintf("On is %d; want Create, Refresh or Any", f.On)
 	case f.Times < 0 || f.For < 0 || f.Latency < 0:
-		return fmt.Errorf("Times is %d, For %v, Latency %v; want none negative", f.Times, f.For, f.Latency)
+		return fmt.Sprintf("Times is %d, For %v, Latency %v; want none negative", f.Times, f.For, f.Latency)
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
-		return fmt.Errorf("Status is %d; want 200 to 599", f.Status)
+		return fmt.Sprintf("Status is %d; want 200 to 599", f.Status)
 	case f.Status == 0 && f.Body.set:
-		return fmt.Errorf("a Body without a Status")
+		return "a Body without a Status"
 	case !f.decides() && f.Latency == 0 && len(f.Header) == 0:
-		return fmt.Errorf("the fault does nothing")
+		return "the fault does nothing"
 	}
-	return nil
+	return ""
 }
 
 // decides reports whether f is more than a delay and headers.

@@ -65,7 +65,7 @@ func (a answer) code() string {
 
 // exchange makes one request; change adjusts it first.
 func exchange(ctx context.Context, srv *Server, room, action, body string, change func(*http.Request)) answer {
-	req, err := http.NewRequestWithContext(ctx, "POST", srv.URL+"/rooms/"+room+"/actions/"+action, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, srv.URL+"/rooms/"+room+"/actions/"+action, strings.NewReader(body))
 	if err != nil {
 		return answer{err: err}
 	}

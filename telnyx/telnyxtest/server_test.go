@@ -139,8 +139,8 @@ func TestNoEntryAfterClose(t *testing.T) {
 	srv := NewServer(Config{})
 	srv.Close()
 	defer func() {
-		if got := recover(); got != http.ErrAbortHandler {
-			t.Errorf("recovered %v, want %v", got, http.ErrAbortHandler)
+		if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+			t.Errorf("recovered %v, want %v", err, http.ErrAbortHandler)
 		}
 		if c := srv.Calls(); c.Other != 0 {
 			t.Errorf("the request was counted: %+v", c)

@@ -1,0 +1,86 @@
+package telnyxtest
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Latency is by Config.Clock; the answer is as old as it took. Several add up.
+func TestLatency(t *testing.T) {
+	srv, mock := startMock(t, Config{})
+	srv.Inject(Fault{Latency: 3 * time.Second})
+	srv.Inject(Fault{Latency: 2 * time.Second, Times: 1})
+	done := background(t.Context(), srv, roomA, create, `{"token_ttl_secs":10}`)
+	waitHeld(t, srv, 1)
+	mock.Add(5*time.Second - 1)
+	select {
+	case got := <-done:
+		t.Fatalf("answered early: %+v", got)
+	default:
+	}
+	if c := srv.Calls(); c.InFlight != 1 || c.Rooms[roomA].InFlight != 1 {
+		t.Errorf("%+v, want one in flight", c)
+	}
+	mock.Add(1)
+	got := <-done
+	if expires := got.data(t)["token_expires_at"]; expires != "2026-07-01T12:00:10Z" {
+		t.Errorf("expires at %s, want 10 s from the arrival", expires)
+	}
+	if date := got.header.Get("Date"); date != "Wed, 01 Jul 2026 12:00:00 GMT" {
+		t.Errorf("Date %q, want that of the arrival", date)
+	}
+	if took := srv.Requests()[0].Took; took != 5*time.Second {
+		t.Errorf("took %v, want 5s", took)
+	}
+}
+
+// A call that hangs is answered when the fault is removed, whatever Times says.
+func TestHangUntilRemoved(t *testing.T) {
+	srv, mock := startMock(t, Config{})
+	remove := srv.Inject(Fault{Hang: true, Latency: time.Second, Times: 1})
+	done := background(t.Context(), srv, roomA, create, `{}`)
+	waitHeld(t, srv, 1)
+	post(t, srv, roomB, create, `{}`).data(t) // Times is used up
+	mock.Add(time.Second)
+	waitHeld(t, srv, 1)
+	select {
+	case got := <-done:
+		t.Fatalf("answered while it should hang: %+v", got)
+	default:
+	}
+	remove()
+	(<-done).data(t)
+}
+
+// A call that hangs ends when its client leaves.
+func TestHangUntilTheClientLeaves(t *testing.T) {
+	ended := make(chan Request, 1)
+	srv := Start(t, Config{OnRequest: func(r Request) { ended <- r }})
+	srv.Inject(Fault{Hang: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := background(ctx, srv, roomA, create, `{}`)
+	waitHeld(t, srv, 1)
+	cancel()
+	if got := <-done; !errors.Is(got.err, context.Canceled) {
+		t.Errorf("got %+v", got)
+	}
+	if r := <-ended; r.Status != 0 {
+		t.Errorf("status %d in the log, want 0", r.Status)
+	}
+}
+
+func TestReset(t *testing.T) {
+	srv := Start(t, Config{})
+	post(t, srv, roomA, create, `{}`).data(t) // so that the next one finds a connection open
+	srv.Inject(Fault{Reset: true, Times: 1})
+	if got := post(t, srv, roomA, create, `{}`); !errors.Is(got.err, syscall.ECONNRESET) {
+		t.Errorf("got %+v, want a reset connection", got)
+	}
+	if c := srv.Calls(); c.Creates != 2 || c.Statuses[0] != 1 || c.InFlight != 0 {
+		t.Errorf("%+v", c)
+	}
+	post(t, srv, roomA, create, `{}`).data(t)
+}
