@@ -48,8 +48,10 @@ func (a *account) begin(c *call) {
 // or a rate limit: it is there.
 func (a *account) answered(c *call, now int64) {
 	a.row = 0
-	// A rate limit is not lifted by a call that began before it.
-	if a.guarded && (a.probe == c || !a.limited || now >= a.until) {
+	a.lost(c)
+	// A rate limit is not lifted by a call that began before it, the probe
+	// included: no call begins while it lasts.
+	if a.guarded && !(a.limited && now < a.until) {
 		*a = account{}
 	}
 }
@@ -61,6 +63,9 @@ func (a *account) failed(c *call, err error, now int64, trip int, b policy.Backo
 	switch {
 	case a.guarded && a.probe == c:
 		a.probe = nil
+		if a.limited && now < a.until {
+			return false // a rate limit that came while it ran stands
+		}
 		a.steps++
 		a.until = now + int64(b.Wait(a.steps))
 		a.limited = false
@@ -77,7 +82,8 @@ func (a *account) failed(c *call, err error, now int64, trip int, b policy.Backo
 // rateLimited is told of every call that met a rate limit, with the wait that
 // came with it, 0 if none. It reports whether it holds calls longer than before.
 func (a *account) rateLimited(c *call, err error, wait time.Duration, now int64, b policy.Backoff) (held bool) {
-	already := a.limited && now < a.until && a.probe != c
+	a.lost(c)
+	already := a.limited && now < a.until
 	if wait == 0 {
 		if already {
 			return false // a call that began before the hold tells nothing new
@@ -85,11 +91,8 @@ func (a *account) rateLimited(c *call, err error, wait time.Duration, now int64,
 		a.steps++
 		wait = b.Wait(a.steps)
 	}
-	if a.probe == c {
-		a.probe = nil
-	}
-	until := now + int64(wait)
-	if already && until <= a.until {
+	until := max(a.until, now+int64(wait)) // neither a hold nor a probe's wait is cut short
+	if already && until == a.until {
 		return false
 	}
 	a.guarded, a.limited, a.err = true, true, err

@@ -54,8 +54,9 @@ const (
 	limited                  // the account must wait
 )
 
-// maxRejected bounds how many invalidated tokens a call remembers.
-const maxRejected = 16
+// maxRejected bounds how many invalidated tokens a call remembers: more than
+// were ever issued for a room while a call ran.
+const maxRejected = 1000
 
 // returnGrace is how long a source that honours its ctx may take to return once
 // the ctx has ended. It is a matter of goroutines, not of the tokens' time.
@@ -189,7 +190,9 @@ func (m *Manager) overrun(c *call) {
 	c.overdue = true
 	err := &timeoutError{after: m.config.CallTimeout}
 	m.event(Event{Kind: CallOverdue, RoomID: c.roomID, Call: c.op, Duration: c.took(now), Err: err})
-	m.passingFailure(c, outcome{err: err, text: err.Error()}, now)
+	if m.passingFailure(c, outcome{err: err, text: err.Error()}, now) {
+		m.holdBack(c, now)
+	}
 	if c.forgotten != nil {
 		c.forgotten.dismiss()
 	}
@@ -220,10 +223,13 @@ func (m *Manager) finish(c *call, broken error) {
 		return
 	}
 	r.call = nil
-	fellBack := m.conclude(c, now)
+	fellBack, held := m.conclude(c, now)
 	m.ended(c, now)
 	if fellBack {
 		m.fallBack(r, ReasonRefreshRejected)
+	}
+	if held {
+		m.holdBack(c, now)
 	}
 	switch {
 	case c.forgotten != nil:
@@ -251,7 +257,7 @@ func (m *Manager) ended(c *call, now moment.Moment) {
 		} else {
 			m.stats.CreateFailures++
 		}
-		if at := c.room.nextAttempt; at > now.Mono {
+		if at := max(c.room.nextAttempt, m.account.opens(now.Mono)); at > now.Mono {
 			e.Until = m.clock.Time(now, at)
 		}
 	}
@@ -265,10 +271,10 @@ func (m *Manager) ended(c *call, now moment.Moment) {
 	}
 }
 
-// conclude draws the consequences of a call for its room and for the account,
-// and reports whether the room's refresh token is gone with it. Caller must hold
-// mu.
-func (m *Manager) conclude(c *call, now moment.Moment) (fellBack bool) {
+// conclude draws the consequences of a call for its room and for the account. It
+// reports whether the room's refresh token is gone with it, and whether all calls
+// are held back now, or for longer. Caller must hold mu.
+func (m *Manager) conclude(c *call, now moment.Moment) (fellBack, held bool) {
 	r, o := c.room, &c.outcome
 	if o.verdict == granted {
 		m.accept(c, now) // or find that it is none
@@ -278,13 +284,16 @@ func (m *Manager) conclude(c *call, now moment.Moment) (fellBack bool) {
 		m.account.answered(c, now.Mono)
 	case rejected:
 		m.account.answered(c, now.Mono)
+		m.postpone(c, now)
 		if c.forgotten == nil && r.refresh.Equal(c.refresh.Value) {
 			r.refresh = Secret{}
-			return true
+			fellBack = true
 		}
 	case permanent:
 		m.account.answered(c, now.Mono)
-		if c.forgotten == nil {
+		if c.forgotten != nil {
+			c.forgotten.failed = &roomError{roomID: c.roomID, op: c.op, err: o.err, permanent: true}
+		} else {
 			t := r.troubles()
 			t.permanent++
 			t.failures = 0
@@ -292,46 +301,56 @@ func (m *Manager) conclude(c *call, now moment.Moment) (fellBack bool) {
 			r.nextAttempt = now.Mono + int64(max(policy.PermanentWait(t.permanent), o.wait))
 		}
 	case limited:
-		if m.account.rateLimited(c, o.err, o.wait, now.Mono, m.backoff) {
-			m.held(r, now)
-		}
+		held = m.account.rateLimited(c, o.err, o.wait, now.Mono, m.backoff)
 		if c.forgotten == nil { // a hold is no failure of the room, but the last that is known
 			t := r.troubles()
 			t.op, t.err, t.text = c.op, o.err, o.text
 		}
 	case passing:
 		if c.overdue {
-			m.account.lost(c)
-			return false // counted when it became overdue
+			m.account.lost(c) // counted when it became overdue
+			m.postpone(c, now)
+		} else {
+			held = m.passingFailure(c, *o, now)
 		}
-		m.passingFailure(c, *o, now)
 	}
-	return false
+	return fellBack, held
 }
 
-// held tells that calls are held back, and makes the scheduler see it.
-func (m *Manager) held(r *room, now moment.Moment) {
+// postpone puts the room's next attempt off for the wait that came with a failure
+// that does not count as one. Caller must hold mu.
+func (m *Manager) postpone(c *call, now moment.Moment) {
+	if o := c.outcome; o.wait > 0 && c.forgotten == nil {
+		t := c.room.troubles()
+		t.op, t.err, t.text = c.op, o.err, o.text
+		c.room.nextAttempt = max(c.room.nextAttempt, now.Mono+int64(o.wait))
+	}
+}
+
+// holdBack tells that the call made all others wait, and makes the scheduler see
+// it. Caller must hold mu.
+func (m *Manager) holdBack(c *call, now moment.Moment) {
 	m.event(Event{
-		Kind: HeldBack, RoomID: r.rec.key, Err: m.account.err,
+		Kind: HeldBack, RoomID: c.roomID, Err: m.account.err,
 		Until: m.clock.Time(now, m.account.until),
 	})
 	m.wakeScheduler()
 	m.holds.tell() // who waits for any room may find now that waiting is in vain
 }
 
-// passingFailure notes one for the room and for the account. Caller must hold mu.
-func (m *Manager) passingFailure(c *call, o outcome, now moment.Moment) {
-	if m.account.failed(c, o.err, now.Mono, m.config.MaxConcurrentCalls, m.backoff) {
-		m.held(c.room, now)
-	}
+// passingFailure notes one for the room and for the account, and reports whether
+// all calls are held back now. Caller must hold mu.
+func (m *Manager) passingFailure(c *call, o outcome, now moment.Moment) (held bool) {
+	held = m.account.failed(c, o.err, now.Mono, m.config.MaxConcurrentCalls, m.backoff)
 	if c.forgotten != nil {
-		return
+		return held
 	}
 	t := c.room.troubles()
 	t.failures++
 	t.permanent = 0
 	t.op, t.err, t.text = c.op, o.err, o.text
 	c.room.nextAttempt = now.Mono + int64(max(m.backoff.Wait(t.failures), o.wait))
+	return held
 }
 
 // briefLife is the lifetime below which a token is taken for a fault of the

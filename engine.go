@@ -74,6 +74,8 @@ func (m *Manager) destination(r *room, now moment.Moment) (to place, key int64, 
 	}
 	due := max(m.due(r, now), r.nextAttempt)
 	switch {
+	case due > now.Mono && usable: // when the token is gone, the room is one of the first to be let go
+		return inTimers, min(due, m.unusable(r, now)), false
 	case due > now.Mono:
 		return inTimers, due, false
 	case !m.idle(r, now):
@@ -174,6 +176,11 @@ func (m *Manager) rankOf(r *room, now moment.Moment) int64 {
 // there is. Caller must hold mu.
 func (m *Manager) makePlace(now moment.Moment) bool {
 	for m.config.MaxRooms >= 0 && m.rooms >= m.config.MaxRooms {
+		// One whose renewal waits while its token runs out is not ranked anew.
+		if r, gone, ok := m.queues[inRenewals].Min(); ok && gone <= now.Mono && !m.serves(r.rec, now, 0) {
+			m.evict(r, ReasonMaxRooms)
+			continue
+		}
 		r, key, ok := m.recency.Min()
 		if !ok {
 			return false

@@ -2,6 +2,7 @@ package roomtoken
 
 import (
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	"github.com/roomtoken/roomtoken/internal/queue"
@@ -12,6 +13,22 @@ const RecordSize = unsafe.Sizeof(record{})
 
 // RoomSize is the size of a room, in bytes.
 const RoomSize = unsafe.Sizeof(room{})
+
+// WithDefaults returns c with its defaults, or why it cannot be.
+func (c Config) WithDefaults() (Config, error) { return c.withDefaults() }
+
+// Locked reports whether the Manager's lock stays taken, as it would if the
+// caller were called under it.
+func (m *Manager) Locked() bool {
+	for range 10_000 {
+		if m.mu.TryLock() {
+			m.mu.Unlock()
+			return false
+		}
+		runtime.Gosched()
+	}
+	return true
+}
 
 // CheckInvariants walks all rooms and returns what does not hold of what must
 // always hold, whatever happened before.

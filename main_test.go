@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -39,6 +40,7 @@ func within(t *testing.T, config roomtoken.Config, test func(w *world)) {
 		if config.Clock == nil {
 			config.Clock = w.clk
 		}
+		w.src.clk = config.Clock
 		observer := config.OnEvent
 		config.OnEvent = func(e roomtoken.Event) {
 			w.mu.Lock()
@@ -110,7 +112,7 @@ func (w *world) ask(ctx context.Context, room string) *pending {
 }
 
 func (w *world) askFor(ctx context.Context, room string, atLeast time.Duration) *pending {
-	p := &pending{done: make(chan struct{})}
+	p := &pending{clk: w.clk, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		if atLeast > 0 {
@@ -127,6 +129,7 @@ func (w *world) askFor(ctx context.Context, room string, atLeast time.Duration) 
 // pending is a call that has not returned yet, perhaps.
 type pending struct {
 	answer
+	clk  *skewed
 	done chan struct{}
 }
 
@@ -137,6 +140,63 @@ func (p *pending) returned() bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// hit asks for what is in memory: a hit does not look at its ctx, and everything
+// else ends with this one at once.
+func (w *world) hit(room string) (roomtoken.Token, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return w.m.Token(ctx, room)
+}
+
+// waits checks that the call has not returned.
+func (w *world) waits(p *pending) {
+	w.t.Helper()
+	if p.returned() {
+		w.t.Fatalf("it has returned, want it to wait: token %v, error %v", !p.tok.IsZero(), p.err)
+	}
+}
+
+// served checks that the call has returned a token.
+func (w *world) served(p *pending) roomtoken.Token {
+	w.t.Helper()
+	if !p.returned() {
+		w.t.Fatal("it has not returned, want a token")
+	}
+	if p.err != nil || p.tok.IsZero() {
+		w.t.Fatalf("it has returned a token: %v, and the error %v; want a token", !p.tok.IsZero(), p.err)
+	}
+	return p.tok
+}
+
+// refused checks that the call has returned an error that wraps all of wants.
+func (w *world) refused(p *pending, wants ...error) error {
+	w.t.Helper()
+	if !p.returned() {
+		w.t.Fatalf("it has not returned, want an error: %v", wants)
+	}
+	if p.err == nil || !p.tok.IsZero() {
+		w.t.Fatalf("it has returned a token: %v, and the error %v; want only an error", !p.tok.IsZero(), p.err)
+	}
+	for _, want := range wants {
+		if !errors.Is(p.err, want) {
+			w.t.Fatalf("the error does not wrap %q: %v", want, p.err)
+		}
+	}
+	return p.err
+}
+
+// calls checks which calls the source has had for a room: "create", "refresh".
+func (w *world) calls(room string, wants ...string) {
+	w.t.Helper()
+	var ops []string
+	for _, c := range w.src.of(room) {
+		ops = append(ops, c.op)
+	}
+	if !slices.Equal(ops, wants) {
+		w.t.Fatalf("calls for room %q: %v, want %v", room, ops, wants)
 	}
 }
 
@@ -313,6 +373,37 @@ func (s *source) releaseAll() {
 	}
 	s.mu.Unlock()
 	synctest.Wait()
+}
+
+// release lets the held calls of one room go on; further ones are held as before.
+func (s *source) release(room string) {
+	s.mu.Lock()
+	for c, gate := range s.gates {
+		if c.room == room {
+			close(gate)
+			delete(s.gates, c)
+		}
+	}
+	s.mu.Unlock()
+	synctest.Wait()
+}
+
+// live sets how long the tokens live that are minted from now on, and their
+// refresh tokens; 0: none come.
+func (s *source) live(lifetime, refreshLifetime time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lifetime, s.refreshLifetime = lifetime, refreshLifetime
+}
+
+// of returns the calls for one room so far.
+func (s *source) of(room string) (calls []*sourceCall) {
+	for _, c := range s.all() {
+		if c.room == room {
+			calls = append(calls, c)
+		}
+	}
+	return calls
 }
 
 // ops returns the calls so far: "create refresh ...".

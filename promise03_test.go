@@ -9,27 +9,178 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
+// Promise 3: nobody waits while there is a valid token.
+
 func TestPromise3NoWaitingWhileThereIsAValidToken(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
 		first := w.token("r")
 		w.add(401 * time.Second)
 		if got := w.src.ops(); !slices.Equal(got, []string{"create", "refresh"}) {
-			t.Fatalf("after the renewal is due: %v", got)
+			w.t.Fatalf("after the renewal is due: %v", got)
 		}
 		second := w.token("r")
 		if second.Value.Equal(first.Value) {
-			t.Fatal("the renewal was not published")
+			w.t.Fatal("the renewal was not published")
 		}
 		w.src.fail(errDown)
 		w.add(569 * time.Second)
 		tok, err := w.m.Token(context.Background(), "r")
 		if err != nil || !tok.Value.Equal(second.Value) {
-			t.Fatalf("while the renewal fails: %v %v", tok, err)
+			w.t.Fatalf("while the renewal fails: %v %v", tok, err)
 		}
 		w.src.on(nil)
 		w.add(30 * time.Second)
 		if third := w.token("r"); third.Value.Equal(second.Value) {
-			t.Fatal("the renewal did not recover")
+			w.t.Fatal("the renewal did not recover")
 		}
+	})
+}
+
+// TestPromise3WhateverBecomesOfTheRenewal: until the token is really unusable
+// everybody gets it at once; after it nobody does.
+func TestPromise3WhateverBecomesOfTheRenewal(t *testing.T) {
+	held := func(deaf bool) func(w *world) { return func(w *world) { w.src.holdCalls(deaf) } }
+	fails := func(err error) func(w *world) { return func(w *world) { w.src.fail(err) } }
+	for name, c := range map[string]struct {
+		lifetime, refreshLifetime time.Duration
+		trouble                   func(w *world)
+	}{
+		"it is slow":                           {10 * time.Minute, time.Hour, held(false)},
+		"it ignores its ctx":                   {10 * time.Minute, time.Hour, held(true)},
+		"it fails":                             {10 * time.Minute, time.Hour, fails(errDown)},
+		"it fails for good":                    {10 * time.Minute, time.Hour, fails(roomtoken.Permanent(errDown))},
+		"the refresh token is refused":         {10 * time.Minute, time.Hour, fails(roomtoken.ErrRefreshRejected)},
+		"the source has had enough for a day":  {10 * time.Minute, time.Hour, fails(roomtoken.RetryAfter(roomtoken.ErrRateLimited, 24*time.Hour))},
+		"the source asks for an hour":          {10 * time.Minute, time.Hour, fails(roomtoken.RetryAfter(errDown, time.Hour))},
+		"it brings nothing":                    {10 * time.Minute, time.Hour, func(w *world) { w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, nil }) }},
+		"it brings an expired one":             {10 * time.Minute, time.Hour, func(w *world) { w.src.live(-time.Second, time.Hour) }},
+		"it panics":                            {10 * time.Minute, time.Hour, func(w *world) { w.src.on(func(*sourceCall) (roomtoken.Grant, error) { panic("boo") }) }},
+		"the refresh token has lapsed":         {10 * time.Minute, 10 * time.Second, fails(errDown)},
+		"10 s, and it is slow":                 {10 * time.Second, time.Hour, held(false)},
+		"10 s, and it fails":                   {10 * time.Second, time.Hour, fails(errDown)},
+		"10 s, refresh token lapsed, it fails": {10 * time.Second, time.Second, fails(errDown)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{}, func(w *world) {
+				w.src.live(c.lifetime, c.refreshLifetime)
+				first := w.token("r")
+				c.trouble(w)
+				usable := c.lifetime - min(30*time.Second, c.lifetime/10)
+				for range 100 {
+					w.add(usable / 100)
+					// Neither a wait nor an error, though its ctx has ended.
+					if tok, err := w.hit("r"); err != nil || !tok.Value.Equal(first.Value) {
+						w.t.Fatalf("after %v: %v", w.clk.elapsed(), err)
+					}
+				}
+				if w.src.count() < 2 {
+					w.t.Fatal("no renewal was tried")
+				}
+				if n := w.m.Stats().Misses; n != 1 {
+					w.t.Errorf("%d misses, want the first caller's only", n)
+				}
+				w.add(1)
+				if _, err := w.hit("r"); err == nil {
+					w.t.Fatalf("after %v: it is still handed out", w.clk.elapsed())
+				}
+			})
+		})
+	}
+}
+
+// TestPromise3InTheBackground: the renewal needs no caller, and its caller does
+// not wait for it.
+func TestPromise3InTheBackground(t *testing.T) {
+	for name, c := range map[string]struct {
+		lifetime time.Duration
+		hours    int
+		least    int // renewals
+		most     int
+	}{
+		"10 min": {10 * time.Minute, 24, 24 * 9, 24*60*60/340 + 1},
+		"10 s":   {10 * time.Second, 1, 3600 * 10 / 67, 3600 * 10 / 56},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{IdleAfter: -1}, func(w *world) {
+				w.src.live(c.lifetime, 24*time.Hour)
+				w.token("r")
+				for range c.hours * 12 {
+					w.add(5 * time.Minute)
+					if _, err := w.hit("r"); err != nil {
+						w.t.Fatalf("after %v: %v", w.clk.elapsed(), err)
+					}
+				}
+				if n := w.m.Stats().Misses; n != 1 {
+					w.t.Errorf("%d callers had to wait, want 1", n)
+				}
+				if n := w.src.count() - 1; n < c.least || n > c.most {
+					w.t.Errorf("%d renewals in %d hours", n, c.hours)
+				}
+			})
+		})
+	}
+}
+
+// TestPromise3HitsWhileAllSlotsAreTaken: neither calls that hang nor callers who
+// wait are in the way of a room that has its token.
+func TestPromise3HitsWhileAllSlotsAreTaken(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 2, MaxWait: -1}, func(w *world) {
+		w.token("r")
+		w.src.holdCalls(true)
+		ctx, cancel := context.WithCancel(context.Background())
+		for _, room := range []string{"a", "b", "c", "d"} {
+			w.ask(ctx, room)
+		}
+		w.add(569 * time.Second) // its renewal is due and finds no slot
+		if _, err := w.hit("r"); err != nil {
+			w.t.Fatal(err)
+		}
+		w.served(w.askFor(context.Background(), "r", 31*time.Second))
+		cancel()
+	})
+}
+
+// TestPromise3RefreshAnswersAShorterToken: it is a token like any other, and
+// renewed in its own time.
+func TestPromise3RefreshAnswersAShorterToken(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		first := w.token("r")
+		w.src.live(30*time.Second, time.Hour)
+		w.add(400 * time.Second)
+		second, err := w.hit("r")
+		if err != nil || second.Value.Equal(first.Value) {
+			w.t.Fatalf("the shorter one was not published: %v", err)
+		}
+		w.add(20*time.Second - 1)
+		w.calls("r", "create", "refresh")
+		w.add(1)
+		w.calls("r", "create", "refresh", "refresh")
+		for range 60 {
+			w.add(10 * time.Second)
+			if _, err := w.hit("r"); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestPromise3RefreshAnswersAnExpiredToken: it is none, and the one before stays.
+func TestPromise3RefreshAnswersAnExpiredToken(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		first := w.token("r")
+		w.src.live(-time.Hour, time.Hour)
+		w.add(400 * time.Second)
+		if tok, err := w.hit("r"); err != nil || !tok.Value.Equal(first.Value) {
+			w.t.Fatalf("the one before is gone: %v", err)
+		}
+		if s, _ := w.m.Room("r"); s.Failures != 1 || s.State != roomtoken.RoomRetrying {
+			w.t.Errorf("the room: %+v", s)
+		}
+		w.src.live(10*time.Minute, time.Hour)
+		w.add(time.Second)
+		if tok, err := w.hit("r"); err != nil || tok.Value.Equal(first.Value) {
+			w.t.Fatalf("it was not tried again: %v", err)
+		}
+		w.calls("r", "create", "refresh", "refresh")
 	})
 }

@@ -65,8 +65,9 @@ type crowd struct {
 
 	// When a room is forgotten during its call, those who waited are set apart:
 	// the call is theirs, and its token is theirs only.
-	apart bool
-	spare *record
+	apart  bool
+	spare  *record
+	failed error // what they get if it failed for good
 }
 
 // news returns a channel that is closed at the next change.

@@ -18,7 +18,8 @@ type waiter struct {
 	atLeast time.Duration
 	maxWait time.Duration // 0: no bound but ctx
 
-	begun    int64 // monotonic; 0: not yet
+	waiting  bool
+	begun    int64 // monotonic, if waiting
 	deadline int64 // monotonic: when it leaves at the latest
 	room     *room
 	crowd    *crowd          // where it is counted; nil: nowhere
@@ -70,7 +71,7 @@ func (w *waiter) step() (Token, error, <-chan struct{}) { //nolint:revive // the
 	}
 	now := m.clock.Now()
 	w.holds = m.holds.wait()
-	if w.begun == 0 {
+	if !w.waiting {
 		if err := checkRoomID(w.roomID); err != nil {
 			return Token{}, err, nil
 		}
@@ -88,6 +89,9 @@ func (w *waiter) step() (Token, error, <-chan struct{}) { //nolint:revive // the
 		}
 		if spare := w.crowd.spare; spare != nil && m.serves(spare, now, w.atLeast) {
 			return spare.token(), nil, nil
+		}
+		if err := w.crowd.failed; err != nil {
+			return Token{}, err, nil
 		}
 		w.crowd = nil
 	}
@@ -132,7 +136,7 @@ func (w *waiter) step() (Token, error, <-chan struct{}) { //nolint:revive // the
 // begin notes when the wait began and when it must end. A deadline of the ctx is
 // a distance in real time, never a point on the Manager's clock.
 func (w *waiter) begin(now moment.Moment) {
-	w.begun = max(now.Mono, 1)
+	w.begun, w.waiting = now.Mono, true
 	w.deadline = farFuture
 	if w.maxWait > 0 {
 		w.deadline = moment.Add(now.Mono, int64(w.maxWait))
@@ -209,7 +213,7 @@ func (w *waiter) failure(r *room, now moment.Moment) error {
 	e := &roomError{roomID: w.roomID}
 	if err := w.ctx.Err(); err != nil {
 		e.ended, e.cause = err, context.Cause(w.ctx)
-	} else if w.maxWait > 0 && w.begun > 0 && now.Mono-w.begun >= int64(w.maxWait) {
+	} else if w.maxWait > 0 && w.waiting && now.Mono-w.begun >= int64(w.maxWait) {
 		e.waited = w.maxWait
 	}
 	if r != nil {

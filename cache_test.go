@@ -1,0 +1,302 @@
+package roomtoken
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"unsafe"
+)
+
+func TestRecordFillsOneCacheLine(t *testing.T) {
+	want := uintptr(64)
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("pointers are shorter here, and so is the record")
+	}
+	if RecordSize != want {
+		t.Fatalf("a record has %d bytes, want %d", RecordSize, want)
+	}
+	if size := unsafe.Sizeof(shard{}); size%64 != 0 {
+		t.Errorf("a shard has %d bytes: neighbours share a cache line", size)
+	}
+}
+
+// checkCache walks the tables: counts agree, every record is found, no table is
+// full.
+func checkCache(t *testing.T, c *cache) {
+	t.Helper()
+	for i := range c.shards {
+		sh := &c.shards[i]
+		s := sh.slots.Load()
+		taken, live := 0, 0
+		for j := range s.array {
+			if s.array[j].hash.Load() != 0 {
+				taken++
+			} else if s.array[j].record.Load() != nil {
+				t.Fatalf("shard %d: slot %d has a record and no hash", i, j)
+			}
+			if r := s.array[j].record.Load(); r != nil {
+				live++
+				if c.get(r.key) != r {
+					t.Fatalf("shard %d: the record of %q is not found", i, r.key)
+				}
+			}
+		}
+		if taken != sh.taken || live != sh.live {
+			t.Fatalf("shard %d counts %d taken and %d live, has %d and %d", i, sh.taken, sh.live, taken, live)
+		}
+		if taken == len(s.array) {
+			t.Fatalf("shard %d is full: a look-up of an absent key never ends", i)
+		}
+		if n := len(s.array); n&(n-1) != 0 || s.mask != uint64(n-1) {
+			t.Fatalf("shard %d has %d slots and the mask %x", i, n, s.mask)
+		}
+	}
+}
+
+func TestCacheAgainstModel(t *testing.T) {
+	for _, keys := range []int{1, 10, 500, 20_000} {
+		t.Run(fmt.Sprint(keys), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(1, uint64(keys)))
+			c := newCache()
+			model := map[string]*record{}
+			for op := range 60_000 {
+				key := fmt.Sprint("room-", rng.IntN(keys))
+				// Phases of growth and of shrinking.
+				if remove := rng.IntN(10) < 2+6*(op/10_000%2); remove {
+					c.remove(key)
+					delete(model, key)
+				} else {
+					r := &record{key: key, expires: int64(op)}
+					c.put(r)
+					model[key] = r
+				}
+				key = fmt.Sprint("room-", rng.IntN(keys))
+				if got := c.get(key); got != model[key] {
+					t.Fatalf("operation %d: get %q is %v, want %v", op, key, got, model[key])
+				}
+				if op%5000 == 0 {
+					checkCache(t, c)
+				}
+			}
+			checkCache(t, c)
+			seen := map[string]bool{}
+			for r := range c.all {
+				if model[r.key] != r || seen[r.key] {
+					t.Fatalf("all yields %q, which is a stranger or came before", r.key)
+				}
+				seen[r.key] = true
+			}
+			if len(seen) != len(model) {
+				t.Fatalf("all yields %d records, want %d", len(seen), len(model))
+			}
+			c.clear()
+			checkCache(t, c)
+			for key := range model {
+				if c.get(key) != nil {
+					t.Fatalf("%q is there after clear", key)
+				}
+			}
+		})
+	}
+}
+
+func TestCacheKeysOfAllKinds(t *testing.T) {
+	c := newCache()
+	keys := []string{"", "a", "b", "\x00", "a\x00", strings.Repeat("x", 1024), strings.Repeat("x", 1023), "\xff\xfe", "日本"}
+	for _, key := range keys {
+		c.put(&record{key: key})
+	}
+	for _, key := range keys {
+		if r := c.get(key); r == nil || r.key != key {
+			t.Errorf("%q: %v", key, r)
+		}
+	}
+	if c.get("absent") != nil {
+		t.Error("an absent key is found")
+	}
+}
+
+// Rooms that come and go leave no removed slots behind that slow down or fill
+// the table.
+func TestCacheTombstones(t *testing.T) {
+	c := newCache()
+	for i := range 200 {
+		c.put(&record{key: fmt.Sprint("stays-", i)})
+	}
+	for i := range 200_000 {
+		key := fmt.Sprint("comes and goes ", i)
+		c.put(&record{key: key})
+		c.remove(key)
+	}
+	checkCache(t, c)
+	slots := 0
+	for i := range c.shards {
+		slots += len(c.shards[i].slots.Load().array)
+	}
+	if slots > 200*16+shardCount*8 {
+		t.Errorf("%d slots for 200 rooms", slots)
+	}
+	for i := range 200 {
+		if c.get(fmt.Sprint("stays-", i)) == nil {
+			t.Fatalf("room %d is lost", i)
+		}
+	}
+	// One key again and again needs one slot.
+	c = newCache()
+	for range 1000 {
+		c.put(&record{key: "r"})
+		c.remove("r")
+	}
+	checkCache(t, c)
+}
+
+func TestCacheGrowsAndShrinks(t *testing.T) {
+	c := newCache()
+	size := func() (n int) {
+		for i := range c.shards {
+			n += len(c.shards[i].slots.Load().array)
+		}
+		return n
+	}
+	if n := size(); n != shardCount {
+		t.Errorf("an empty cache has %d slots", n)
+	}
+	const rooms = 100_000
+	for i := range rooms {
+		c.put(&record{key: fmt.Sprint(i)})
+	}
+	checkCache(t, c)
+	full := size()
+	if full < rooms*4/3 || full > rooms*4 {
+		t.Errorf("%d slots for %d rooms", full, rooms)
+	}
+	for i := range rooms - 100 {
+		c.remove(fmt.Sprint(i))
+	}
+	checkCache(t, c)
+	if n := size(); n > full/50 {
+		t.Errorf("%d slots for 100 rooms, %d when there were %d", n, full, rooms)
+	}
+	for i := rooms - 100; i < rooms; i++ {
+		if c.get(fmt.Sprint(i)) == nil {
+			t.Fatalf("room %d is lost", i)
+		}
+	}
+}
+
+// Readers beside a writer: a room that stays is always found, with one of the
+// records that were put; one that was never put never is.
+func TestCacheReadersBesideAWriter(t *testing.T) {
+	c := newCache()
+	const staying = 300
+	for i := range staying {
+		c.put(&record{key: fmt.Sprint("stays-", i), expires: 0})
+	}
+	var stop atomic.Bool
+	var readers sync.WaitGroup
+	for range max(2, runtime.GOMAXPROCS(0)) {
+		readers.Go(func() {
+			last := make([]int64, staying)
+			for n := 0; !stop.Load(); n++ {
+				i := n % staying
+				key := fmt.Sprint("stays-", i)
+				r := c.get(key)
+				if r == nil || r.key != key {
+					t.Errorf("%q is not found", key)
+					return
+				}
+				if r.expires < last[i] {
+					t.Errorf("%q: %d after %d: an older record came back", key, r.expires, last[i])
+					return
+				}
+				last[i] = r.expires
+				if r := c.get(fmt.Sprint("absent-", n)); r != nil {
+					t.Errorf("%q was never put", r.key)
+					return
+				}
+				if n%1000 == 0 {
+					seen := map[string]int{}
+					for r := range c.all {
+						seen[r.key]++
+					}
+					for i := range staying {
+						if n := seen[fmt.Sprint("stays-", i)]; n != 1 {
+							t.Errorf("a walk yields a room that stays %d times", n)
+							return
+						}
+					}
+				}
+			}
+		})
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	for n := range 100_000 {
+		switch rng.IntN(4) {
+		case 0:
+			c.put(&record{key: fmt.Sprint("stays-", rng.IntN(staying)), expires: int64(n)})
+		case 1, 2:
+			c.put(&record{key: fmt.Sprint("comes-", rng.IntN(3000))})
+		default:
+			c.remove(fmt.Sprint("comes-", rng.IntN(3000)))
+		}
+		if n%40_000 == 39_999 { // all that come go: the tables shrink
+			for i := range 3000 {
+				c.remove(fmt.Sprint("comes-", i))
+			}
+		}
+	}
+	stop.Store(true)
+	readers.Wait()
+	checkCache(t, c)
+}
+
+// A walk that pauses while everything changes.
+func TestCacheCursorThatPauses(t *testing.T) {
+	c := newCache()
+	for i := range 1000 {
+		c.put(&record{key: fmt.Sprint("stays-", i)})
+	}
+	at := c.cursor()
+	seen := map[string]int{}
+	for n := 0; ; n++ {
+		r := at.next()
+		if r == nil {
+			break
+		}
+		seen[r.key]++
+		for j := range 20 {
+			c.put(&record{key: fmt.Sprint("new-", n, "-", j)})
+		}
+		if n > 5000 {
+			break // the new ones are walked too: enough
+		}
+		c.remove(fmt.Sprint("new-", n, "-", 0))
+	}
+	for key, n := range seen {
+		if n != 1 {
+			t.Errorf("%q came %d times", key, n)
+		}
+	}
+	checkCache(t, c)
+	if r := newCache().cursor().next(); r != nil {
+		t.Errorf("a walk over nothing yields %q", r.key)
+	}
+}
+
+// The rooms of a cache of a million are spread evenly enough.
+func TestCacheSpreadsRooms(t *testing.T) {
+	c := newCache()
+	const rooms = 64_000
+	for i := range rooms {
+		c.put(&record{key: fmt.Sprintf("%08d-0000-4000-8000-000000000000", i)})
+	}
+	for i := range c.shards {
+		if n := c.shards[i].live; n < 700 || n > 1300 {
+			t.Errorf("shard %d has %d of %d rooms", i, n, rooms)
+		}
+	}
+}

@@ -1,0 +1,565 @@
+package roomtoken_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+// Promise 1: no token is handed out that has too little time left.
+
+func TestPromise1Validity(t *testing.T) {
+	const never = -1
+	for name, c := range map[string]struct {
+		lifetime, minValidity time.Duration
+		bound                 time.Duration // the least that a token handed out has left
+	}{
+		"MinValidity":                      {10 * time.Minute, 0, 30 * time.Second},
+		"MinValidity of a long life":       {24 * time.Hour, 0, 30 * time.Second},
+		"both the same":                    {300 * time.Second, 0, 30 * time.Second},
+		"a tenth of 10 s":                  {10 * time.Second, 0, time.Second},
+		"a tenth of 40 s":                  {40 * time.Second, 0, 4 * time.Second},
+		"a tenth of a second":              {time.Second, 0, 100 * time.Millisecond},
+		"a tenth, though an hour is asked": {10 * time.Minute, time.Hour, time.Minute},
+		"none: until the very end":         {10 * time.Minute, never, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{MinValidity: c.minValidity}, func(w *world) {
+				w.src.live(c.lifetime, 0)
+				first := w.token("r")
+				w.src.fail(errDown) // or a newer token would come
+				w.add(c.lifetime - c.bound)
+				for what, get := range w.getters("r") {
+					if tok, err := get(); err != nil || !tok.Value.Equal(first.Value) {
+						w.t.Errorf("%s: with exactly %v left: %v", what, c.bound, err)
+					}
+				}
+				w.add(1)
+				for what, get := range w.getters("r") {
+					if tok, err := get(); err == nil || !tok.IsZero() {
+						w.t.Errorf("%s: a token with less than %v left was handed out", what, c.bound)
+					}
+				}
+				w.add(c.lifetime)
+				for what, get := range w.getters("r") {
+					if tok, err := get(); err == nil || !tok.IsZero() {
+						w.t.Errorf("%s: a token that has expired was handed out", what)
+					}
+				}
+			})
+		})
+	}
+}
+
+// getters returns every way to a room's token that does not wait for the source.
+func (w *world) getters(room string) map[string]func() (roomtoken.Token, error) {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	return map[string]func() (roomtoken.Token, error){
+		"Token": func() (roomtoken.Token, error) { return w.m.Token(ended, room) },
+		"TokenValidFor": func() (roomtoken.Token, error) {
+			return w.m.TokenValidFor(ended, room, 1)
+		},
+		"Cached": func() (roomtoken.Token, error) {
+			tok, ok := w.m.Cached(room)
+			if !ok {
+				return tok, errors.New("none")
+			}
+			return tok, nil
+		},
+		"Watch": func() (roomtoken.Token, error) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			var first answer
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for tok, err := range w.m.Watch(ctx, room) {
+					first = answer{tok: tok, err: err}
+					return
+				}
+			}()
+			synctest.Wait()
+			cancel()
+			<-done
+			return first.tok, first.err
+		},
+	}
+}
+
+// TestPromise1GrantsThatAreNone: a grant with too little left, or that is none,
+// is a failed attempt: callers get ErrInvalidGrant, and the source is left alone
+// between two attempts.
+func TestPromise1GrantsThatAreNone(t *testing.T) {
+	token := func(expires, issued time.Time) roomtoken.Grant {
+		return roomtoken.Grant{
+			Token:    roomtoken.Token{Value: roomtoken.NewSecret("t"), ExpiresAt: expires},
+			IssuedAt: issued,
+		}
+	}
+	for name, grant := range map[string]func(now time.Time) roomtoken.Grant{
+		"nothing at all": func(time.Time) roomtoken.Grant { return roomtoken.Grant{} },
+		"no value": func(now time.Time) roomtoken.Grant {
+			return roomtoken.Grant{Token: roomtoken.Token{ExpiresAt: now.Add(time.Hour)}}
+		},
+		"only a refresh token": func(now time.Time) roomtoken.Grant {
+			return roomtoken.Grant{RefreshToken: roomtoken.Token{Value: roomtoken.NewSecret("r"), ExpiresAt: now.Add(time.Hour)}}
+		},
+		"no expiry":         func(time.Time) roomtoken.Grant { return token(time.Time{}, time.Time{}) },
+		"expired long ago":  func(now time.Time) roomtoken.Grant { return token(now.Add(-time.Hour), time.Time{}) },
+		"expired in year 1": func(time.Time) roomtoken.Grant { return token(time.Time{}.Add(1), time.Time{}) },
+		"expired in -9999": func(time.Time) roomtoken.Grant {
+			return token(time.Date(-9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{})
+		},
+		"the least of times": func(time.Time) roomtoken.Grant { return token(time.Unix(math.MinInt64, 0), time.Time{}) },
+		"times that overflow": func(time.Time) roomtoken.Grant {
+			return token(time.Unix(math.MaxInt64, math.MaxInt64), time.Time{})
+		},
+		"expires now":              func(now time.Time) roomtoken.Grant { return token(now, time.Time{}) },
+		"expired a nanosecond ago": func(now time.Time) roomtoken.Grant { return token(now.Add(-1), time.Time{}) },
+		"old, 29.999 s left of 600": func(now time.Time) roomtoken.Grant {
+			return token(now.Add(30*time.Second-time.Millisecond), now.Add(-570*time.Second))
+		},
+		"old, 0.999 s left of 10": func(now time.Time) roomtoken.Grant {
+			return token(now.Add(999*time.Millisecond), now.Add(-9001*time.Millisecond))
+		},
+		"issued after its expiry": func(now time.Time) roomtoken.Grant { return token(now.Add(time.Hour), now.Add(2*time.Hour)) },
+		"issued at its expiry":    func(now time.Time) roomtoken.Grant { return token(now.Add(time.Hour), now.Add(time.Hour)) },
+		"issued in year 9999": func(now time.Time) roomtoken.Grant {
+			return token(now.Add(time.Hour), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
+		},
+		"issued and expired in 1900": func(time.Time) roomtoken.Grant {
+			return token(time.Date(1900, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{}, func(w *world) {
+				w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return grant(w.clk.Now()), nil })
+				p := w.ask(context.Background(), "r")
+				w.waits(p)
+				w.calls("r", "create") // and none follows at once
+				if _, ok := w.m.Cached("r"); ok {
+					w.t.Fatal("it was published")
+				}
+				s, _ := w.m.Room("r")
+				if s.Failures != 1 || s.Generation != 0 || s.State != roomtoken.RoomFailing || !errors.Is(s.LastError, roomtoken.ErrInvalidGrant) {
+					w.t.Fatalf("it did not count as a failed attempt: %+v", s)
+				}
+				w.add(30 * time.Second)
+				w.refused(p, roomtoken.ErrInvalidGrant)
+				if n := w.src.count(); n < 4 || n > 7 { // 0, .5, 1.5, 3.5, 7.5, 15.5 s, or up to half as much later
+					w.t.Fatalf("%d calls in 30 s", n)
+				}
+				w.src.on(nil)
+				w.add(30 * time.Second)
+				w.token("r")
+			})
+		})
+	}
+}
+
+// TestPromise1Grants: grants at the edge of what is usable, how long they are
+// handed out, and when they are renewed.
+func TestPromise1Grants(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	const start = time.Minute // at the very epoch some overflows would not show
+	epoch := time.Unix(0, 0).Add(start)
+	far := time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
+	for name, c := range map[string]struct {
+		expires, issued time.Time
+		until           time.Duration // handed out up to and including this moment
+		renewed         time.Duration // when the source is called again; 0: not meanwhile
+	}{
+		"600 s":                            {epoch.Add(600 * time.Second), time.Time{}, 570 * time.Second, 400 * time.Second},
+		"10 s":                             {epoch.Add(10 * time.Second), time.Time{}, 9 * time.Second, 6667 * time.Millisecond},
+		"issued at the call":               {epoch.Add(600 * time.Second), epoch, 570 * time.Second, 400 * time.Second},
+		"issued 300 s ago of 600":          {epoch.Add(300 * time.Second), epoch.Add(-300 * time.Second), 270 * time.Second, 100 * time.Second},
+		"issued 570 s ago of 600":          {epoch.Add(30 * time.Second), epoch.Add(-570 * time.Second), 0, 20 * time.Second},
+		"past its renewal: by what's left": {epoch.Add(120 * time.Second), epoch.Add(-480 * time.Second), 90 * time.Second, 80 * time.Second},
+		"issued in 100 s, for 600":         {epoch.Add(700 * time.Second), epoch.Add(100 * time.Second), 570 * time.Second, 400 * time.Second},
+		"issued 50 years ago":              {epoch.Add(time.Hour), epoch.Add(-50 * year), time.Hour - 30*time.Second, 2400 * time.Second},
+		"year 9999":                        {far, time.Time{}, 48 * time.Hour, 0},
+		"the largest of times":             {time.Unix(1<<63-62135596801, 999999999), time.Time{}, 48 * time.Hour, 0},
+		"year 9999, issued before now":     {far, epoch.Add(-year), 48 * time.Hour, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(w *world) {
+				w.src.on(func(*sourceCall) (roomtoken.Grant, error) {
+					return roomtoken.Grant{
+						Token:    roomtoken.Token{Value: roomtoken.NewSecret("t"), ExpiresAt: c.expires},
+						IssuedAt: c.issued,
+					}, nil
+				})
+				w.add(start)
+				if tok := w.token("r"); !tok.ExpiresAt.Equal(c.expires) || tok.ExpiresAt.Location() != time.UTC {
+					w.t.Errorf("ExpiresAt is %v, want %v in UTC", tok.ExpiresAt, c.expires)
+				}
+				w.src.fail(errDown)
+				if s, _ := w.m.Room("r"); s.Generation != 1 || s.Failures != 0 {
+					w.t.Errorf("the room: %+v", s)
+				}
+				w.add(c.until)
+				if _, err := w.hit("r"); err != nil {
+					w.t.Errorf("after %v: %v", c.until, err)
+				}
+				switch calls := w.src.all(); {
+				case c.renewed == 0 && len(calls) > 1:
+					w.t.Errorf("%d calls, the second at %v", len(calls), calls[1].at)
+				case c.renewed == 0:
+					return
+				}
+				w.add(1)
+				if _, err := w.hit("r"); err == nil {
+					w.t.Errorf("after %v and a bit it is still handed out", c.until)
+				}
+				w.add(max(0, c.renewed+time.Second-c.until))
+				calls := w.src.all()
+				if len(calls) < 2 {
+					w.t.Fatal("it was never renewed")
+				}
+				if at := calls[1].at - start; (at - c.renewed).Abs() > time.Millisecond {
+					w.t.Errorf("it was renewed after %v, want %v", at, c.renewed)
+				}
+			})
+		})
+	}
+}
+
+// TestPromise1SlowExchange: the lifetime counts from the moment the call began,
+// not from the moment at which it ended.
+func TestPromise1SlowExchange(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			g := w.src.mint(c) // expires 60 s after the call began
+			<-w.clk.After(8 * time.Second)
+			return g, nil
+		})
+		w.src.live(60*time.Second, 0)
+		p := w.ask(context.Background(), "r")
+		w.add(8 * time.Second)
+		w.served(p)
+		w.src.fail(errDown)
+		w.clk.stepWall(-time.Hour) // it must not be the wall clock alone that knows
+		w.add(46 * time.Second)    // a tenth is left
+		if _, err := w.hit("r"); err != nil {
+			w.t.Fatal(err)
+		}
+		w.add(1)
+		if _, err := w.hit("r"); err == nil {
+			w.t.Fatal("it was handed out with less than a tenth left")
+		}
+	})
+}
+
+// TestPromise1OldGrantAndASteppedClock: a grant that came old is as old as it is,
+// though the wall clock be stepped back.
+func TestPromise1OldGrantAndASteppedClock(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		w.add(time.Hour)
+		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			g := w.src.mint(c)
+			g.IssuedAt = w.clk.Now().Add(-300 * time.Second)
+			g.Token.ExpiresAt = w.clk.Now().Add(300 * time.Second)
+			return g, nil
+		})
+		w.token("r")
+		w.src.fail(errDown)
+		w.clk.stepWall(-time.Hour)
+		w.add(270 * time.Second)
+		if _, err := w.hit("r"); err != nil {
+			w.t.Fatal(err)
+		}
+		w.add(1)
+		if _, err := w.hit("r"); err == nil {
+			w.t.Fatal("it was handed out with less than 30 s left")
+		}
+	})
+}
+
+func TestPromise1TokenValidFor(t *testing.T) {
+	const minute = time.Minute
+	background := context.Background()
+
+	run := func(name string, test func(w *world)) {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{Jitter: -1, BackoffMin: time.Second}, test)
+		})
+	}
+
+	run("a cached token that lives long enough", func(w *world) {
+		first := w.token("r")
+		w.add(minute)
+		if tok := w.served(w.askFor(background, "r", 9*minute)); !tok.Value.Equal(first.Value) {
+			w.t.Fatal("it is another")
+		}
+		w.calls("r", "create")
+	})
+
+	run("a valid token that does not is renewed ahead of its time", func(w *world) {
+		first := w.token("r")
+		w.add(minute + 1)
+		w.src.holdCalls(false)
+		p := w.askFor(background, "r", 9*minute)
+		w.waits(p)
+		w.calls("r", "create", "refresh")
+		if tok := w.token("r"); !tok.Value.Equal(first.Value) {
+			w.t.Fatal("Token does not return the valid one meanwhile")
+		}
+		w.src.releaseAll()
+		if tok := w.served(p); tok.Value.Equal(first.Value) {
+			w.t.Fatal("it got the old one")
+		}
+		w.calls("r", "create", "refresh")
+	})
+
+	run("a hundred of them cost one call", func(w *world) {
+		w.token("r")
+		w.add(5 * minute)
+		w.src.holdCalls(false)
+		asked := make([]*pending, 100)
+		for i := range asked {
+			asked[i] = w.askFor(background, "r", 9*minute)
+		}
+		w.src.releaseAll()
+		for _, p := range asked {
+			w.served(p)
+		}
+		w.calls("r", "create", "refresh")
+	})
+
+	run("more than the newest lifetime known: no call", func(w *world) {
+		w.token("r")
+		w.refused(w.askFor(background, "r", 10*minute+1), roomtoken.ErrTooShort)
+		w.refused(w.askFor(background, "r", math.MaxInt64), roomtoken.ErrTooShort)
+		w.calls("r", "create")
+		w.src.live(20*minute, time.Hour)
+		w.add(400 * time.Second)
+		w.calls("r", "create", "refresh")
+		w.served(w.askFor(background, "r", 15*minute)) // it is the newest that counts
+		w.src.live(5*minute, time.Hour)
+		w.add(800 * time.Second)
+		w.calls("r", "create", "refresh", "refresh")
+		w.refused(w.askFor(background, "r", 6*minute), roomtoken.ErrTooShort)
+		w.calls("r", "create", "refresh", "refresh")
+	})
+
+	run("the newest lifetime is known beyond the token's end", func(w *world) {
+		w.token("r")
+		w.src.fail(errDown)
+		w.add(11 * minute)
+		n := w.src.count()
+		w.refused(w.askFor(background, "r", 10*minute+1), roomtoken.ErrTooShort)
+		if w.src.count() != n {
+			w.t.Fatal("it was called for")
+		}
+	})
+
+	run("a cold room: one call tells", func(w *world) {
+		w.refused(w.askFor(background, "r", 11*minute), roomtoken.ErrTooShort)
+		w.calls("r", "create")
+		w.token("r") // it is good for others
+		w.calls("r", "create")
+	})
+
+	run("a cold room: a grant that lives long, but came old", func(w *world) {
+		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			g := w.src.mint(c)
+			g.Token.ExpiresAt = g.Token.ExpiresAt.Add(-2 * minute)
+			g.IssuedAt = w.clk.Now().Add(-2 * minute)
+			return g, nil
+		})
+		w.refused(w.askFor(background, "r", 9*minute), roomtoken.ErrTooShort)
+		w.calls("r", "create")
+		// The next one is no better, but who could know.
+		w.refused(w.askFor(background, "r", 9*minute), roomtoken.ErrTooShort)
+		w.calls("r", "create", "refresh")
+		w.served(w.askFor(background, "r", 8*minute))
+		w.calls("r", "create", "refresh")
+	})
+
+	run("a call begun before ours: enough is enough", func(w *world) {
+		w.src.holdCalls(false)
+		w.ask(background, "r")
+		p := w.askFor(background, "r", 9*minute)
+		w.waits(p)
+		w.src.releaseAll()
+		w.served(p)
+		w.calls("r", "create")
+	})
+
+	// One whose grant is not enough proves nothing: who knows when it was minted.
+	for _, better := range []bool{true, false} {
+		run(fmt.Sprintf("a call begun before ours brings too little, the next enough: %v", better), func(w *world) {
+			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+				g := w.src.mint(c)
+				if c.n == 1 || !better {
+					g.Token.ExpiresAt = g.Token.ExpiresAt.Add(-2 * minute)
+					g.IssuedAt = w.clk.Now().Add(-2 * minute)
+				}
+				return g, nil
+			})
+			w.src.holdCalls(false)
+			w.ask(background, "r")
+			p := w.askFor(background, "r", 9*minute)
+			w.src.release("r")
+			w.waits(p)
+			w.calls("r", "create", "refresh")
+			w.src.releaseAll()
+			if better {
+				w.served(p)
+			} else {
+				w.refused(p, roomtoken.ErrTooShort)
+			}
+			w.calls("r", "create", "refresh")
+		})
+	}
+
+	run("a call begun before ours shows the lifetime: no further call", func(w *world) {
+		w.src.holdCalls(false)
+		w.ask(background, "r")
+		p := w.askFor(background, "r", 11*minute)
+		w.src.releaseAll()
+		w.refused(p, roomtoken.ErrTooShort)
+		w.calls("r", "create")
+	})
+
+	run("a forced renewal that fails is tried again, and nobody else notices", func(w *world) {
+		w.token("r")
+		w.add(minute + 1)
+		w.src.fail(errDown)
+		p := w.askFor(background, "r", 9*minute)
+		w.waits(p)
+		w.calls("r", "create", "refresh")
+		w.token("r")
+		w.src.on(nil)
+		w.add(1500 * time.Millisecond)
+		w.served(p)
+		w.calls("r", "create", "refresh", "refresh")
+	})
+
+	run("a forced renewal that nobody wants any more is not tried again", func(w *world) {
+		w.token("r")
+		w.add(minute + 1)
+		w.src.fail(errDown)
+		ctx, cancel := context.WithCancel(background)
+		p := w.askFor(ctx, "r", 9*minute)
+		cancel()
+		w.refused(p, context.Canceled, errDown)
+		w.add(minute)
+		w.calls("r", "create", "refresh")
+		w.src.on(nil)
+		w.add(280 * time.Second)
+		w.calls("r", "create", "refresh", "refresh") // when its own time has come
+	})
+
+	run("and is not tried again for the sake of a watch", func(w *world) {
+		w.token("r")
+		watching, stop := context.WithCancel(background)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range w.m.Watch(watching, "r") { //nolint:revive // it is enough to watch
+			}
+		}()
+		w.add(minute + 1)
+		w.src.fail(errDown)
+		ctx, cancel := context.WithCancel(background)
+		p := w.askFor(ctx, "r", 9*minute)
+		cancel()
+		w.refused(p, context.Canceled, errDown)
+		w.check()
+		w.add(minute)
+		w.calls("r", "create", "refresh")
+		stop()
+		<-done
+	})
+
+	run("a forced renewal that fails for good", func(w *world) {
+		w.src.live(10*minute, 0)
+		w.token("r")
+		w.add(minute + 1)
+		w.src.fail(roomtoken.Permanent(errDown))
+		w.refused(w.askFor(background, "r", 9*minute), errDown, roomtoken.ErrPermanent)
+		w.token("r")
+		w.calls("r", "create", "create")
+		w.refused(w.askFor(background, "r", 9*minute), errDown, roomtoken.ErrPermanent)
+		w.calls("r", "create", "create")
+	})
+
+	run("nothing and less than nothing ask for no more than Token", func(w *world) {
+		for _, atLeast := range []time.Duration{0, -1, math.MinInt64} {
+			if _, err := w.m.TokenValidFor(background, "r", atLeast); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		w.src.fail(errDown)
+		w.add(570*time.Second + 1)
+		ended, cancel := context.WithCancel(background)
+		cancel()
+		for _, atLeast := range []time.Duration{0, -1, math.MinInt64} {
+			if _, err := w.m.TokenValidFor(ended, "r", atLeast); err == nil {
+				w.t.Fatalf("TokenValidFor(%v) returned a token with too little left", atLeast)
+			}
+		}
+	})
+}
+
+// TestPromise1Walk asks for tokens of a whimsical source at random moments. No
+// answer may have less left than was asked for or than the bound of its token.
+func TestPromise1Walk(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's dice
+			within(t, roomtoken.Config{MaxWait: 2 * time.Second}, func(w *world) {
+				type issue struct {
+					expires  time.Duration
+					lifetime time.Duration
+				}
+				issued := map[string]issue{} // by token; the walk and its calls take turns
+				w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+					if rnd.IntN(4) == 0 {
+						return roomtoken.Grant{}, errDown
+					}
+					lifetime := time.Duration(rnd.Int64N(int64(15 * time.Minute)))
+					age := time.Duration(rnd.Int64N(int64(lifetime)/2 + 1))
+					g := w.src.mint(c)
+					g.IssuedAt = w.clk.Now().Add(-age)
+					g.Token.ExpiresAt = g.IssuedAt.Add(lifetime)
+					issued[g.Token.Value.Reveal()] = issue{w.clk.elapsed() + lifetime - age, lifetime}
+					return g, nil
+				})
+				answers := 0
+				for range 400 {
+					w.add(time.Duration(rnd.Int64N(int64(time.Minute))))
+					atLeast := time.Duration(rnd.Int64N(int64(12*time.Minute))) - 2*time.Minute
+					p := w.askFor(context.Background(), "r", max(atLeast, 0))
+					if !p.returned() {
+						w.add(2 * time.Second)
+					}
+					if !p.returned() {
+						w.t.Fatal("it waits beyond MaxWait")
+					}
+					if p.err != nil {
+						continue
+					}
+					answers++
+					i := issued[p.tok.Value.Reveal()]
+					bound := max(atLeast, min(30*time.Second, i.lifetime/10), 1)
+					if left := i.expires - p.at; left < bound {
+						w.t.Fatalf("at %v: a token with %v left of %v was handed out, asked for %v", p.at, left, i.lifetime, atLeast)
+					}
+				}
+				if answers < 50 {
+					w.t.Fatalf("only %d answers", answers)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,302 @@
+package roomtoken_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+// Promise 4: callers are independent of each other.
+
+var errHungUp = errors.New("the caller hung up")
+
+// TestPromise4CallersLeaveAtEachStage: a caller whose ctx ends leaves at once,
+// wherever it stands, with an error that wraps the cause, ctx.Err() and the last
+// error of the source; the others stay and are served.
+func TestPromise4CallersLeaveAtEachStage(t *testing.T) {
+	background := context.Background()
+	for name, c := range map[string]struct {
+		config  roomtoken.Config
+		prepare func(w *world)
+		recover func(w *world) // lets the others be served
+		last    error          // of the source, before the caller leaves
+	}{
+		"call in flight": {
+			prepare: func(w *world) { w.src.holdCalls(false) },
+			recover: func(w *world) { w.src.releaseAll() },
+		},
+		"call in flight, after a failure": {
+			prepare: func(w *world) {
+				w.src.fail(errDown)
+				w.ask(background, "r")
+				w.src.holdCalls(false)
+				w.add(time.Second)
+			},
+			recover: func(w *world) { w.src.on(nil); w.src.releaseAll(); w.add(2 * time.Second) },
+			last:    errDown,
+		},
+		"queued for a slot": {
+			config: roomtoken.Config{MaxConcurrentCalls: 1},
+			prepare: func(w *world) {
+				w.src.holdCalls(false)
+				w.ask(background, "other")
+			},
+			recover: func(w *world) { w.src.releaseAll() },
+		},
+		"in backoff": {
+			prepare: func(w *world) { w.src.fail(errDown) },
+			recover: func(w *world) { w.src.on(nil); w.add(time.Second) },
+			last:    errDown,
+		},
+		"while calls are held back": {
+			prepare: func(w *world) {
+				limited := roomtoken.RetryAfter(errors.Join(roomtoken.ErrRateLimited, errDown), 5*time.Second)
+				w.src.fail(limited)
+				w.ask(background, "other")
+			},
+			recover: func(w *world) { w.src.on(nil); w.add(5 * time.Second) },
+			last:    errDown,
+		},
+		"a forced renewal in flight": {
+			prepare: func(w *world) {
+				w.token("r")
+				w.add(time.Minute)
+				w.src.holdCalls(false)
+			},
+			recover: func(w *world) { w.src.releaseAll() },
+		},
+		"forgotten during the call": {
+			prepare: func(w *world) { w.src.holdCalls(false) },
+			recover: func(w *world) { w.src.releaseAll() },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, c.config, func(w *world) {
+				c.prepare(w)
+				ctx, hangUp := context.WithCancelCause(background)
+				other, otherCancel := context.WithCancel(background)
+				early, stays, leaves := w.askFor(other, "r", 595*time.Second), w.askFor(background, "r", 595*time.Second), w.askFor(ctx, "r", 595*time.Second)
+				for _, p := range []*pending{early, stays, leaves} {
+					w.waits(p)
+				}
+				if name == "forgotten during the call" {
+					w.m.Forget("r")
+				}
+				calls := w.src.count()
+				otherCancel() // it was the first: the call began with its ctx
+				w.refused(early, context.Canceled)
+				hangUp(errHungUp)
+				w.refused(leaves, errHungUp, context.Canceled) // at once: no clock has moved
+				if c.last != nil {
+					w.refused(leaves, c.last)
+				}
+				if n := w.src.count(); n != calls {
+					w.t.Errorf("%d calls began because somebody left", n-calls)
+				}
+				w.waits(stays)
+				if s, _ := w.m.Room("r"); s.InFlight != 0 {
+					shared := w.src.of("r")
+					if err := shared[len(shared)-1].ctx.Err(); err != nil {
+						w.t.Errorf("the shared call was cancelled: %v", err)
+					}
+				}
+				c.recover(w)
+				w.served(stays)
+			})
+		})
+	}
+}
+
+// TestPromise4BeforeAnything: a ctx that has ended before the call.
+func TestPromise4BeforeAnything(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		ctx, hangUp := context.WithCancelCause(context.Background())
+		hangUp(errHungUp)
+		w.refused(w.ask(ctx, "r"), errHungUp, context.Canceled)
+		if w.src.count() != 0 {
+			w.t.Fatal("it began a call")
+		}
+		w.src.fail(errDown)
+		brief, cancel := context.WithCancel(context.Background())
+		p := w.ask(brief, "r")
+		cancel()
+		w.refused(p, errDown, context.Canceled)
+		w.refused(w.ask(ctx, "r"), errHungUp, context.Canceled, errDown) // it knows what failed
+		w.add(time.Minute)
+		w.calls("r", "create") // nobody is left to call for
+		w.src.on(nil)
+		want := w.token("r")
+		if tok := w.served(w.ask(ctx, "r")); !tok.Value.Equal(want.Value) { // a hit does not look
+			w.t.Fatal("another token")
+		}
+	})
+}
+
+// TestPromise4QueuedCallIsNotMadeForNobody: the last who waited has left before
+// the call could begin.
+func TestPromise4QueuedCallIsNotMadeForNobody(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1}, func(w *world) {
+		w.src.holdCalls(false)
+		other := w.ask(context.Background(), "other")
+		ctx, cancel := context.WithCancel(context.Background())
+		p := w.ask(ctx, "r")
+		cancel()
+		w.refused(p, context.Canceled)
+		w.src.releaseAll()
+		w.served(other)
+		w.calls("r")
+	})
+}
+
+// TestPromise4Deadline: a ctx's own deadline is real time, and its error and
+// cause are wrapped like any other's.
+func TestPromise4Deadline(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		w.src.holdCalls(false)
+		ctx, cancel := context.WithTimeoutCause(context.Background(), 3*time.Second, errHungUp)
+		defer cancel()
+		p := w.ask(ctx, "r")
+		time.Sleep(3*time.Second - 1)
+		w.waits(p)
+		time.Sleep(1)
+		w.refused(p, errHungUp, context.DeadlineExceeded)
+		w.src.releaseAll()
+		w.token("r")
+		w.calls("r", "create") // of the call that went on
+	})
+}
+
+// TestPromise4TheLastToLeaveCancelsNothing: the call goes on without any caller,
+// and its token is kept.
+func TestPromise4TheLastToLeaveCancelsNothing(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		w.src.holdCalls(false)
+		ctx, cancel := context.WithCancel(context.Background())
+		asked := make([]*pending, 20)
+		for i := range asked {
+			asked[i] = w.ask(ctx, "r")
+		}
+		cancel()
+		for _, p := range asked {
+			w.refused(p, context.Canceled)
+		}
+		if err := w.src.all()[0].ctx.Err(); err != nil {
+			w.t.Fatalf("the call's ctx has ended: %v", err)
+		}
+		w.src.releaseAll()
+		if _, ok := w.m.Cached("r"); !ok {
+			w.t.Fatal("the token of the call was lost")
+		}
+		w.token("r")
+		w.calls("r", "create")
+	})
+}
+
+// TestPromise4AtTheMomentOfPublication: the ctx ends just as the grant arrives.
+// Either answer is right; nothing may be lost or left.
+func TestPromise4AtTheMomentOfPublication(t *testing.T) {
+	for range 50 {
+		within(t, roomtoken.Config{}, func(w *world) {
+			ctx, hangUp := context.WithCancelCause(context.Background())
+			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+				g := w.src.mint(c)
+				go hangUp(errHungUp)
+				return g, nil
+			})
+			asked := make([]*pending, 8)
+			for i := range asked {
+				asked[i] = &pending{clk: w.clk, done: make(chan struct{})}
+				go func(p *pending) {
+					defer close(p.done)
+					p.tok, p.err = w.m.Token(ctx, "r")
+				}(asked[i])
+			}
+			stays := w.ask(context.Background(), "r")
+			w.served(stays)
+			for _, p := range asked {
+				if !p.returned() {
+					w.t.Fatal("a caller is left")
+				}
+				switch {
+				case p.err == nil && !p.tok.Value.Equal(stays.tok.Value):
+					w.t.Fatal("it got another token")
+				case p.err != nil && !(errors.Is(p.err, errHungUp) && errors.Is(p.err, context.Canceled)):
+					w.t.Fatalf("the error does not say why: %v", p.err)
+				}
+			}
+			w.calls("r", "create")
+			if s, _ := w.m.Room("r"); s.Waiters != 0 {
+				w.t.Fatalf("%d waiters are still counted", s.Waiters)
+			}
+		})
+	}
+}
+
+// TestPromise4TheCallsContext: it keeps the values of the ctx that started it,
+// and neither its cancellation nor its deadline; it ends at CallTimeout.
+func TestPromise4TheCallsContext(t *testing.T) {
+	type key struct{}
+	for name, clk := range map[string]clock.Clock{"mock": nil, "real": clock.New()} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{Clock: clk, CallTimeout: 7 * time.Second}, func(w *world) {
+				pass := w.add
+				if clk != nil {
+					pass = func(d time.Duration) { time.Sleep(d); synctest.Wait() }
+				}
+				w.src.holdCalls(false)
+				ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), key{}, "first"), time.Second)
+				defer cancel()
+				p := w.ask(ctx, "r")
+				second := w.ask(context.WithValue(context.Background(), key{}, "second"), "r")
+				call := w.src.all()[0]
+				if got := call.ctx.Value(key{}); got != "first" {
+					w.t.Errorf("the value in the source's ctx is %v, want that of the first caller", got)
+				}
+				if deadline, ok := call.ctx.Deadline(); ok && time.Until(deadline) < 6*time.Second {
+					w.t.Error("it has the caller's deadline")
+				}
+				pass(5 * time.Second)
+				w.refused(p, context.DeadlineExceeded)
+				if err := call.ctx.Err(); err != nil {
+					w.t.Errorf("it has ended with its first caller: %v", err)
+				}
+				w.waits(second)
+				w.calls("r", "create")
+				pass(2 * time.Second)
+				if call.ctx.Err() == nil || !errors.Is(context.Cause(call.ctx), context.DeadlineExceeded) {
+					w.t.Errorf("at CallTimeout: %v, because of %v", call.ctx.Err(), context.Cause(call.ctx))
+				}
+				w.waits(second) // one attempt has failed; another comes
+				w.src.releaseAll()
+				pass(time.Second)
+				w.served(second)
+				w.calls("r", "create", "create")
+			})
+		})
+	}
+}
+
+// TestPromise4ValuesReachARefresh: also where a caller forces a renewal; one that
+// nobody waits for has no values.
+func TestPromise4ValuesReachARefresh(t *testing.T) {
+	type key struct{}
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		ctx := context.WithValue(context.Background(), key{}, "v")
+		w.served(w.ask(ctx, "r"))
+		w.add(time.Minute)
+		w.served(w.askFor(ctx, "r", 595*time.Second))
+		w.add(401 * time.Second)
+		w.calls("r", "create", "refresh", "refresh")
+		for i, want := range []any{"v", "v", nil} {
+			if got := w.src.all()[i].ctx.Value(key{}); got != want {
+				w.t.Errorf("call %d: the value is %v, want %v", i+1, got, want)
+			}
+		}
+	})
+}

@@ -1,0 +1,184 @@
+package roomtoken_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+// warming calls Warm in the background.
+func (w *world) warming(ctx context.Context, rooms ...string) *pending {
+	p := &pending{clk: w.clk, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.err = w.m.Warm(ctx, rooms...)
+		p.at = w.clk.elapsed()
+	}()
+	synctest.Wait()
+	return p
+}
+
+func TestWarm(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		if err := w.m.Warm(w.t.Context()); err != nil {
+			t.Errorf("Warm of no room: %v", err)
+		}
+		var ids []string
+		for i := range 300 {
+			ids = append(ids, fmt.Sprint("r", i))
+		}
+		w.token("r7")
+		if err := w.m.Warm(w.t.Context(), append(ids, ids...)...); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			if _, ok := w.m.Cached(id); !ok {
+				t.Fatalf("%s has no token", id)
+			}
+		}
+		if w.src.count() != 300 || w.src.overlaps != 0 {
+			t.Errorf("%d calls for 300 rooms, %d overlaps", w.src.count(), w.src.overlaps)
+		}
+		if err := w.m.Warm(w.t.Context(), ids...); err != nil || w.src.count() != 300 {
+			t.Errorf("again: %v, %d calls", err, w.src.count())
+		}
+	})
+}
+
+// A room that fails does not keep the others; the errors are joined, and each
+// names its room.
+func TestWarmJoinsErrors(t *testing.T) {
+	within(t, roomtoken.Config{MaxRooms: 5}, func(w *world) {
+		other := errors.New("another failure")
+		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			switch c.room {
+			case "bad":
+				return roomtoken.Grant{}, roomtoken.Permanent(errDown)
+			case "worse":
+				return roomtoken.Grant{}, roomtoken.Permanent(other)
+			}
+			return w.src.mint(c), nil
+		})
+		err := w.m.Warm(w.t.Context(), "bad", "a", "", "worse", "b", "c", "too many", strings.Repeat("long", 1000))
+		for _, want := range []error{errDown, other, roomtoken.ErrPermanent, roomtoken.ErrTooManyRooms} {
+			if !errors.Is(err, want) {
+				t.Errorf("the error is not %v: %v", want, err)
+			}
+		}
+		joined, ok := err.(interface{ Unwrap() []error })
+		if !ok || len(joined.Unwrap()) != 5 {
+			t.Fatalf("not joined from 5: %v", err)
+		}
+		for _, name := range []string{`"bad"`, `"worse"`, `"too many"`, `"longlong`} {
+			n := 0
+			for _, e := range joined.Unwrap() {
+				if strings.Contains(e.Error(), name) {
+					n++
+				}
+			}
+			if n != 1 {
+				t.Errorf("%s is named by %d errors: %v", name, n, err)
+			}
+		}
+		for _, id := range []string{"a", "b", "c"} {
+			if _, ok := w.m.Cached(id); !ok {
+				t.Errorf("%s has no token", id)
+			}
+		}
+	})
+}
+
+// Bounded by ctx alone: MaxWait does not apply.
+func TestWarmIsBoundedByItsContextAlone(t *testing.T) {
+	within(t, roomtoken.Config{MaxWait: time.Second}, func(w *world) {
+		w.src.fail(errDown)
+		ctx, cancel := context.WithCancelCause(w.t.Context())
+		p := w.warming(ctx, "a", "b")
+		q := w.warming(w.t.Context(), "a", "b")
+		w.add(5 * time.Minute)
+		if p.returned() || q.returned() || w.src.count() < 10 {
+			t.Fatalf("after 5 min: %v, %v, %d calls", p.err, q.err, w.src.count())
+		}
+		cause := errors.New("enough")
+		cancel(cause)
+		if !p.returned() {
+			t.Fatal("it has not returned")
+		}
+		for _, want := range []error{cause, context.Canceled, errDown} {
+			if !errors.Is(p.err, want) {
+				t.Errorf("not %v: %v", want, p.err)
+			}
+		}
+		if text := p.err.Error(); !strings.Contains(text, `"a"`) || !strings.Contains(text, `"b"`) {
+			t.Errorf("it does not name its rooms: %v", p.err)
+		}
+		if q.returned() {
+			t.Error("the ctx of one has ended the other")
+		}
+		w.src.on(nil)
+		w.add(31 * time.Second)
+		if !q.returned() || q.err != nil {
+			t.Errorf("after recovery: %v, %v", q.returned(), q.err)
+		}
+	})
+}
+
+// An ended ctx: what is there is no error.
+func TestWarmWithAnEndedContext(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		w.token("warm")
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := w.m.Warm(ctx, "warm"); err != nil {
+			t.Errorf("a warm room: %v", err)
+		}
+		err := w.m.Warm(ctx, "cold1", "warm", "cold2")
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), `"cold1"`) || !strings.Contains(err.Error(), `"cold2"`) ||
+			strings.Contains(err.Error(), `"warm"`) {
+			t.Errorf("cold rooms: %v", err)
+		}
+		if w.src.count() != 1 {
+			t.Errorf("%d calls", w.src.count())
+		}
+	})
+}
+
+func TestWarmKeepsToMaxConcurrentCalls(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 4}, func(w *world) {
+		w.src.holdCalls(false)
+		var ids []string
+		for i := range 20 {
+			ids = append(ids, fmt.Sprint("r", i))
+		}
+		p := w.warming(w.t.Context(), ids...)
+		if s := w.m.Stats(); s.CallsInFlight != 3 || s.CallsQueued != 17 || p.returned() {
+			t.Fatalf("%+v, returned %v", s, p.returned())
+		}
+		w.src.releaseAll()
+		if !p.returned() || p.err != nil {
+			t.Fatalf("%v, %v", p.returned(), p.err)
+		}
+	})
+}
+
+func TestWarmEndsWithClose(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		w.src.holdCalls(false)
+		p := w.warming(w.t.Context(), "a", "b")
+		if err := w.m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !p.returned() || !errors.Is(p.err, roomtoken.ErrClosed) {
+			t.Fatalf("%v, %v", p.returned(), p.err)
+		}
+		if text := p.err.Error(); !strings.Contains(text, `"a"`) || !strings.Contains(text, `"b"`) {
+			t.Errorf("it does not name its rooms: %v", p.err)
+		}
+	})
+}

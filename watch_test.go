@@ -1,0 +1,527 @@
+package roomtoken_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+// watched collects what a watch yields.
+type watched struct {
+	done   chan struct{} // closed when the watch has ended
+	cancel context.CancelCauseFunc
+
+	mu    sync.Mutex
+	pairs []pair
+}
+
+type pair struct {
+	tok roomtoken.Token
+	err error
+	at  time.Duration
+}
+
+// watch watches a room on a goroutine of its own, until the test cancels it. body
+// runs in the body of the loop; it may be nil.
+func (w *world) watch(room string, body func(roomtoken.Token, error)) *watched {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	v := &watched{done: make(chan struct{}), cancel: cancel}
+	go func() {
+		defer close(v.done)
+		for tok, err := range w.m.Watch(ctx, room) {
+			v.mu.Lock()
+			v.pairs = append(v.pairs, pair{tok, err, w.clk.elapsed()})
+			v.mu.Unlock()
+			if body != nil {
+				body(tok, err)
+			}
+		}
+	}()
+	synctest.Wait()
+	return v
+}
+
+func (v *watched) all() []pair {
+	synctest.Wait()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.pairs)
+}
+
+// seen returns what was yielded, in short: values of tokens, and texts of errors.
+func (v *watched) seen() []string {
+	var seen []string
+	for _, p := range v.all() {
+		if p.err != nil {
+			seen = append(seen, "error")
+		} else {
+			seen = append(seen, p.tok.Value.Reveal())
+		}
+	}
+	return seen
+}
+
+func (v *watched) last() pair {
+	all := v.all()
+	if len(all) == 0 {
+		return pair{}
+	}
+	return all[len(all)-1]
+}
+
+func (v *watched) ended() bool {
+	synctest.Wait()
+	select {
+	case <-v.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// wantSeen fails the test unless the watch has yielded just that.
+func wantSeen(t *testing.T, when string, v *watched, want ...string) {
+	t.Helper()
+	if got := v.seen(); !slices.Equal(got, want) {
+		t.Fatalf("%s the watch has yielded %v, want %v", when, got, want)
+	}
+	for _, p := range v.all() {
+		if (p.err == nil) == p.tok.IsZero() {
+			t.Fatalf("%s the watch has yielded the pair %v, %v", when, p.tok, p.err)
+		}
+	}
+}
+
+func TestWatchYieldsTheCurrentTokenThenEachNewerOne(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		w.token("r")
+		v := w.watch("r", nil)
+		wantSeen(t, "at first", v, "token-r-1")
+		w.add(399 * time.Second)
+		wantSeen(t, "before the renewal", v, "token-r-1")
+		w.add(2 * time.Second)
+		wantSeen(t, "after the renewal", v, "token-r-1", "token-r-2")
+		w.add(400 * time.Second)
+		wantSeen(t, "after two renewals", v, "token-r-1", "token-r-2", "token-r-3")
+		w.m.Invalidate("r", v.last().tok)
+		wantSeen(t, "after Invalidate", v, "token-r-1", "token-r-2", "token-r-3", "token-r-4")
+		v.cancel(nil)
+	})
+}
+
+func TestWatchOfAColdRoomStartsItsCall(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		v := w.watch("r", nil)
+		wantSeen(t, "at first", v, "token-r-1")
+		v.cancel(nil)
+	})
+}
+
+func TestWatchCarriesTheValuesOfItsContext(t *testing.T) {
+	type key struct{}
+	within(t, roomtoken.Config{}, func(w *world) {
+		ctx := context.WithValue(w.t.Context(), key{}, "value")
+		for range w.m.Watch(ctx, "r") {
+			break
+		}
+		if got := w.src.all()[0].ctx.Value(key{}); got != "value" {
+			t.Fatalf("the call's ctx holds %v", got)
+		}
+	})
+}
+
+// A range is a watch: each begins with the current token, and ends by itself.
+func TestWatchEachRangeIsOneWatch(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		seq := w.m.Watch(w.t.Context(), "r")
+		if w.src.count() != 0 {
+			t.Fatal("Watch has called the source before anybody ranged over it")
+		}
+		for range 3 {
+			n := 0
+			for tok, err := range seq {
+				if err != nil || tok.Value.Reveal() != "token-r-1" {
+					t.Fatalf("the first pair is %v, %v", tok, err)
+				}
+				if s, _ := w.m.Room("r"); s.Watchers != 1 {
+					t.Fatalf("%d watchers inside the loop, want 1", s.Watchers)
+				}
+				n++
+				break
+			}
+			if s, _ := w.m.Room("r"); n != 1 || s.Watchers != 0 {
+				t.Fatalf("%d pairs; %d watchers after the loop", n, s.Watchers)
+			}
+		}
+		next1, stop1 := iter.Pull2(seq)
+		next2, stop2 := iter.Pull2(seq)
+		for _, next := range []func() (roomtoken.Token, error, bool){next1, next2} {
+			if tok, err, ok := next(); !ok || err != nil || tok.IsZero() {
+				t.Fatalf("a parallel watch begins with %v, %v, %v", tok, err, ok)
+			}
+		}
+		if s, _ := w.m.Room("r"); s.Watchers != 2 {
+			t.Fatalf("%d watchers, want 2", s.Watchers)
+		}
+		stop1()
+		stop2()
+		if s, _ := w.m.Room("r"); s.Watchers != 0 {
+			t.Fatalf("%d watchers after stop", s.Watchers)
+		}
+	})
+}
+
+func TestWatchYieldsOnlyTheLatestToASlowConsumer(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		gate := make(chan struct{})
+		slow := w.watch("r", func(roomtoken.Token, error) { <-gate })
+		quick := w.watch("r", nil)
+		for range 3 { // three renewals while it does not read
+			w.add(401 * time.Second)
+		}
+		wantSeen(t, "beside a slow one", quick, "token-r-1", "token-r-2", "token-r-3", "token-r-4")
+		wantSeen(t, "while it does not read", slow, "token-r-1")
+		close(gate)
+		wantSeen(t, "when it reads again", slow, "token-r-1", "token-r-4")
+		slow.cancel(nil)
+		quick.cancel(nil)
+	})
+}
+
+// A consumer that never comes back harms nobody: neither the other watches, nor
+// callers, nor Close.
+func TestWatchWhoseConsumerStopsReading(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		gate := make(chan struct{})
+		stuck := w.watch("r", func(roomtoken.Token, error) { <-gate })
+		other := w.watch("r", nil)
+		w.add(401 * time.Second)
+		wantSeen(t, "beside a stuck one", other, "token-r-1", "token-r-2")
+		if got := w.token("r").Value.Reveal(); got != "token-r-2" {
+			t.Fatalf("Token is %s", got)
+		}
+		if s, _ := w.m.Room("r"); s.Watchers != 2 {
+			t.Fatalf("%d watchers", s.Watchers)
+		}
+		if err := w.m.Close(); err != nil {
+			t.Fatalf("Close: %v", err)
+		}
+		if stuck.ended() || !other.ended() {
+			t.Fatalf("after Close: the stuck one has ended: %v, the other: %v", stuck.ended(), other.ended())
+		}
+		close(gate)
+		wantSeen(t, "when it came back", stuck, "token-r-1", "error")
+		if err := stuck.last().err; !stuck.ended() || !errors.Is(err, roomtoken.ErrClosed) {
+			t.Fatalf("it ended with %v", err)
+		}
+	})
+}
+
+func TestWatchFanOut(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		const n = 500
+		all := make([]*watched, n)
+		for i := range all {
+			all[i] = w.watch("r", nil)
+		}
+		w.add(401 * time.Second)
+		if got := w.src.count(); got != 2 {
+			t.Fatalf("%d calls for %d watches and one renewal", got, n)
+		}
+		for _, v := range all {
+			wantSeen(t, "after a renewal", v, "token-r-1", "token-r-2")
+			v.cancel(nil)
+		}
+		w.rest()
+		if s, _ := w.m.Room("r"); s.Watchers != 0 {
+			t.Fatalf("%d watchers are left", s.Watchers)
+		}
+	})
+}
+
+// While there is a valid token, its failing renewal is not the consumer's
+// business; when the token is gone it is, once.
+func TestWatchErrorComesOncePerFailure(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		v := w.watch("r", nil)
+		w.src.fail(errDown)
+		w.add(569 * time.Second)
+		if w.src.count() < 5 {
+			t.Fatalf("%d calls: the renewal was not tried", w.src.count())
+		}
+		wantSeen(t, "while the token is valid", v, "token-r-1")
+		w.add(2 * time.Second)
+		wantSeen(t, "when the token is gone", v, "token-r-1", "error")
+		first := v.last()
+		if first.at < 570*time.Second || first.at > 571*time.Second {
+			t.Errorf("the error came %v after the token's issue, want 570 s", first.at)
+		}
+		if !errors.Is(first.err, errDown) || !strings.Contains(first.err.Error(), `"r"`) {
+			t.Errorf("the error does not say what failed and where: %v", first.err)
+		}
+		before := w.src.count()
+		w.add(10 * time.Minute)
+		if w.src.count() < before+10 {
+			t.Fatalf("%d further calls: a watched room has to be tried again", w.src.count()-before)
+		}
+		wantSeen(t, "while the same failure lasts", v, "token-r-1", "error")
+
+		other := errors.New("another failure")
+		w.src.fail(other)
+		w.add(time.Minute)
+		wantSeen(t, "after a different failure", v, "token-r-1", "error", "error")
+		if !errors.Is(v.last().err, other) {
+			t.Errorf("the second error is %v", v.last().err)
+		}
+
+		w.src.on(nil)
+		w.add(time.Minute)
+		wantSeen(t, "after recovery", v, "token-r-1", "error", "error", "token-r-2")
+		w.src.fail(other)
+		w.add(10 * time.Minute)
+		wantSeen(t, "when the same failure comes after a token", v, "token-r-1", "error", "error", "token-r-2", "error")
+		if v.ended() {
+			t.Fatal("an error has ended the watch")
+		}
+		v.cancel(nil)
+	})
+}
+
+// A room without a token whose first call fails.
+func TestWatchOfARoomThatNeverHadAToken(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		wait time.Duration // until the next attempt, at most
+	}{
+		"passing":      {errDown, time.Second},
+		"permanent":    {roomtoken.Permanent(errDown), 10 * time.Second},
+		"rate limited": {roomtoken.RetryAfter(fmt.Errorf("%w: %w", errDown, roomtoken.ErrRateLimited), 20*time.Second), 20 * time.Second},
+		"panic":        {nil, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{}, func(w *world) {
+				w.src.on(func(*sourceCall) (roomtoken.Grant, error) {
+					if c.err == nil {
+						panic("of the source")
+					}
+					return roomtoken.Grant{}, c.err
+				})
+				v := w.watch("r", nil)
+				wantSeen(t, "after a failure", v, "error")
+				if c.err != nil && !errors.Is(v.last().err, errDown) {
+					t.Errorf("the error is %v", v.last().err)
+				}
+				w.src.on(nil)
+				w.add(c.wait + 500*time.Millisecond)
+				wantSeen(t, "after recovery", v, "error", "token-r-1")
+				v.cancel(nil)
+			})
+		})
+	}
+}
+
+// The renewal cannot even begin: all calls are held back. The consumer hears of
+// it when its token is gone.
+func TestWatchDuringAHold(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		v := w.watch("r", nil)
+		w.add(300 * time.Second)
+		w.src.fail(roomtoken.RetryAfter(fmt.Errorf("slow down: %w", roomtoken.ErrRateLimited), time.Hour))
+		p := w.ask(w.t.Context(), "other")
+		if !p.returned() || !errors.Is(p.err, roomtoken.ErrRateLimited) {
+			t.Fatalf("other: %v", p.err)
+		}
+		w.src.on(nil)
+		w.add(269 * time.Second)
+		wantSeen(t, "while the token is valid", v, "token-r-1")
+		w.add(2 * time.Second)
+		wantSeen(t, "when the token is gone", v, "token-r-1", "error")
+		if err := v.last().err; !errors.Is(err, roomtoken.ErrRateLimited) {
+			t.Errorf("the error does not say why: %v", err)
+		}
+		w.add(20 * time.Minute)
+		wantSeen(t, "while the hold lasts", v, "token-r-1", "error")
+		w.add(40 * time.Minute)
+		wantSeen(t, "after the hold", v, "token-r-1", "error", "token-r-2")
+		v.cancel(nil)
+	})
+}
+
+// A call that hangs past the end of the token and of its own time.
+func TestWatchOfARoomWhoseCallHangs(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1, CallTimeout: time.Minute}, func(w *world) {
+		w.src.lifetime = time.Minute
+		v := w.watch("r", nil)
+		w.src.holdCalls(true)
+		w.add(41 * time.Second) // the renewal hangs
+		w.add(20 * time.Second) // the token is gone
+		wantSeen(t, "while nothing has failed yet", v, "token-r-1")
+		w.add(40 * time.Second)
+		wantSeen(t, "after CallTimeout", v, "token-r-1", "error")
+		if err := v.last().err; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the error is %v", err)
+		}
+		w.add(10 * time.Minute)
+		wantSeen(t, "while the call hangs", v, "token-r-1", "error")
+		w.src.releaseAll()
+		wantSeen(t, "after the late grant", v, "token-r-1", "error", "token-r-2")
+		v.cancel(nil)
+	})
+}
+
+func TestWatchEndsWithTheCauseOfItsContext(t *testing.T) {
+	cause := errors.New("the connection is gone")
+	within(t, roomtoken.Config{}, func(w *world) {
+		for name, c := range map[string]struct {
+			end  func(context.Context) (context.Context, func())
+			want error
+		}{
+			"cause": {func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				return ctx, func() { cancel(cause) }
+			}, cause},
+			"cancel": {func(ctx context.Context) (context.Context, func()) {
+				return context.WithCancel(ctx)
+			}, context.Canceled},
+			"deadline": {func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithTimeout(ctx, time.Minute)
+				return ctx, func() { time.Sleep(2 * time.Minute); cancel() }
+			}, context.DeadlineExceeded},
+		} {
+			ctx, end := c.end(context.Background())
+			var last pair
+			n := 0
+			for tok, err := range w.m.Watch(ctx, "r") {
+				n++
+				last = pair{tok: tok, err: err}
+				if err == nil {
+					end()
+				}
+			}
+			if n != 2 || !last.tok.IsZero() || !errors.Is(last.err, c.want) {
+				t.Errorf("%s: after %d pairs it ends with %v, %v", name, n, last.tok, last.err)
+			}
+			// One that has ended before it began.
+			n = 0
+			for tok, err := range w.m.Watch(ctx, "r") {
+				n++
+				last = pair{tok: tok, err: err}
+			}
+			if n != 1 || !last.tok.IsZero() || !errors.Is(last.err, c.want) {
+				t.Errorf("%s: an ended ctx gives %d pairs, the last %v, %v", name, n, last.tok, last.err)
+			}
+		}
+		if s, _ := w.m.Room("r"); s.Watchers != 0 {
+			t.Errorf("%d watchers are left", s.Watchers)
+		}
+	})
+}
+
+func TestWatchWhereMaxRoomsLeavesNoPlace(t *testing.T) {
+	within(t, roomtoken.Config{MaxRooms: 1}, func(w *world) {
+		first := w.watch("a", nil)
+		second := w.watch("b", nil)
+		if !second.ended() || !errors.Is(second.last().err, roomtoken.ErrTooManyRooms) || !second.last().tok.IsZero() {
+			t.Fatalf("the second watch: ended %v, %v", second.ended(), second.seen())
+		}
+		wantSeen(t, "beside it", first, "token-a-1")
+		first.cancel(nil)
+		w.rest()
+		third := w.watch("b", nil)
+		wantSeen(t, "when there is place", third, "token-b-2")
+		third.cancel(nil)
+	})
+}
+
+func TestWatchOfABadRoomID(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		for _, id := range []string{"", strings.Repeat("x", 1025)} {
+			v := w.watch(id, nil)
+			wantSeen(t, "of a bad room ID", v, "error")
+			if !v.ended() || !errors.Is(v.last().err, roomtoken.ErrPermanent) {
+				t.Fatalf("ended %v, %v", v.ended(), v.last().err)
+			}
+		}
+		if w.src.count() != 0 || w.m.Stats().Rooms != 0 {
+			t.Fatalf("%d calls, %d rooms", w.src.count(), w.m.Stats().Rooms)
+		}
+	})
+}
+
+// Forget does not end a watch: the room starts anew.
+func TestWatchSurvivesForget(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		v := w.watch("r", nil)
+		w.m.Forget("r")
+		wantSeen(t, "after Forget", v, "token-r-1", "token-r-2")
+		s, ok := w.m.Room("r")
+		if !ok || s.Watchers != 1 {
+			t.Fatalf("after Forget the room has %d watchers (%v)", s.Watchers, ok)
+		}
+		w.src.holdCalls(false)
+		w.m.Forget("r")
+		w.rest() // its next call is in flight now
+		w.m.Forget("r")
+		w.m.Forget("r")
+		w.rest()
+		if n := w.src.count(); n != 3 {
+			t.Fatalf("%d calls, want 3", n)
+		}
+		w.src.releaseAll()
+		wantSeen(t, "after the forgotten call", v, "token-r-1", "token-r-2", "token-r-4")
+		w.add(401 * time.Second)
+		wantSeen(t, "after a renewal", v, "token-r-1", "token-r-2", "token-r-4", "token-r-5")
+		v.cancel(nil)
+		w.rest()
+		if s, _ := w.m.Room("r"); s.Watchers != 0 {
+			t.Fatalf("%d watchers are left", s.Watchers)
+		}
+	})
+}
+
+// Whatever the consumer does in the body of the loop.
+func TestWatchBodyMayThrow(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		for _, throw := range []func(){func() { panic("of the consumer") }, runtime.Goexit} {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				defer func() { _ = recover() }()
+				for range w.m.Watch(context.Background(), "r") {
+					throw()
+				}
+			}()
+			<-done
+			if s, _ := w.m.Room("r"); s.Watchers != 0 {
+				t.Fatalf("%d watchers are left", s.Watchers)
+			}
+		}
+		w.token("r")
+	})
+}
+
+// A watched room is in use: it is renewed however long nobody asks for it.
+func TestWatchedRoomIsInUse(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1, IdleAfter: time.Minute}, func(w *world) {
+		v := w.watch("r", nil)
+		w.add(time.Hour)
+		if got := len(v.all()); got != 10 {
+			t.Fatalf("in an hour the watch has yielded %d tokens, want 10", got)
+		}
+		v.cancel(nil)
+		w.add(401 * time.Second) // idle, and due
+		if got := w.src.count(); got != 10 {
+			t.Fatalf("%d calls, want no more once nobody watches", got)
+		}
+	})
+}
