@@ -59,6 +59,7 @@ type Manager struct {
 
 	events   []Event // not told yet
 	telling  bool    // a goroutine tells events
+	teller   string  // its name, see goroutine
 	stats    Stats   // its counters
 	progress signal  // told when a goroutine that Close waits for ends
 	holds    signal  // told when all calls are held back, or for longer
@@ -228,7 +229,16 @@ func (m *Manager) wait(ctx context.Context, roomID string, atLeast time.Duration
 // failed for good, or ctx ends; Config.MaxWait does not apply. The error joins
 // those of the rooms that have none, each naming its room (see [errors.Join]).
 func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
+	if m.isClosed() {
+		return ErrClosed
+	}
 	var errs []error
+	failed := func(roomID string, err error) {
+		if err == ErrClosed { //nolint:errorlint // the very same, which names no room
+			err = fmt.Errorf("%w: room %q", err, shorten(roomID))
+		}
+		errs = append(errs, err)
+	}
 	waiters := make([]*waiter, 0, len(roomIDs))
 	for _, id := range roomIDs {
 		if m.hit(id, 0) != nil {
@@ -241,12 +251,12 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 		case news != nil:
 			waiters = append(waiters, w)
 		case err != nil:
-			errs = append(errs, err)
+			failed(id, err)
 		}
 	}
 	for _, w := range waiters {
 		if _, err := w.await(); err != nil {
-			errs = append(errs, err)
+			failed(w.roomID, err)
 		}
 	}
 	return errors.Join(errs...)
@@ -437,10 +447,10 @@ func (m *Manager) Close() error {
 	}
 	m.unlock()
 	var timeout <-chan time.Time
-	observing := insideObserver()
+	me := goroutine()
 	for {
 		m.lock()
-		calls, others := len(m.calls), m.scheduling || m.telling && !observing
+		calls, others := len(m.calls), m.scheduling || m.telling && m.teller != me
 		progress := m.progress.wait()
 		m.unlock()
 		if calls == 0 && !others {
@@ -459,6 +469,16 @@ func (m *Manager) Close() error {
 			}
 			return fmt.Errorf("roomtoken: closed, but %d calls to the source have not returned within CallTimeout (%v)", calls, m.config.CallTimeout)
 		}
+	}
+}
+
+// isClosed reports whether Close was called.
+func (m *Manager) isClosed() bool {
+	select {
+	case <-m.closing:
+		return true
+	default:
+		return false
 	}
 }
 

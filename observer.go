@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 
 	"github.com/roomtoken/roomtoken/internal/flight"
 )
@@ -50,12 +51,14 @@ func (m *Manager) tellEvents() {
 			go m.tellEvents()
 		}
 	}()
+	me := goroutine()
 	for {
 		m.lock()
 		events := m.events
 		m.events = nil
+		m.teller = me
 		if len(events) == 0 {
-			m.telling = false
+			m.telling, m.teller = false, ""
 			done = true
 			m.progress.tell()
 			m.unlock()
@@ -63,66 +66,52 @@ func (m *Manager) tellEvents() {
 		}
 		m.unlock()
 		for i, e := range events {
-			m.keep(events[i+1:], func() { m.tellOne(e) })
+			m.tellOne(e, events[i+1:])
 		}
 	}
 }
 
-// keep calls f, and puts the events that follow back if f does not return.
-func (m *Manager) keep(rest []Event, f func()) {
+// tellOne tells the observer one event, and contains what it throws. If that is a
+// Goexit, it puts the events behind this one back.
+func (m *Manager) tellOne(e Event, behind []Event) {
+	var thrown error
 	returned := false
 	defer func() {
 		if !returned {
 			m.lock()
-			m.events = append(append([]Event(nil), rest...), m.events...)
+			m.events = append(append([]Event(nil), behind...), m.events...)
 			m.unlock()
 		}
+		if thrown != nil {
+			m.observerThrew(e, thrown)
+		}
 	}()
-	f()
+	flight.Contain(func() error { m.observe(e); return nil }, &thrown)
 	returned = true
 }
 
-// tellOne tells the observer one event, and contains a panic in it.
-func (m *Manager) tellOne(e Event) {
-	err := flight.Contain(func() error { m.observe(e); return nil })
-	if err == nil {
-		return
-	}
+// observerThrew counts and logs what an observer threw.
+func (m *Manager) observerThrew(e Event, thrown error) {
 	m.lock()
 	m.stats.ObserverPanics++
 	m.unlock()
-	if m.config.Logger != nil {
-		// If it is the logger that panics, there is nobody left to tell.
-		_ = flight.Contain(func() error {
-			m.config.Logger.Error("roomtoken: an observer of events panicked", "event", e.Kind.String(), "panic", err.Error())
-			return nil
-		})
+	if m.config.Logger == nil {
+		return
 	}
+	var again error // if it is the logger that throws, there is nobody left to tell
+	flight.Contain(func() error {
+		m.config.Logger.Error("roomtoken: an observer of events panicked", "event", e.Kind.String(), "panic", thrown.Error())
+		return nil
+	}, &again)
 }
 
-// insideObserver reports whether the caller runs in the observer, on the stack of
-// tellEvents: then Close must not wait for it.
-func insideObserver() bool {
-	pcs := make([]uintptr, 64)
-	for skip := 0; ; skip += len(pcs) {
-		n := runtime.Callers(skip, pcs)
-		frames := runtime.CallersFrames(pcs[:n])
-		for {
-			frame, more := frames.Next()
-			if frame.Function == tellEventsName {
-				return true
-			}
-			if !more {
-				break
-			}
-		}
-		if n < len(pcs) {
-			return false
-		}
-	}
+// goroutine returns the name of the calling goroutine, as a stack trace gives it:
+// Close must know whether it was called by the observer that it would wait for.
+func goroutine() string {
+	buf := make([]byte, 40)
+	name, _, _ := strings.Cut(string(buf[:runtime.Stack(buf, false)]), " [")
+	return name // "goroutine 42"
 }
-
-const tellEventsName = "github.com/roomtoken/roomtoken.(*Manager).tellEvents"
 
 // logger returns an observer that logs events.
 func logger(log *slog.Logger) func(Event) {

@@ -47,6 +47,7 @@ func wantEvents(t *testing.T, what string, got []roomtoken.Event, want ...roomto
 				w.Until = g.Until
 			}
 			g.Time, w.Time = g.Time.UTC(), w.Time.UTC()
+			g.ExpiresAt, w.ExpiresAt = g.ExpiresAt.UTC(), w.ExpiresAt.UTC()
 			if w.Time.IsZero() || w.Time.Unix() == 0 {
 				w.Time = g.Time
 			}
@@ -119,7 +120,7 @@ func TestEventsOfFailures(t *testing.T) {
 		w.ask(w.t.Context(), "u")
 		begun.RoomID = "u"
 		wantEvents(t, "a rate limit", w.told(n), begun,
-			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "u", Call: roomtoken.CallCreate, Err: roomtoken.ErrRateLimited},
+			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "u", Call: roomtoken.CallCreate, Err: roomtoken.ErrRateLimited, Until: epoch(time.Minute)},
 			roomtoken.Event{Kind: roomtoken.HeldBack, RoomID: "u", Err: errDown, Until: epoch(time.Minute)})
 		w.src.on(nil)
 		w.add(2 * time.Minute)

@@ -28,20 +28,15 @@ func (g *Group) Go(key string, call func() error, done func(error)) {
 			g.flights.Forget(key)
 			done(err)
 		}()
-		contain(call, &err)
+		Contain(call, &err)
 		return nil, nil
 	})
 }
 
-// Contain runs call on the calling goroutine and returns what it returns, or a
-// *[PanicError]. It cannot stop a runtime.Goexit: that still ends the goroutine.
-func Contain(call func() error) (err error) {
-	contain(call, &err)
-	return err
-}
-
-// contain stores call's error, and a *PanicError where call did not return one.
-func contain(call func() error, err *error) {
+// Contain runs call on the calling goroutine and stores what it returns in err, or
+// a *[PanicError]. It cannot stop a runtime.Goexit: that still ends the goroutine,
+// but err is stored by the time the caller's deferred functions run.
+func Contain(call func() error, err *error) {
 	returned := false
 	defer func() {
 		if returned {

@@ -91,11 +91,24 @@ func TestKeyIsFreeInDone(t *testing.T) {
 }
 
 func TestContain(t *testing.T) {
-	if err := Contain(func() error { return errBoom }); !errors.Is(err, errBoom) {
+	var err error
+	if Contain(func() error { return errBoom }, &err); !errors.Is(err, errBoom) {
 		t.Fatal(err)
 	}
 	var p *PanicError
-	if err := Contain(func() error { panic(1) }); !errors.As(err, &p) {
+	if Contain(func() error { panic(1) }, &err); !errors.As(err, &p) {
+		t.Fatal(err)
+	}
+	if Contain(func() error { return nil }, &err); err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan error)
+	go func() {
+		var err error
+		defer func() { gone <- err }()
+		Contain(func() error { runtime.Goexit(); return nil }, &err)
+	}()
+	if err := <-gone; !errors.As(err, &p) {
 		t.Fatal(err)
 	}
 }

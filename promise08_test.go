@@ -1,0 +1,523 @@
+package roomtoken_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+// closing calls Close in the background.
+func (w *world) closing() *pending {
+	p := &pending{clk: w.clk, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.err = w.m.Close()
+		p.at = w.clk.elapsed()
+	}()
+	synctest.Wait()
+	return p
+}
+
+// timers returns how many timers the mock holds.
+func (w *world) timers() int {
+	synctest.Wait()
+	return reflect.ValueOf(w.clk.Mock).Elem().FieldByName("timers").Len()
+}
+
+// wantClosed checks that every call on a closed Manager says so.
+func wantClosed(t *testing.T, m *roomtoken.Manager) {
+	t.Helper()
+	ctx := context.Background()
+	is := func(call string, err error) {
+		t.Helper()
+		if !errors.Is(err, roomtoken.ErrClosed) {
+			t.Errorf("%s after Close: %v, want ErrClosed", call, err)
+		}
+	}
+	for _, room := range []string{"r", "never asked for", "", strings.Repeat("x", 2000)} {
+		tok, err := m.Token(ctx, room)
+		is(fmt.Sprintf("Token of a room ID of %d bytes", len(room)), err)
+		if !tok.IsZero() {
+			t.Error("Token after Close returns a token")
+		}
+		_, err = m.TokenValidFor(ctx, room, time.Minute)
+		is("TokenValidFor", err)
+		is("Warm", m.Warm(ctx, room))
+		pairs := 0
+		for tok, err := range m.Watch(ctx, room) {
+			pairs++
+			is("Watch", err)
+			if !tok.IsZero() {
+				t.Error("Watch after Close yields a token")
+			}
+		}
+		if pairs != 1 {
+			t.Errorf("Watch after Close yields %d pairs, want 1", pairs)
+		}
+		if _, ok := m.Cached(room); ok {
+			t.Error("Cached after Close returns a token")
+		}
+		if _, ok := m.Room(room); ok {
+			t.Error("Room after Close finds one")
+		}
+		if m.Invalidate(room, bare("token-r-1")) {
+			t.Error("Invalidate after Close drops one")
+		}
+		m.Forget(room)
+	}
+	is("Warm of no room", m.Warm(ctx))
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err := m.Token(ended, "r")
+	is("Token with an ended ctx", err)
+	for range m.Rooms() {
+		t.Error("Rooms after Close yields one")
+	}
+	if s := m.Stats(); s.Rooms != 0 || s.CallsInFlight != 0 || s.CallsQueued != 0 {
+		t.Errorf("Stats after Close: %+v", s)
+	}
+	if s := fmt.Sprint(m); !strings.Contains(s, "rooms: 0") {
+		t.Errorf("printed after Close: %s", s)
+	}
+}
+
+func TestPromise8AfterCloseEveryCallIsErrClosed(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		w.token("r")
+		if err := w.m.Close(); err != nil {
+			t.Fatalf("Close: %v", err)
+		}
+		wantClosed(t, w.m)
+		if w.src.count() != 1 {
+			t.Errorf("%d calls, want none after Close", w.src.count())
+		}
+		if n := w.timers(); n != 0 {
+			t.Errorf("%d timers are left", n)
+		}
+	})
+}
+
+func TestPromise8CloseOfAnUnusedManager(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		for range 3 {
+			if err := w.m.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := w.timers(); n != 0 {
+			t.Errorf("%d timers are left", n)
+		}
+	})
+}
+
+// Close cancels what runs, and waits for it.
+func TestPromise8CloseCancelsWhatRunsAndWaitsForIt(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		gate := make(chan struct{})
+		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			<-c.ctx.Done()
+			<-gate // it has to tidy up
+			return roomtoken.Grant{}, c.ctx.Err()
+		})
+		var all []*pending
+		for i := range 5 {
+			all = append(all, w.ask(w.t.Context(), fmt.Sprint("r", i)))
+		}
+		p := w.closing()
+		for _, c := range w.src.all() {
+			if !errors.Is(context.Cause(c.ctx), roomtoken.ErrClosed) {
+				t.Errorf("the ctx of a call has the cause %v", context.Cause(c.ctx))
+			}
+		}
+		for i, a := range all { // they need not wait for that
+			if !a.returned() || !errors.Is(a.err, roomtoken.ErrClosed) {
+				t.Errorf("caller %d: %v, %v", i, a.returned(), a.err)
+			}
+		}
+		w.add(9 * time.Second)
+		if p.returned() {
+			t.Fatalf("Close has not waited: %v", p.err)
+		}
+		close(gate)
+		if !p.returned() || p.err != nil {
+			t.Fatalf("Close: %v, %v", p.returned(), p.err)
+		}
+		if n := w.timers(); n != 0 {
+			t.Errorf("%d timers are left", n)
+		}
+	})
+}
+
+// A source that ignores its ctx keeps Close for CallTimeout and not longer.
+func TestPromise8CloseWithADeafSource(t *testing.T) {
+	within(t, roomtoken.Config{CallTimeout: 7 * time.Second}, func(w *world) {
+		w.src.holdCalls(true)
+		a, b := w.ask(w.t.Context(), "a"), w.ask(w.t.Context(), "b")
+		w.add(5 * time.Second)
+		p := w.closing()
+		w.add(6900 * time.Millisecond)
+		if p.returned() {
+			t.Fatalf("Close has returned after %v: %v", p.at, p.err)
+		}
+		w.add(200 * time.Millisecond)
+		if !p.returned() || p.err == nil || !strings.Contains(p.err.Error(), "2 calls") {
+			t.Fatalf("Close: %v, %v; want an error that says how many calls remain", p.returned(), p.err)
+		}
+		if p.at != 12*time.Second {
+			t.Errorf("Close returned %v after the start, want 12 s", p.at)
+		}
+		for _, caller := range []*pending{a, b} {
+			if !caller.returned() || !errors.Is(caller.err, roomtoken.ErrClosed) {
+				t.Errorf("a caller: %v, %v", caller.returned(), caller.err)
+			}
+		}
+		if n := w.timers(); n != 0 {
+			t.Errorf("%d timers are left", n)
+		}
+		if _, err := w.m.Token(w.t.Context(), "a"); !errors.Is(err, roomtoken.ErrClosed) {
+			t.Error(err)
+		}
+		if n := w.m.Stats().CallsInFlight; n != 2 {
+			t.Errorf("%d calls remain", n)
+		}
+
+		// When they do return nothing comes of it, and Close is content.
+		w.src.releaseAll()
+		w.rest()
+		if _, ok := w.m.Cached("a"); ok {
+			t.Error("a late grant was kept after Close")
+		}
+		if err := w.m.Close(); err != nil {
+			t.Errorf("Close after the calls have returned: %v", err)
+		}
+		wantClosed(t, w.m)
+	})
+}
+
+// A call that is overdue already when Close comes.
+func TestPromise8CloseWithAnOverdueCall(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		w.src.holdCalls(true)
+		w.ask(w.t.Context(), "a")
+		w.add(11 * time.Second)
+		p := w.closing()
+		w.rest()
+		if p.returned() {
+			t.Fatal("Close has not waited")
+		}
+		w.src.releaseAll()
+		if !p.returned() || p.err != nil {
+			t.Fatalf("Close: %v, %v", p.returned(), p.err)
+		}
+	})
+}
+
+func TestPromise8CloseConcurrently(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		w.src.holdCalls(true)
+		w.ask(w.t.Context(), "r")
+		var all []*pending
+		for range 10 {
+			all = append(all, w.closing())
+		}
+		for _, p := range all {
+			if p.returned() {
+				t.Error("a Close has not waited for the call")
+			}
+		}
+		w.src.releaseAll()
+		for _, p := range all {
+			if !p.returned() || p.err != nil {
+				t.Errorf("Close: %v, %v", p.returned(), p.err)
+			}
+		}
+	})
+}
+
+// From OnEvent, at every kind of event, and with Close called elsewhere as well.
+func TestPromise8CloseFromOnEvent(t *testing.T) {
+	for _, kind := range []roomtoken.EventKind{
+		roomtoken.CallBegun, roomtoken.CallOverdue, roomtoken.CallEnded, roomtoken.TokenPublished, roomtoken.FellBack,
+		roomtoken.TokenInvalidated, roomtoken.RoomForgotten, roomtoken.RoomEvicted, roomtoken.HeldBack,
+	} {
+		t.Run(kind.String(), func(t *testing.T) {
+			var w *world
+			closed := false
+			config := roomtoken.Config{MaxRooms: 3, Jitter: -1, OnEvent: func(e roomtoken.Event) {
+				if e.Kind == kind && !closed {
+					closed = true
+					other := make(chan error)
+					go func() { other <- w.m.Close() }()
+					defer func() {
+						go func() {
+							if err := <-other; err != nil {
+								t.Errorf("Close elsewhere: %v", err)
+							}
+						}()
+					}()
+					if err := w.m.Close(); err != nil {
+						t.Errorf("Close from OnEvent: %v", err)
+					}
+					if _, err := w.m.Token(context.Background(), "r"); !errors.Is(err, roomtoken.ErrClosed) {
+						t.Errorf("Token from OnEvent after Close: %v", err)
+					}
+				}
+			}}
+			within(t, config, func(inner *world) {
+				w = inner
+				w.ask(w.t.Context(), "r")
+				v := w.watch("r", nil)
+				tok, _ := w.m.Cached("r")
+				w.m.Invalidate("r", tok)
+				w.rest()
+				w.m.Forget("r")
+				for i := range 5 {
+					w.ask(w.t.Context(), fmt.Sprint("r", i))
+				}
+				w.src.fail(roomtoken.ErrRefreshRejected)
+				w.add(401 * time.Second)
+				w.src.fail(roomtoken.ErrRateLimited)
+				w.ask(w.t.Context(), "q")
+				w.add(time.Minute)
+				w.src.on(nil)
+				w.add(5 * time.Minute)
+				w.src.holdCalls(true)
+				w.m.Forget("r")
+				w.add(11 * time.Second)
+				w.src.releaseAll()
+				w.rest()
+				if !closed {
+					t.Fatalf("no such event: %v", w.kinds())
+				}
+				if !v.ended() || !errors.Is(v.last().err, roomtoken.ErrClosed) {
+					t.Errorf("the watch has ended: %v, with %v", v.ended(), v.last().err)
+				}
+				if n := w.timers(); n != 0 {
+					t.Errorf("%d timers are left", n)
+				}
+			})
+		})
+	}
+}
+
+// Close from the observer of one Manager waits for the observer of another.
+func TestPromise8CloseFromTheObserverOfAnotherManager(t *testing.T) {
+	var inner *roomtoken.Manager
+	var err error
+	closed := make(chan struct{}, 1)
+	within(t, roomtoken.Config{OnEvent: func(e roomtoken.Event) {
+		if e.Kind == roomtoken.TokenPublished {
+			err = inner.Close()
+			closed <- struct{}{}
+		}
+	}}, func(w *world) {
+		closed = make(chan struct{}, 1)
+		gate := make(chan struct{})
+		var newErr error
+		inner, newErr = roomtoken.NewManager(w.src, roomtoken.Config{Clock: w.clk, OnEvent: func(roomtoken.Event) { <-gate }})
+		if newErr != nil {
+			t.Fatal(newErr)
+		}
+		if _, err := inner.Token(w.t.Context(), "inner"); err != nil {
+			t.Fatal(err)
+		}
+		w.token("outer")
+		w.rest()
+		if len(closed) != 0 {
+			t.Error("Close has returned while an observer of that Manager runs")
+		}
+		close(gate)
+		w.rest()
+		if len(closed) != 1 || err != nil {
+			t.Errorf("Close: %d, %v", len(closed), err)
+		}
+	})
+}
+
+// An observer that does not return keeps Close for CallTimeout.
+func TestPromise8CloseWithADeafObserver(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		gate := make(chan struct{})
+		m, err := roomtoken.NewManager(w.src, roomtoken.Config{Clock: w.clk, OnEvent: func(roomtoken.Event) { <-gate }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Token(w.t.Context(), "r"); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- m.Close() }()
+		w.add(9 * time.Second)
+		if len(done) != 0 {
+			t.Fatal("Close has not waited")
+		}
+		w.add(2 * time.Second)
+		if len(done) != 1 {
+			t.Fatal("Close waits for ever")
+		}
+		if err := <-done; err == nil {
+			t.Error("Close does not say that the observer still runs")
+		}
+		close(gate)
+		w.rest()
+		if err := m.Close(); err != nil {
+			t.Errorf("Close again: %v", err)
+		}
+	})
+}
+
+func TestPromise8CloseFromTheBodyOfAWatch(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		v := w.watch("r", func(_ roomtoken.Token, err error) {
+			if err == nil {
+				if err := w.m.Close(); err != nil {
+					t.Errorf("Close: %v", err)
+				}
+			}
+		})
+		wantSeen(t, "after Close from its body", v, "token-r-1", "error")
+		if !v.ended() || !errors.Is(v.last().err, roomtoken.ErrClosed) {
+			t.Fatalf("ended %v, %v", v.ended(), v.last().err)
+		}
+	})
+}
+
+func TestPromise8CloseFromTheBodyOfRooms(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		for i := range 10 {
+			w.token(fmt.Sprint("r", i))
+		}
+		n := 0
+		for range w.m.Rooms() {
+			n++
+			if err := w.m.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n != 1 {
+			t.Errorf("Rooms yields %d rooms, want 1: Close forgets the others", n)
+		}
+	})
+}
+
+// Close while everything that can happen is happening.
+func TestPromise8CloseDuringEverything(t *testing.T) {
+	for _, deaf := range []bool{false, true} {
+		t.Run(fmt.Sprintf("deaf=%v", deaf), func(t *testing.T) {
+			config := roomtoken.Config{
+				Jitter: -1, MaxConcurrentCalls: 4, MaxWait: -1, Logger: slog.New(slog.DiscardHandler),
+			}
+			within(t, config, func(w *world) {
+				for i := range 20 {
+					w.token(fmt.Sprint("warm", i))
+				}
+				w.add(399 * time.Second)
+				w.src.fail(errDown)
+				failing := w.ask(w.t.Context(), "failing")
+				w.src.on(nil)
+				w.src.holdCalls(deaf)
+				w.add(2 * time.Second) // renewals in flight and queued
+				all := []*pending{failing, w.askFor(w.t.Context(), "warm0", 9*time.Minute)}
+				for i := range 10 {
+					all = append(all, w.ask(w.t.Context(), fmt.Sprint("cold", i)))
+				}
+				all = append(all, w.ask(w.t.Context(), "forgotten"))
+				w.m.Forget("forgotten")
+				w.m.Forget("warm1")
+				watches := []*watched{w.watch("warm2", nil), w.watch("cold", nil), w.watch("cold0", nil)}
+				warm := make(chan error, 1)
+				go func() { warm <- w.m.Warm(context.Background(), "warm3", "warming1", "warming2") }()
+				if tok, ok := w.m.Cached("warm4"); ok {
+					w.m.Invalidate("warm4", tok)
+				}
+				w.rest()
+				if s := w.m.Stats(); s.CallsInFlight != 4 || s.CallsQueued < 20 {
+					t.Fatalf("the scene is not set: %+v", s)
+				}
+				w.check()
+
+				p := w.closing()
+				w.rest()
+				for i, a := range all {
+					if !a.returned() || !errors.Is(a.err, roomtoken.ErrClosed) {
+						t.Errorf("caller %d: %v, %v", i, a.returned(), a.err)
+					}
+				}
+				for i, v := range watches {
+					if !v.ended() || !errors.Is(v.last().err, roomtoken.ErrClosed) {
+						t.Errorf("watch %d: %v, %v", i, v.ended(), v.last().err)
+					}
+				}
+				if len(warm) != 1 {
+					t.Error("Warm has not returned")
+				} else if err := <-warm; !errors.Is(err, roomtoken.ErrClosed) {
+					t.Errorf("Warm: %v", err)
+				}
+				if deaf {
+					w.add(11 * time.Second)
+					if !p.returned() || p.err == nil || !strings.Contains(p.err.Error(), "4 calls") {
+						t.Errorf("Close: %v, %v", p.returned(), p.err)
+					}
+				} else if !p.returned() || p.err != nil {
+					t.Errorf("Close: %v, %v", p.returned(), p.err)
+				}
+				if n := w.timers(); n != 0 {
+					t.Errorf("%d timers are left", n)
+				}
+				calls := w.src.count()
+				w.src.releaseAll()
+				w.add(time.Hour)
+				if got := w.src.count(); got != calls {
+					t.Errorf("%d calls have begun after Close", got-calls)
+				}
+			})
+		})
+	}
+}
+
+// With the real clock, nothing remains either: the bubble would not end.
+func TestPromise8CloseLeavesNothingWithTheRealClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{clk: clock.New(), lifetime: time.Minute, refreshLifetime: time.Hour}
+		m, err := roomtoken.NewManager(src, roomtoken.Config{OnEvent: func(roomtoken.Event) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var callers sync.WaitGroup
+		for i := range 50 {
+			callers.Go(func() {
+				for _, err := range m.Watch(context.Background(), fmt.Sprint("r", i)) {
+					if err != nil && !errors.Is(err, roomtoken.ErrClosed) {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		time.Sleep(10 * time.Minute)
+		src.holdCalls(false)
+		time.Sleep(9 * time.Second)
+		if m.Stats().CallsInFlight == 0 {
+			t.Error("no call is in flight")
+		}
+		begun := time.Now()
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+		callers.Wait()
+		synctest.Wait()
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("Close and what followed took %v", took)
+		}
+	})
+}

@@ -1,0 +1,326 @@
+package roomtoken_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+// hostile is an error whose methods throw.
+type hostile struct{ in string }
+
+func (e *hostile) Error() string {
+	if e.in == "Error" {
+		panic("thrown in Error")
+	}
+	return "hostile"
+}
+
+func (e *hostile) Is(error) bool {
+	if e.in == "Is" {
+		panic("thrown in Is")
+	}
+	return false
+}
+
+// hostileAs is another, whose As ends the goroutine.
+type hostileAs struct{}
+
+func (hostileAs) Error() string { return "hostile" }
+func (hostileAs) As(any) bool   { runtime.Goexit(); return false }
+
+func (e *hostile) RetryAfter() time.Duration {
+	if e.in == "RetryAfter" {
+		panic("thrown in RetryAfter")
+	}
+	return 0
+}
+
+// throws is what a source can throw, and what its error has to say.
+var throws = map[string]struct {
+	throw func() error
+	say   string
+}{
+	"panic":               {func() error { panic("at the disco") }, "at the disco"},
+	"panic with an error": {func() error { panic(errDown) }, errDown.Error()},
+	"panic with nil":      {func() error { panic(nil) }, "nil"},
+	"nil map":             {func() error { var m map[string]int; m["a"] = 1; return nil }, "nil map"},
+	"Goexit":              {func() error { runtime.Goexit(); return nil }, "Goexit"},
+	"error: Error":        {func() error { return &hostile{"Error"} }, "thrown in Error"},
+	"error: Is":           {func() error { return &hostile{"Is"} }, "thrown in Is"},
+	"error: As":           {func() error { return hostileAs{} }, "Goexit"},
+	"error: RetryAfter":   {func() error { return &hostile{"RetryAfter"} }, "thrown in RetryAfter"},
+	"typed nil":           {func() error { var e *hostile; return e }, "nil pointer"},
+	"panic with hostile":  {func() error { panic(&hostile{"Error"}) }, "thrown in Error"},
+}
+
+func TestPromise9ThrownInASource(t *testing.T) {
+	for name, c := range throws {
+		t.Run("Create/"+name, func(t *testing.T) {
+			within(t, roomtoken.Config{MaxWait: 100 * time.Millisecond}, func(w *world) {
+				w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, c.throw() })
+				p := w.ask(w.t.Context(), "r")
+				if !p.returned() || p.err == nil || !p.tok.IsZero() {
+					t.Fatalf("the caller: %v, %v", p.returned(), p.err)
+				}
+				text := p.err.Error()
+				if !strings.Contains(text, c.say) {
+					t.Errorf("the error does not say %q: %v", c.say, p.err)
+				}
+				if !strings.Contains(text, "promise09_test.go") {
+					t.Errorf("the error's stack does not lead to the culprit: %v", p.err)
+				}
+				if errors.Is(p.err, roomtoken.ErrPermanent) || errors.Is(p.err, context.DeadlineExceeded) {
+					t.Errorf("it counts as something else: %v", p.err)
+				}
+				s, _ := w.m.Room("r")
+				if s.Failures != 1 || s.LastError == nil || s.InFlight != 0 {
+					t.Errorf("the room: %+v", s)
+				}
+				if s := w.m.Stats(); s.CreateFailures != 1 || s.CallsInFlight != 0 {
+					t.Errorf("Stats: %+v", s)
+				}
+				// Nothing is wedged.
+				w.src.on(nil)
+				w.token("other")
+				w.add(time.Second)
+				w.token("r")
+			})
+		})
+		t.Run("Refresh/"+name, func(t *testing.T) {
+			within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+				tok := w.token("r")
+				w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, c.throw() })
+				w.add(401 * time.Second)
+				if got := w.token("r"); !got.Value.Equal(tok.Value) {
+					t.Error("a renewal that throws has cost the token")
+				}
+				s, _ := w.m.Room("r")
+				if s.State != roomtoken.RoomRetrying || s.LastError == nil || !strings.Contains(s.LastError.Error(), c.say) {
+					t.Errorf("the room: %+v", s)
+				}
+				if !s.HasRefreshToken {
+					t.Error("a renewal that throws has cost the refresh token")
+				}
+				w.src.on(nil)
+				w.add(10 * time.Second)
+				if got := w.token("r"); got.Value.Equal(tok.Value) {
+					t.Error("the renewal was not tried again")
+				}
+			})
+		})
+	}
+}
+
+// Thrown when it is too late: after CallTimeout, after Forget, during Close.
+func TestPromise9ThrownLate(t *testing.T) {
+	for name, c := range throws {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{MaxConcurrentCalls: 2}, func(w *world) {
+				throwing := func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, c.throw() }
+				w.src.on(throwing)
+				w.src.holdCalls(true)
+				a := w.ask(w.t.Context(), "overdue")
+				b := w.ask(w.t.Context(), "forgotten")
+				w.m.Forget("forgotten")
+				w.add(11 * time.Second)
+				if !a.returned() || !b.returned() || a.err == nil || b.err == nil {
+					t.Fatalf("after CallTimeout: %v, %v", a.err, b.err)
+				}
+				w.src.releaseAll()
+				w.rest()
+				if s := w.m.Stats(); s.CallsInFlight != 0 || s.CallsOverdue != 0 {
+					t.Fatalf("the slots are taken: %+v", s)
+				}
+				w.src.on(nil)
+				w.add(time.Minute)
+				w.token("overdue")
+				w.token("forgotten")
+
+				w.src.on(throwing)
+				w.src.holdCalls(false)
+				w.ask(w.t.Context(), "closing")
+				w.src.mu.Lock()
+				w.src.deaf = true
+				w.src.mu.Unlock()
+				p := w.closing()
+				w.src.releaseAll()
+				if !p.returned() || p.err != nil {
+					t.Errorf("Close: %v, %v", p.returned(), p.err)
+				}
+			})
+		})
+	}
+}
+
+// An observer that throws at every event misses none.
+func TestPromise9ThrownInOnEvent(t *testing.T) {
+	for name, throw := range map[string]func(){
+		"panic":          func() { panic("at the disco") },
+		"panic with nil": func() { panic(nil) },
+		"Goexit":         runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var logged safeBuffer
+			config := roomtoken.Config{
+				Jitter:  -1,
+				Logger:  slog.New(slog.NewTextHandler(&logged, nil)),
+				OnEvent: func(roomtoken.Event) { throw() },
+			}
+			within(t, config, func(w *world) {
+				for i := range 5 {
+					w.m.Invalidate("r", w.token("r"))
+					w.m.Forget("r")
+					w.token(fmt.Sprint("r", i))
+				}
+				w.add(401 * time.Second)
+				kinds := w.kinds()
+				want := map[roomtoken.EventKind]int{
+					roomtoken.CallBegun: 15, roomtoken.CallEnded: 15, roomtoken.TokenPublished: 15,
+					roomtoken.TokenInvalidated: 5, roomtoken.RoomForgotten: 5,
+				}
+				sum := 0
+				for kind, n := range want {
+					sum += n
+					if kinds[kind] != n {
+						t.Errorf("%v was told %d times, want %d", kind, kinds[kind], n)
+					}
+				}
+				w.inOrder()
+				if s := w.m.Stats(); s.ObserverPanics != uint64(sum) || s.EventsDropped != 0 {
+					t.Errorf("%d panics counted, want %d; %d events dropped", s.ObserverPanics, sum, s.EventsDropped)
+				}
+				if text := logged.String(); strings.Count(text, "panicked\"") != sum || !strings.Contains(text, "promise09_test.go") {
+					t.Errorf("what was thrown is in the log %d times, want %d, each with its stack", strings.Count(text, "panicked\""), sum)
+				}
+			})
+		})
+	}
+}
+
+// One of several observers throws: the others get the event all the same.
+func TestPromise9ThrownInOneOfSeveralObservers(t *testing.T) {
+	for name, throw := range map[string]func(){"panic": func() { panic("at the disco") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			var first, last int
+			config := roomtoken.Config{OnEvent: roomtoken.Events(
+				func(roomtoken.Event) { first++ }, nil,
+				func(roomtoken.Event) { throw() }, func(roomtoken.Event) { throw() },
+				func(roomtoken.Event) { last++ },
+			)}
+			within(t, config, func(w *world) {
+				w.token("r")
+				w.rest()
+				if first != 3 || last != 3 {
+					t.Errorf("of 3 events the first observer has %d, the last %d", first, last)
+				}
+			})
+		})
+	}
+}
+
+// throwingHandler is a slog.Handler that throws.
+type throwingHandler struct {
+	slog.Handler
+	throw func()
+}
+
+func (h throwingHandler) Handle(context.Context, slog.Record) error { h.throw(); return nil }
+
+func TestPromise9ThrownInTheLogger(t *testing.T) {
+	for name, throw := range map[string]func(){"panic": func() { panic("at the disco") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			base := slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug})
+			within(t, roomtoken.Config{Logger: slog.New(throwingHandler{base, throw})}, func(w *world) {
+				w.token("r")
+				w.src.fail(errDown)
+				w.ask(w.t.Context(), "other")
+				w.rest()
+				if kinds := w.kinds(); kinds[roomtoken.CallBegun] != 2 || kinds[roomtoken.CallEnded] != 2 {
+					t.Errorf("OnEvent has missed events: %v", kinds)
+				}
+				w.inOrder()
+				w.src.on(nil)
+				w.add(time.Minute)
+			})
+		})
+	}
+}
+
+// Close from an observer that then throws.
+func TestPromise9CloseThenThrownInOnEvent(t *testing.T) {
+	for name, throw := range map[string]func(){"panic": func() { panic("at the disco") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			var w *world
+			within(t, roomtoken.Config{OnEvent: func(roomtoken.Event) {
+				defer func() {
+					if err := w.m.Close(); err != nil {
+						t.Errorf("Close: %v", err)
+					}
+				}()
+				throw()
+			}}, func(inner *world) {
+				w = inner
+				w.ask(w.t.Context(), "r")
+				w.rest()
+				if _, err := w.m.Token(w.t.Context(), "r"); !errors.Is(err, roomtoken.ErrClosed) {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// inOrder checks that the events were told in the order of their times, and for
+// each room call begun before call ended before token published.
+func (w *world) inOrder() {
+	w.t.Helper()
+	w.mu.Lock()
+	events := slices.Clone(w.events)
+	w.mu.Unlock()
+	before := map[roomtoken.EventKind][]roomtoken.EventKind{
+		roomtoken.CallEnded:      {roomtoken.CallBegun, roomtoken.CallOverdue},
+		roomtoken.TokenPublished: {roomtoken.CallEnded},
+	}
+	last := map[string]roomtoken.EventKind{}
+	for i, e := range events {
+		if i > 0 && e.Time.Before(events[i-1].Time) {
+			w.t.Errorf("event %d, %v, is older than the one before", i, e)
+		}
+		if want, ok := before[e.Kind]; ok && !slices.Contains(want, last[e.RoomID]) {
+			w.t.Errorf("event %d, %v, comes after %v", i, e, last[e.RoomID])
+		}
+		if e.Kind == roomtoken.CallBegun || before[e.Kind] != nil || e.Kind == roomtoken.CallOverdue {
+			last[e.RoomID] = e.Kind
+		}
+	}
+}
+
+// safeBuffer is a buffer for many writers.
+type safeBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

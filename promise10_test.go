@@ -1,0 +1,461 @@
+package roomtoken_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+// rooms returns the IDs of the rooms in memory, sorted.
+func (w *world) rooms() []string {
+	var ids []string
+	for s := range w.m.Rooms() {
+		ids = append(ids, s.RoomID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// evicted returns the rooms that were let go for a reason, in order.
+func (w *world) evicted(reason string) []string {
+	w.rest()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var ids []string
+	for _, e := range w.events {
+		if e.Kind == roomtoken.RoomEvicted && e.Reason == reason {
+			ids = append(ids, e.RoomID)
+		}
+	}
+	return ids
+}
+
+// order returns the rooms of the calls from the nth on.
+func (w *world) order(n int) []string {
+	w.rest()
+	var ids []string
+	for _, c := range w.src.all()[n:] {
+		ids = append(ids, c.room)
+	}
+	return ids
+}
+
+func TestPromise10IdleRoomsAreNotRenewedAndAreDropped(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1, IdleAfter: 15 * time.Minute}, func(w *world) {
+		w.token("idle")
+		w.token("asked")
+		w.token("watched")
+		v := w.watch("watched", nil)
+		for range 3 { // renewals at 400 s, 800 s; idle at 900 s
+			w.add(399 * time.Second)
+			w.token("asked")
+			w.m.Cached("idle") // does not count as asking
+			w.m.Room("idle")
+			w.add(2 * time.Second)
+		}
+		count := map[string]int{}
+		for _, c := range w.src.all() {
+			count[c.room]++
+		}
+		if count["idle"] != 3 || count["asked"] != 4 || count["watched"] != 4 {
+			t.Fatalf("calls until 1,203 s: %v", count)
+		}
+		s, ok := w.m.Room("idle")
+		if !ok || s.State != roomtoken.RoomIdle || s.NextCall != 0 || !s.NextCallAt.IsZero() {
+			t.Fatalf("the idle room: %v, %+v", ok, s)
+		}
+		if _, ok := w.m.Cached("idle"); !ok {
+			t.Fatal("its token is valid yet")
+		}
+		w.add(165 * time.Second) // 1,368 s: its token is handed out until about 1,371 s
+		if got := w.rooms(); !slices.Equal(got, []string{"asked", "idle", "watched"}) {
+			t.Fatalf("before its token has run out: %v", got)
+		}
+		w.add(5 * time.Second)
+		if got := w.rooms(); !slices.Equal(got, []string{"asked", "watched"}) {
+			t.Fatalf("after its token has run out: %v", got)
+		}
+		if got := w.evicted(roomtoken.ReasonIdle); !slices.Equal(got, []string{"idle"}) {
+			t.Errorf("evicted: %v", got)
+		}
+		if s := w.m.Stats(); s.Evictions != 1 || s.Rooms != 2 {
+			t.Errorf("Stats: %+v", s)
+		}
+		v.cancel(nil)
+	})
+}
+
+// Rooms that never had a token do not stay for ever either.
+func TestPromise10RoomsWithoutATokenAreForgottenInTheEnd(t *testing.T) {
+	within(t, roomtoken.Config{IdleAfter: time.Minute}, func(w *world) {
+		w.src.fail(roomtoken.Permanent(errDown))
+		w.ask(w.t.Context(), "r")
+		w.add(59 * time.Second)
+		if got := w.rooms(); len(got) != 1 {
+			t.Fatalf("its memory is gone early: %v", got)
+		}
+		w.add(2 * time.Second)
+		if got := w.rooms(); len(got) != 0 || w.src.count() != 1 {
+			t.Fatalf("%v, %d calls", got, w.src.count())
+		}
+	})
+}
+
+func TestPromise10AHitOnASkippedRoomStartsItsRenewal(t *testing.T) {
+	for name, ask := range map[string]func(w *world) *pending{
+		"Token":         func(w *world) *pending { return w.ask(w.t.Context(), "r") },
+		"TokenValidFor": func(w *world) *pending { return w.askFor(w.t.Context(), "r", time.Minute) },
+		"Watch": func(w *world) *pending {
+			p := &pending{done: make(chan struct{})}
+			close(p.done)
+			for p.tok, p.err = range w.m.Watch(w.t.Context(), "r") {
+				break
+			}
+			return p
+		},
+		"Warm": func(w *world) *pending {
+			p := &pending{done: make(chan struct{})}
+			close(p.done)
+			p.err = w.m.Warm(w.t.Context(), "r")
+			p.tok, _ = w.m.Cached("r")
+			return p
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{Jitter: -1, IdleAfter: time.Minute}, func(w *world) {
+				w.token("r")
+				w.add(450 * time.Second)
+				if n := w.src.count(); n != 1 {
+					t.Fatalf("%d calls: the renewal was not skipped", n)
+				}
+				w.src.holdCalls(false)
+				p := ask(w)
+				if !p.returned() || p.err != nil || p.tok.Value.Reveal() != "token-r-1" {
+					t.Fatalf("the caller has waited or got %q, %v", p.tok.Value.Reveal(), p.err)
+				}
+				w.rest()
+				if n := w.src.count(); n != 2 {
+					t.Fatalf("%d calls: the hit has not started the renewal", n)
+				}
+				w.src.releaseAll()
+				if tok, _ := w.m.Cached("r"); tok.Value.Reveal() != "token-r-2" {
+					t.Fatalf("then %q", tok.Value.Reveal())
+				}
+			})
+		})
+	}
+}
+
+func TestPromise10IdleAfterNone(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(w *world) {
+		w.token("r")
+		w.add(24 * time.Hour)
+		if n := w.src.count(); n < 210 {
+			t.Fatalf("%d calls in a day", n)
+		}
+	})
+}
+
+func TestPromise10TheRoomUsedLeastRecentlyGoesFirst(t *testing.T) {
+	within(t, roomtoken.Config{MaxRooms: 4}, func(w *world) {
+		for _, id := range []string{"a", "b", "c", "d"} {
+			w.token(id)
+			w.add(time.Second)
+		}
+		for _, id := range []string{"c", "a", "d", "b"} { // hits, a second apart
+			w.token(id)
+			w.add(time.Second)
+		}
+		w.m.Cached("c") // is no use
+		for i, want := range []string{"c", "a", "d", "b"} {
+			w.token(fmt.Sprint("new", i))
+			if got := w.evicted(roomtoken.ReasonMaxRooms); !slices.Equal(got[i:], []string{want}) {
+				t.Fatalf("for the new room %d went %v, want %s", i, got[i:], want)
+			}
+			if n := w.m.Stats().Rooms; n != 4 {
+				t.Fatalf("%d rooms, MaxRooms is 4", n)
+			}
+			w.add(time.Second)
+		}
+	})
+}
+
+func TestPromise10RoomsWithoutATokenGoFirst(t *testing.T) {
+	for name, lose := range map[string]func(w *world){
+		"invalidated": func(w *world) {
+			w.m.Invalidate("used", w.token("used"))
+		},
+		"never had one": func(w *world) {
+			w.m.Forget("used")
+			w.src.fail(roomtoken.Permanent(errDown))
+			w.ask(w.t.Context(), "used")
+			w.src.on(nil)
+		},
+		"run out, while its renewal waits": func(w *world) {
+			// Refused for longer than the token lives; nothing happens to the room at
+			// the moment at which the token runs out.
+			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+				if c.room == "used" {
+					return roomtoken.Grant{}, roomtoken.RetryAfter(errDown, time.Hour)
+				}
+				return w.src.mint(c), nil
+			})
+			w.add(561 * time.Second)
+			w.token("used")
+			w.add(10 * time.Second)
+			if _, ok := w.m.Cached("used"); ok {
+				t.Error("the token has not run out")
+			}
+			w.src.on(nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{MaxRooms: 3, Jitter: -1}, func(w *world) {
+				w.token("a")
+				w.add(2 * time.Second)
+				w.token("b")
+				w.add(2 * time.Second)
+				w.token("used")
+				lose(w)
+				w.add(2 * time.Second)
+				w.token("new")
+				if got := w.evicted(roomtoken.ReasonMaxRooms); !slices.Equal(got, []string{"used"}) {
+					t.Fatalf("evicted: %v, want the room without a token, though it was used last", got)
+				}
+				if got := w.rooms(); !slices.Equal(got, []string{"a", "b", "new"}) {
+					t.Fatalf("rooms: %v", got)
+				}
+			})
+		})
+	}
+}
+
+// Never one that is watched or in flight, and where nothing can go an error.
+func TestPromise10WhereNothingCanGo(t *testing.T) {
+	within(t, roomtoken.Config{MaxRooms: 3, Jitter: -1}, func(w *world) {
+		watch := w.watch("watched", nil)
+		w.token("renewing")
+		w.src.holdCalls(false)
+		w.add(401 * time.Second) // both renewals are in flight
+		first := w.ask(w.t.Context(), "waited for")
+		if s := w.m.Stats(); s.Rooms != 3 || s.CallsInFlight != 3 {
+			t.Fatalf("the scene: %+v", s)
+		}
+
+		refused := func() {
+			t.Helper()
+			for name, err := range map[string]error{
+				"Token":         w.ask(w.t.Context(), "new").err,
+				"TokenValidFor": w.askFor(w.t.Context(), "new", time.Minute).err,
+				"Warm":          w.m.Warm(w.t.Context(), "new"),
+				"Watch":         w.watch("new", nil).last().err,
+			} {
+				if !errors.Is(err, roomtoken.ErrTooManyRooms) {
+					t.Errorf("%s: %v, want ErrTooManyRooms", name, err)
+				}
+			}
+			if got := w.rooms(); !slices.Equal(got, []string{"renewing", "waited for", "watched"}) {
+				t.Errorf("rooms: %v", got)
+			}
+		}
+		refused()
+		w.add(5 * time.Second)
+		refused()
+		if got := w.evicted(roomtoken.ReasonMaxRooms); len(got) != 0 {
+			t.Errorf("evicted: %v", got)
+		}
+		// Those who are in go on.
+		if tok := w.token("renewing"); tok.Value.Reveal() != "token-renewing-2" {
+			t.Errorf("a room in flight: %s", tok.Value.Reveal())
+		}
+
+		w.src.releaseAll()
+		if !first.returned() || first.err != nil {
+			t.Fatalf("%v, %v", first.returned(), first.err)
+		}
+		w.add(2 * time.Second)
+		w.token("watched")
+		w.token("new") // now there is place
+		w.token("newer")
+		if !slices.Contains(w.rooms(), "watched") {
+			t.Error("the watched room was let go")
+		}
+		w.add(2 * time.Second)
+		watch.cancel(nil)
+		w.add(2 * time.Second)
+		w.token("newer")
+		w.token("newest")
+		w.token("last")
+		w.token("latest")
+		if slices.Contains(w.rooms(), "watched") {
+			t.Errorf("the room that was watched is never let go: %v", w.rooms())
+		}
+	})
+}
+
+// A forgotten room whose call runs takes no place, and asked for again takes one.
+func TestPromise10AForgottenRoomTakesNoPlace(t *testing.T) {
+	within(t, roomtoken.Config{MaxRooms: 1}, func(w *world) {
+		w.src.holdCalls(false)
+		a := w.ask(w.t.Context(), "a")
+		w.m.Forget("a")
+		b := w.ask(w.t.Context(), "b")
+		if b.returned() {
+			t.Fatalf("a forgotten room keeps its place: %v", b.err)
+		}
+		again := w.ask(w.t.Context(), "a")
+		if !again.returned() || !errors.Is(again.err, roomtoken.ErrTooManyRooms) {
+			t.Fatalf("asked for again, where there is no place: %v, %v", again.returned(), again.err)
+		}
+		w.check()
+		w.src.releaseAll()
+		if !a.returned() || a.err != nil || !b.returned() || b.err != nil {
+			t.Fatalf("%v, %v", a.err, b.err)
+		}
+		if got := w.rooms(); !slices.Equal(got, []string{"b"}) {
+			t.Fatalf("rooms: %v", got)
+		}
+	})
+}
+
+func TestPromise10MaxRoomsNone(t *testing.T) {
+	within(t, roomtoken.Config{MaxRooms: -1}, func(w *world) {
+		for i := range 500 {
+			w.token(fmt.Sprint(i))
+		}
+		if n := w.m.Stats().Rooms; n != 500 {
+			t.Fatalf("%d rooms", n)
+		}
+	})
+}
+
+func TestPromise10CallsNeverExceedMaxConcurrentCalls(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 5, Jitter: -1, MaxWait: -1}, func(w *world) {
+		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			w.clk.Sleep(100 * time.Millisecond)
+			return w.src.mint(c), nil
+		})
+		var all []*pending
+		for i := range 200 {
+			all = append(all, w.ask(w.t.Context(), fmt.Sprint("r", i)))
+		}
+		if s := w.m.Stats(); s.CallsInFlight != 4 || s.CallsQueued != 196 {
+			t.Fatalf("Stats: %+v", s)
+		}
+		w.add(10 * time.Second)
+		for i, p := range all {
+			if !p.returned() || p.err != nil {
+				t.Fatalf("caller %d: %v, %v", i, p.returned(), p.err)
+			}
+		}
+		w.add(410 * time.Second)
+		w.src.mu.Lock()
+		most, overlaps := w.src.most, w.src.overlaps
+		w.src.mu.Unlock()
+		if most != 5 || overlaps != 0 || w.src.count() < 400 {
+			t.Fatalf("%d calls at a time, want 5; %d overlaps; %d calls", most, overlaps, w.src.count())
+		}
+		w.src.on(nil)
+		w.add(time.Second)
+	})
+}
+
+// A quarter of the slots is kept for renewals, whatever rush of callers there is.
+func TestPromise10AQuarterOfTheSlotsIsKeptForRenewals(t *testing.T) {
+	for slots, callers := range map[int]int{1: 1, 2: 2, 3: 3, 4: 3, 5: 4, 8: 6, 64: 48} {
+		t.Run(fmt.Sprint(slots), func(t *testing.T) {
+			within(t, roomtoken.Config{MaxConcurrentCalls: slots, Jitter: -1, MaxWait: -1}, func(w *world) {
+				for i := range slots {
+					w.token(fmt.Sprint("warm", i))
+				}
+				w.add(399 * time.Second)
+				w.src.holdCalls(true)
+				for i := range 2 * slots {
+					w.ask(w.t.Context(), fmt.Sprint("cold", i))
+				}
+				if n := w.m.Stats().CallsInFlight; n != callers {
+					t.Fatalf("%d calls for callers, want %d of %d", n, callers, slots)
+				}
+				w.add(2 * time.Second) // the renewals are due
+				if n := w.m.Stats().CallsInFlight; n != slots {
+					t.Fatalf("%d calls, want %d", n, slots)
+				}
+				for _, c := range w.src.all()[slots+callers:] {
+					if c.op != "refresh" {
+						t.Errorf("a slot kept for renewals went to a %s", c.op)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Without callers, renewals may have all slots.
+func TestPromise10RenewalsMayHaveAllSlots(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 4, Jitter: -1}, func(w *world) {
+		for i := range 6 {
+			w.token(fmt.Sprint("r", i))
+		}
+		w.src.holdCalls(false)
+		w.add(401 * time.Second)
+		if s := w.m.Stats(); s.CallsInFlight != 4 || s.CallsQueued != 2 {
+			t.Fatalf("Stats: %+v", s)
+		}
+	})
+}
+
+// Calls are ordered by the moment at which somebody would wait: callers now,
+// renewals at expiry minus MinValidity.
+func TestPromise10OrderOfCalls(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
+		w.src.live(20*time.Minute, 0) // due at 800 s, unusable at 1,170 s
+		w.token("long")
+		w.src.live(10*time.Minute, 0)
+		w.add(300 * time.Second)
+		w.token("short") // due at 700 s, unusable at 870 s
+		w.add(399 * time.Second)
+		w.src.holdCalls(true)
+		w.ask(w.t.Context(), "first") // 699 s: takes the only slot
+		n := w.src.count()
+		w.add(111 * time.Second)        // 810 s: both renewals wait
+		w.ask(w.t.Context(), "caller1") // before "short" and "long" would be missed
+		w.add(time.Second)
+		w.ask(w.t.Context(), "caller2")
+		w.add(59 * time.Second)         // 870 s
+		w.add(time.Second)              // 871 s
+		w.ask(w.t.Context(), "caller3") // after "short" ran out, before "long" does
+		w.add(time.Second)
+		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) { return w.src.mint(c), nil })
+		w.src.releaseAll()
+		want := []string{"caller1", "caller2", "short", "caller3", "long"}
+		if got := w.order(n); !slices.Equal(got, want) {
+			t.Fatalf("order of calls %v, want %v", got, want)
+		}
+	})
+}
+
+// A room whose renewal waits for a slot moves up when somebody waits for it.
+func TestPromise10ARenewalMovesUpWhenSomebodyWaits(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
+		w.token("a")
+		w.add(time.Second)
+		w.token("b")
+		w.add(398 * time.Second)
+		w.src.holdCalls(true)
+		w.ask(w.t.Context(), "first")
+		n := w.src.count()
+		w.add(10 * time.Second) // both wait
+		p := w.askFor(w.t.Context(), "b", 5*time.Minute)
+		if p.returned() {
+			t.Fatalf("%v", p.err)
+		}
+		w.src.releaseAll()
+		if got := w.order(n); !slices.Equal(got, []string{"b", "a"}) {
+			t.Fatalf("order of calls %v, want [b a]", got)
+		}
+	})
+}
