@@ -152,6 +152,18 @@ func TestCacheTombstones(t *testing.T) {
 		c.remove("r")
 	}
 	checkCache(t, c)
+	taken := 0
+	for range 1000 {
+		c.put(&record{key: "other"}) // keeps the table from being rebuilt when it is empty
+		c.remove("r")
+		c.put(&record{key: "r"})
+	}
+	for i := range c.shards {
+		taken += c.shards[i].taken
+	}
+	if taken > 2 {
+		t.Errorf("two rooms take %d slots", taken)
+	}
 }
 
 func TestCacheGrowsAndShrinks(t *testing.T) {

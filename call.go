@@ -67,13 +67,13 @@ var errCallTimeout = fmt.Errorf("roomtoken: CallTimeout has passed: %w", context
 
 // start begins the room's next call. Caller must hold mu, and have found that
 // the room has none in flight, may have one, and stands in no queue.
-func (m *Manager) start(r *room, forCaller bool, now moment.Moment) {
+func (m *Manager) start(r *room, forCaller bool) {
 	ctx := context.Background()
 	if forCaller && r.crowd != nil && r.crowd.ctx != nil {
 		ctx = context.WithoutCancel(r.crowd.ctx)
 	}
 	r.attempts++
-	now = m.clock.Look() // what the token's age is counted from
+	now := m.clock.Look() // the token's age is counted from here
 	c := &call{
 		room:      r,
 		roomID:    r.rec.key,
@@ -391,7 +391,7 @@ func (m *Manager) accept(c *call, now moment.Moment) {
 		}
 	}
 	r.lifetime = int64(lifetime)
-	age := m.renewal.At(lifetime, rand.Float64()) //nolint:gosec // spreads load, guards nothing
+	age := m.renewal.At(lifetime, rand.Float64()) // spreads load, guards nothing
 	r.renewLeft = int64(lifetime - age)
 	if left := line.left(now, m.base); left <= r.renewLeft {
 		// It was old when it came, and the next may be this very one: renew it by
@@ -434,7 +434,7 @@ func (m *Manager) appraise(c *call, now moment.Moment) (*record, time.Duration, 
 		expires:  c.begun.Mono + int64(lifetime) - age,
 		margin:   int64(m.renewal.Margin(lifetime)),
 		unixSec:  g.Token.ExpiresAt.Unix(),
-		unixNsec: uint32(g.Token.ExpiresAt.Nanosecond()), //nolint:gosec // < 1e9
+		unixNsec: uint32(g.Token.ExpiresAt.Nanosecond()),
 		owner:    c.room,
 	}
 	if !m.serves(line, now, 0) {

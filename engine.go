@@ -126,7 +126,7 @@ func (m *Manager) dispatch(now moment.Moment) {
 			return
 		}
 		m.move(r, nowhere, 0)
-		m.start(r, forCaller, now)
+		m.start(r, forCaller)
 		m.rank(r, now)
 	}
 }

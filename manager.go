@@ -247,7 +247,7 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 		// Sign all on before waiting for the first, so that one that fails does not
 		// keep the others.
 		w := &waiter{m: m, ctx: ctx, roomID: id}
-		switch _, err, news := w.step(); {
+		switch _, news, err := w.step(); {
 		case news != nil:
 			waiters = append(waiters, w)
 		case err != nil:
@@ -446,8 +446,9 @@ func (m *Manager) Close() error {
 		m.shut()
 	}
 	m.unlock()
-	var timeout <-chan time.Time
 	me := goroutine()
+	patience := alarm{after: m.config.CallTimeout}
+	defer patience.stop()
 	for {
 		m.lock()
 		calls, others := len(m.calls), m.scheduling || m.telling && m.teller != me
@@ -456,18 +457,13 @@ func (m *Manager) Close() error {
 		if calls == 0 && !others {
 			return nil
 		}
-		if timeout == nil {
-			timer := m.config.Clock.Timer(m.config.CallTimeout)
-			defer timer.Stop()
-			timeout = timer.C
-		}
 		select {
 		case <-progress:
-		case <-timeout:
+		case <-patience.rings(m.config.Clock):
 			if calls == 0 {
-				return fmt.Errorf("roomtoken: closed, but Config.OnEvent or Config.Logger has not returned within CallTimeout (%v)", m.config.CallTimeout)
+				return fmt.Errorf("roomtoken: closed, but Config.OnEvent or Config.Logger has not returned within CallTimeout (%v)", patience.after)
 			}
-			return fmt.Errorf("roomtoken: closed, but %d calls to the source have not returned within CallTimeout (%v)", calls, m.config.CallTimeout)
+			return fmt.Errorf("roomtoken: closed, but %d calls to the source have not returned within CallTimeout (%v)", calls, patience.after)
 		}
 	}
 }

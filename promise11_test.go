@@ -217,6 +217,24 @@ func TestPromise11AWatchedRoomNoticesWithin10Seconds(t *testing.T) {
 	}
 }
 
+// Also where no call can begin that would tell.
+func TestPromise11AWatchedRoomNoticesDuringAHold(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		v := w.watch("r", nil)
+		w.add(390 * time.Second)
+		w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, 3*time.Hour))
+		w.ask(w.t.Context(), "other")
+		w.add(20 * time.Second) // the renewal is due, and held back
+		w.clk.stepWall(time.Hour)
+		w.add(10 * time.Second)
+		if got := v.seen(); !slices.Equal(got, []string{"token-r-1", "error"}) {
+			t.Errorf("within 10 s it has yielded %v", got)
+		}
+		w.src.on(nil)
+		v.cancel(nil)
+	})
+}
+
 // A thousand rooms lose their tokens at once: one call each, within the bounds.
 func TestPromise11NoStormAfterAStep(t *testing.T) {
 	for name, steps := range map[string][]time.Duration{
@@ -458,6 +476,7 @@ func TestPromise11AStepDuringACall(t *testing.T) {
 					t.Errorf("%d calls", n)
 				}
 				w.src.fail(errDown)
+				w.clk.stepWall(-c.step) // somebody sets it right
 				w.add(571 * time.Second)
 				if _, ok := w.m.Cached("r"); ok {
 					t.Error("a token is handed out at the age of 571 s and more")

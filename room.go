@@ -180,4 +180,4 @@ func (r *room) lastUsed() int64 { return int64(r.rec.lastUsed.Load()) * int64(ti
 func (r *room) used(now moment.Moment) { r.rec.lastUsed.Store(seconds(now)) }
 
 // seconds returns the monotonic time in whole seconds.
-func seconds(now moment.Moment) uint32 { return uint32(now.Mono / int64(time.Second)) } //nolint:gosec // 136 years
+func seconds(now moment.Moment) uint32 { return uint32(now.Mono / int64(time.Second)) } // enough for 136 years

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/benbjohnson/clock"
+
 	"github.com/roomtoken/roomtoken/internal/moment"
 )
 
@@ -31,16 +33,12 @@ type waiter struct {
 
 // await waits for the token.
 func (w *waiter) await() (Token, error) {
-	var timeout <-chan time.Time
+	patience := alarm{after: w.maxWait}
+	defer patience.stop()
 	for {
-		tok, err, news := w.step()
+		tok, news, err := w.step()
 		if news == nil {
 			return tok, err
-		}
-		if timeout == nil && w.maxWait > 0 {
-			timer := w.m.config.Clock.Timer(w.maxWait)
-			defer timer.Stop()
-			timeout = timer.C
 		}
 		select {
 		case <-news:
@@ -48,7 +46,7 @@ func (w *waiter) await() (Token, error) {
 		case <-w.m.closing:
 		case <-w.ctx.Done():
 			return Token{}, w.giveUp()
-		case <-timeout:
+		case <-patience.rings(w.m.config.Clock):
 			return Token{}, w.giveUp()
 		}
 		// Most often the token is there now, and whoever published it has let all
@@ -60,23 +58,47 @@ func (w *waiter) await() (Token, error) {
 	}
 }
 
+// alarm is a timer that begins when it is first waited for. The zero alarm never
+// rings.
+type alarm struct {
+	after time.Duration // 0: never
+	timer *clock.Timer
+}
+
+// rings returns the channel on which the alarm rings.
+func (a *alarm) rings(c clock.Clock) <-chan time.Time {
+	if a.after <= 0 {
+		return nil
+	}
+	if a.timer == nil {
+		a.timer = c.Timer(a.after)
+	}
+	return a.timer.C
+}
+
+func (a *alarm) stop() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
+
 // step looks where the room stands. It returns a token or an error, or a channel
 // that is closed when it is worth to look again.
-func (w *waiter) step() (Token, error, <-chan struct{}) { //nolint:revive // the channel is the rarer third
+func (w *waiter) step() (tok Token, news <-chan struct{}, err error) {
 	m := w.m
 	m.lock()
 	defer m.unlock()
 	if m.closed {
-		return Token{}, ErrClosed, nil
+		return Token{}, nil, ErrClosed
 	}
 	now := m.clock.Now()
 	w.holds = m.holds.wait()
 	if !w.waiting {
 		if err := checkRoomID(w.roomID); err != nil {
-			return Token{}, err, nil
+			return Token{}, nil, err
 		}
 		if err := w.ctx.Err(); err != nil {
-			return Token{}, w.failure(m.lookUp(w.roomID), now), nil
+			return Token{}, nil, w.failure(m.lookUp(w.roomID), now)
 		}
 		w.begin(now)
 	}
@@ -85,22 +107,21 @@ func (w *waiter) step() (Token, error, <-chan struct{}) { //nolint:revive // the
 	// its token.
 	if w.crowd != nil && w.crowd.apart {
 		if w.counted() {
-			return Token{}, nil, w.crowd.news()
+			return Token{}, w.crowd.news(), nil
 		}
 		if spare := w.crowd.spare; spare != nil && m.serves(spare, now, w.atLeast) {
 			return spare.token(), nil, nil
 		}
 		if err := w.crowd.failed; err != nil {
-			return Token{}, err, nil
+			return Token{}, nil, err
 		}
 		w.crowd = nil
 	}
 
 	r := w.room
 	if r == nil || r.dropped || r.ghost {
-		var err error
 		if r, err = m.admit(w.roomID, now); err != nil {
-			return Token{}, err, nil
+			return Token{}, nil, err
 		}
 		w.room, w.crowd, w.after = r, nil, r.attempts
 	}
@@ -113,10 +134,10 @@ func (w *waiter) step() (Token, error, <-chan struct{}) { //nolint:revive // the
 		return r.rec.token(), nil, nil
 	case r.lifetime > 0 && r.lifetime < int64(w.atLeast), valid && r.published > w.after:
 		w.signOff(now)
-		return Token{}, tooShort(r, w.atLeast), nil
+		return Token{}, nil, tooShort(r, w.atLeast)
 	case r.failedForGood(now), r.call != nil && r.call.overdue:
 		w.signOff(now)
-		return Token{}, w.failure(r, now), nil
+		return Token{}, nil, w.failure(r, now)
 	}
 
 	w.signOn(r, valid)
@@ -127,10 +148,10 @@ func (w *waiter) step() (Token, error, <-chan struct{}) { //nolint:revive // the
 		if next > w.deadline && (r.trouble != nil || m.account.err != nil) {
 			err := w.failure(r, now)
 			w.signOff(now)
-			return Token{}, err, nil
+			return Token{}, nil, err
 		}
 	}
-	return Token{}, nil, r.crowd.news()
+	return Token{}, r.crowd.news(), nil
 }
 
 // begin notes when the wait began and when it must end. A deadline of the ctx is

@@ -151,16 +151,12 @@ func (m *Manager) whyNot(r *room, now moment.Moment) string {
 
 // sleep waits for what the view says.
 func (w *watch) sleep(v view) {
-	var timeout <-chan time.Time
-	if v.look > 0 {
-		timer := w.m.config.Clock.Timer(v.look)
-		defer timer.Stop()
-		timeout = timer.C
-	}
+	look := alarm{after: v.look}
+	defer look.stop()
 	select {
 	case <-v.news:
 	case <-w.holds:
-	case <-timeout:
+	case <-look.rings(w.m.config.Clock):
 	case <-w.ctx.Done():
 	case <-w.m.closing:
 	}

@@ -27,15 +27,40 @@ func TestEveryStatusMeansWhatItShould(t *testing.T) {
 		status          int
 		create, refresh error
 	}{
-		{300, permanent, passing}, {301, permanent, passing}, {302, permanent, passing}, {303, permanent, passing},
-		{304, permanent, passing}, {307, permanent, passing}, {308, permanent, passing}, {399, permanent, passing},
-		{400, permanent, rejected}, {401, permanent, rejected}, {402, permanent, rejected}, {403, permanent, rejected},
-		{404, permanent, rejected}, {405, permanent, rejected}, {406, permanent, rejected}, {410, permanent, rejected},
-		{413, permanent, rejected}, {415, permanent, rejected}, {418, permanent, rejected}, {422, permanent, rejected},
-		{451, permanent, rejected}, {499, permanent, rejected},
-		{408, passing, passing}, {409, passing, passing}, {429, limited, limited},
-		{500, passing, passing}, {501, passing, passing}, {502, passing, passing}, {503, passing, passing},
-		{504, passing, passing}, {520, passing, passing}, {599, passing, passing}, {600, passing, passing}, {999, passing, passing},
+		{300, permanent, passing},
+		{301, permanent, passing},
+		{302, permanent, passing},
+		{303, permanent, passing},
+		{304, permanent, passing},
+		{307, permanent, passing},
+		{308, permanent, passing},
+		{399, permanent, passing},
+		{400, permanent, rejected},
+		{401, permanent, rejected},
+		{402, permanent, rejected},
+		{403, permanent, rejected},
+		{404, permanent, rejected},
+		{405, permanent, rejected},
+		{406, permanent, rejected},
+		{410, permanent, rejected},
+		{413, permanent, rejected},
+		{415, permanent, rejected},
+		{418, permanent, rejected},
+		{422, permanent, rejected},
+		{451, permanent, rejected},
+		{499, permanent, rejected},
+		{408, passing, passing},
+		{409, passing, passing},
+		{429, limited, limited},
+		{500, passing, passing},
+		{501, passing, passing},
+		{502, passing, passing},
+		{503, passing, passing},
+		{504, passing, passing},
+		{520, passing, passing},
+		{599, passing, passing},
+		{600, passing, passing},
+		{999, passing, passing},
 	}
 	for _, test := range tests {
 		base := startServer(t, answerWith(test.status, `{"errors":[{"code":"1","title":"T"}]}`, "Location: https://elsewhere.example/x"))
@@ -83,8 +108,10 @@ func TestErrorBodies(t *testing.T) {
 		body string
 		want APIError // its texts
 	}{
-		"list": {`{"errors":[{"code":"10009","title":"Authentication failed","detail":"Could not find any usable credentials.","source":{"pointer":"/x","parameter":"y"},"meta":{"url":"u"}}]}`,
-			APIError{Code: "10009", Title: "Authentication failed", Detail: "Could not find any usable credentials.", Source: ErrorSource{"/x", "y"}}},
+		"list": {
+			`{"errors":[{"code":"10009","title":"Authentication failed","detail":"Could not find any usable credentials.","source":{"pointer":"/x","parameter":"y"},"meta":{"url":"u"}}]}`,
+			APIError{Code: "10009", Title: "Authentication failed", Detail: "Could not find any usable credentials.", Source: ErrorSource{"/x", "y"}},
+		},
 		"number as code":         {`{"errors":[{"code":10033,"title":"T"}]}`, APIError{Code: "10033", Title: "T"}},
 		"large number":           {`{"errors":[{"code":123456789012345678901234567890}]}`, APIError{Code: "123456789012345678901234567890"}},
 		"top level":              {`{"code":"10010","title":"Forbidden","detail":"D","source":{"pointer":"/p"}}`, APIError{Code: "10010", Title: "Forbidden", Detail: "D", Source: ErrorSource{Pointer: "/p"}}},
@@ -134,14 +161,22 @@ func TestErrorText(t *testing.T) {
 		err  APIError
 		want string
 	}{
-		{APIError{Op: opCreate, RoomID: testRoom, StatusCode: 401, Code: "10009"},
-			"telnyx: create for room 0ccc7b54…: 401 Unauthorized: authentication failed (code 10009)"},
-		{APIError{Op: opRefresh, RoomID: testRoom, StatusCode: 422, Code: "10033", Title: "Value out of range", Detail: "must be at least 10",
-			Source: ErrorSource{Pointer: "/token_ttl_secs"}, RequestID: "abc"},
-			"telnyx: refresh for room 0ccc7b54…: 422 Unprocessable Entity: Value out of range: must be at least 10 (code 10033, at /token_ttl_secs, request abc)"},
+		{
+			APIError{Op: opCreate, RoomID: testRoom, StatusCode: 401, Code: "10009"},
+			"telnyx: create for room 0ccc7b54…: 401 Unauthorized: authentication failed (code 10009)",
+		},
+		{
+			APIError{
+				Op: opRefresh, RoomID: testRoom, StatusCode: 422, Code: "10033", Title: "Value out of range", Detail: "must be at least 10",
+				Source: ErrorSource{Pointer: "/token_ttl_secs"}, RequestID: "abc",
+			},
+			"telnyx: refresh for room 0ccc7b54…: 422 Unprocessable Entity: Value out of range: must be at least 10 (code 10033, at /token_ttl_secs, request abc)",
+		},
 		{APIError{Op: opCreate, RoomID: testRoom, StatusCode: 599}, "telnyx: create for room 0ccc7b54…: status 599"},
-		{APIError{Op: opCreate, RoomID: testRoom, StatusCode: 400, Source: ErrorSource{Parameter: "room_id"}},
-			"telnyx: create for room 0ccc7b54…: 400 Bad Request (parameter room_id)"},
+		{
+			APIError{Op: opCreate, RoomID: testRoom, StatusCode: 400, Source: ErrorSource{Parameter: "room_id"}},
+			"telnyx: create for room 0ccc7b54…: 400 Bad Request (parameter room_id)",
+		},
 	}
 	for _, test := range tests {
 		if got := test.err.Error(); got != test.want {

@@ -50,8 +50,10 @@ func TestAPIKeyFuncThatFails(t *testing.T) {
 	}{
 		"error":           {func(context.Context) (string, error) { return "", errVault }, "Config.APIKeyFunc failed: vault is sealed", errVault, roomtoken.ErrPermanent},
 		"permanent error": {func(context.Context) (string, error) { return "", roomtoken.Permanent(errVault) }, "vault is sealed", roomtoken.ErrPermanent, roomtoken.ErrRefreshRejected},
-		"error with a key": {func(context.Context) (string, error) { return testKey, fmt.Errorf("%w: not %s", errVault, testKey) },
-			"vault is sealed: not [redacted]", errVault, roomtoken.ErrPermanent},
+		"error with a key": {
+			func(context.Context) (string, error) { return testKey, fmt.Errorf("%w: not %s", errVault, testKey) },
+			"vault is sealed: not [redacted]", errVault, roomtoken.ErrPermanent,
+		},
 		"panic":               {func(context.Context) (string, error) { panic("boom\n") }, "Config.APIKeyFunc panicked: boom\n\ngoroutine ", nil, roomtoken.ErrPermanent},
 		"panic with an error": {func(context.Context) (string, error) { panic(errVault) }, "Config.APIKeyFunc panicked: vault is sealed\n\ngoroutine ", errVault, roomtoken.ErrPermanent},
 		"empty key":           {func(context.Context) (string, error) { return "", nil }, "the key from Config.APIKeyFunc is empty", nil, roomtoken.ErrPermanent},

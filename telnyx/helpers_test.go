@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/benbjohnson/clock"
+
 	"github.com/roomtoken/roomtoken"
 )
 

@@ -49,23 +49,41 @@ func TestRequests(t *testing.T) {
 		answer  string
 		hasAuth bool
 	}{
-		"create, current": {Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute}, opCreate,
+		"create, current": {
+			Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute},
+			opCreate,
 			"/v2/rooms/" + testRoom + "/actions/generate_join_client_token",
-			`{"token_ttl_secs":40,"refresh_token_ttl_secs":60}`, "token", true},
-		"refresh, current": {Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute}, opRefresh,
+			`{"token_ttl_secs":40,"refresh_token_ttl_secs":60}`, "token", true,
+		},
+		"refresh, current": {
+			Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute},
+			opRefresh,
 			"/v2/rooms/" + testRoom + "/actions/refresh_client_token",
-			`{"refresh_token":"refresh-0123456789-abcdefghij","token_ttl_secs":40}`, "token", false},
-		"create, legacy": {Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute, Endpoints: AccessTokens}, opCreate,
+			`{"refresh_token":"refresh-0123456789-abcdefghij","token_ttl_secs":40}`, "token", false,
+		},
+		"create, legacy": {
+			Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute, Endpoints: AccessTokens},
+			opCreate,
 			"/v2/rooms/" + testRoom + "/actions/create_access_token",
-			`{"ttl_secs":40,"refresh_token_ttl_secs":60}`, "access_token", true},
-		"refresh, legacy": {Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute, Endpoints: AccessTokens}, opRefresh,
+			`{"ttl_secs":40,"refresh_token_ttl_secs":60}`, "access_token", true,
+		},
+		"refresh, legacy": {
+			Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute, Endpoints: AccessTokens},
+			opRefresh,
 			"/v2/rooms/" + testRoom + "/actions/refresh_access_token",
-			`{"refresh_token":"refresh-0123456789-abcdefghij","ttl_secs":40}`, "access_token", false},
-		"create, defaults": {Config{}, opCreate,
-			"/v2/rooms/" + testRoom + "/actions/generate_join_client_token", `{}`, "token", true},
-		"refresh, defaults": {Config{}, opRefresh,
+			`{"refresh_token":"refresh-0123456789-abcdefghij","ttl_secs":40}`, "access_token", false,
+		},
+		"create, defaults": {
+			Config{},
+			opCreate,
+			"/v2/rooms/" + testRoom + "/actions/generate_join_client_token", `{}`, "token", true,
+		},
+		"refresh, defaults": {
+			Config{},
+			opRefresh,
 			"/v2/rooms/" + testRoom + "/actions/refresh_client_token",
-			`{"refresh_token":"refresh-0123456789-abcdefghij"}`, "token", false},
+			`{"refresh_token":"refresh-0123456789-abcdefghij"}`, "token", false,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
