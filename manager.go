@@ -220,8 +220,7 @@ func (m *Manager) touch(rec *record, now moment.Moment) {
 }
 
 func (m *Manager) wait(ctx context.Context, roomID string, atLeast time.Duration) (Token, error) {
-	w := waiter{m: m, ctx: ctx, roomID: roomID, atLeast: atLeast, maxWait: max(m.config.MaxWait, 0)}
-	return w.await()
+	return newWaiter(ctx, m, roomID, atLeast, max(m.config.MaxWait, 0)).await()
 }
 
 // Warm sees to it that every room has a token, with at most
@@ -246,7 +245,7 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 		}
 		// Sign all on before waiting for the first, so that one that fails does not
 		// keep the others.
-		w := &waiter{m: m, ctx: ctx, roomID: id}
+		w := newWaiter(ctx, m, id, 0, 0)
 		switch _, news, err := w.step(); {
 		case news != nil:
 			waiters = append(waiters, w)

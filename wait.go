@@ -20,6 +20,11 @@ type waiter struct {
 	atLeast time.Duration
 	maxWait time.Duration // 0: no bound but ctx
 
+	// What ctx said when it was asked, without the lock: it is the caller's code.
+	ended error // its Err
+	cause error
+	until time.Duration // its deadline, in real time
+
 	waiting  bool
 	begun    int64 // monotonic, if waiting
 	deadline int64 // monotonic: when it leaves at the latest
@@ -29,6 +34,22 @@ type waiter struct {
 	forced   bool            // it is counted among the forced
 	holds    <-chan struct{} // closed when all calls are held back, or for longer
 	after    uint32          // calls of the room begun before it came
+}
+
+func newWaiter(ctx context.Context, m *Manager, roomID string, atLeast, maxWait time.Duration) *waiter {
+	w := &waiter{ctx: ctx, m: m, roomID: roomID, atLeast: atLeast, maxWait: maxWait, until: time.Duration(farFuture)}
+	if deadline, ok := ctx.Deadline(); ok {
+		w.until = time.Until(deadline)
+	}
+	w.askWhetherEnded()
+	return w
+}
+
+// askWhetherEnded asks ctx whether it has ended, and why.
+func (w *waiter) askWhetherEnded() {
+	if w.ended = w.ctx.Err(); w.ended != nil {
+		w.cause = context.Cause(w.ctx)
+	}
 }
 
 // await waits for the token.
@@ -97,7 +118,7 @@ func (w *waiter) step() (tok Token, news <-chan struct{}, err error) {
 		if err := checkRoomID(w.roomID); err != nil {
 			return Token{}, nil, err
 		}
-		if err := w.ctx.Err(); err != nil {
+		if w.ended != nil {
 			return Token{}, nil, w.failure(m.lookUp(w.roomID), now)
 		}
 		w.begin(now)
@@ -162,9 +183,7 @@ func (w *waiter) begin(now moment.Moment) {
 	if w.maxWait > 0 {
 		w.deadline = moment.Add(now.Mono, int64(w.maxWait))
 	}
-	if deadline, ok := w.ctx.Deadline(); ok {
-		w.deadline = min(w.deadline, moment.Add(now.Mono, int64(time.Until(deadline))))
-	}
+	w.deadline = min(w.deadline, moment.Add(now.Mono, int64(w.until)))
 	w.m.stats.Misses++
 }
 
@@ -218,6 +237,7 @@ func (w *waiter) leave() {
 // passed.
 func (w *waiter) giveUp() error {
 	m := w.m
+	w.askWhetherEnded()
 	m.lock()
 	defer m.unlock()
 	if m.closed {
@@ -231,10 +251,8 @@ func (w *waiter) giveUp() error {
 
 // failure is the error with which the waiter leaves. Caller must hold mu.
 func (w *waiter) failure(r *room, now moment.Moment) error {
-	e := &roomError{roomID: w.roomID}
-	if err := w.ctx.Err(); err != nil {
-		e.ended, e.cause = err, context.Cause(w.ctx)
-	} else if w.maxWait > 0 && w.waiting && now.Mono-w.begun >= int64(w.maxWait) {
+	e := &roomError{roomID: w.roomID, ended: w.ended, cause: w.cause}
+	if w.ended == nil && w.maxWait > 0 && w.waiting && now.Mono-w.begun >= int64(w.maxWait) {
 		e.waited = w.maxWait
 	}
 	if r != nil {

@@ -71,13 +71,17 @@ type view struct {
 // step looks where the room stands.
 func (w *watch) step() view {
 	m := w.m
+	ended := w.ctx.Err() // without the lock: it is the caller's code
+	if ended != nil {
+		ended = context.Cause(w.ctx)
+	}
 	m.lock()
 	defer m.unlock()
 	if m.closed {
 		return view{err: ErrClosed, last: true}
 	}
-	if w.ctx.Err() != nil {
-		return view{err: context.Cause(w.ctx), last: true}
+	if ended != nil {
+		return view{err: ended, last: true}
 	}
 	now := m.clock.Now()
 	w.holds = m.holds.wait()
