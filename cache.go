@@ -32,15 +32,21 @@ type record struct {
 // farFuture is a distance in time that no calculation here overflows: 146 years.
 const farFuture = int64(math.MaxInt64 / 2)
 
-// left returns how long the token lives from now on, by the clock that says
-// less, in nanoseconds; negative or zero if it has expired. base is the wall
-// clock's base in Unix time.
+// left returns how long the token lives from now on, see timeLeft.
 func (r *record) left(now moment.Moment, base unixTime) int64 {
+	return timeLeft(r.expires, r.unixSec, r.unixNsec, now, base)
+}
+
+// timeLeft returns how long a credential lives from now on that ends at mono on
+// the monotonic clock and at sec and nsec of Unix time on the wall clock: by the
+// one that says less, in nanoseconds; negative or zero if it has ended. base is
+// the wall clock's base in Unix time.
+func timeLeft(mono, sec int64, nsec uint32, now moment.Moment, base unixTime) int64 {
 	wall := farFuture
-	if sec := r.unixSec - base.sec; sec < farFuture/int64(time.Second) {
-		wall = sec*int64(time.Second) + int64(r.unixNsec) - base.nsec - now.Wall
+	if s := sec - base.sec; s < farFuture/int64(time.Second) {
+		wall = s*int64(time.Second) + int64(nsec) - base.nsec - now.Wall
 	}
-	return min(r.expires-now.Mono, wall)
+	return min(mono-now.Mono, wall)
 }
 
 // token returns the token as callers get it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -83,11 +84,11 @@ func (m *Manager) start(r *room, forCaller bool) {
 		returned:  make(chan struct{}),
 	}
 	ctx, c.cancel = context.WithCancelCause(ctx)
-	refreshable := r.refreshable(now)
+	refreshable := m.refreshable(r, now)
 	switch policy.Which(refreshable, r.failures()) {
 	case policy.Refresh:
 		c.op = CallRefresh
-		c.refresh = Token{Value: r.refresh, ExpiresAt: r.refreshExpiry(m.clock)}
+		c.refresh = Token{Value: r.refresh, ExpiresAt: r.refreshExpiry()}
 		m.stats.Refreshes++
 	case policy.Create:
 		c.op = CallCreate
@@ -96,7 +97,7 @@ func (m *Manager) start(r *room, forCaller bool) {
 		case refreshable:
 			m.fallBack(r, ReasonRefreshFailing)
 		case !r.refresh.IsZero():
-			r.refresh = Secret{}
+			r.forgetRefresh()
 			m.fallBack(r, ReasonRefreshLapsed)
 		}
 	}
@@ -286,7 +287,7 @@ func (m *Manager) conclude(c *call, now moment.Moment) (fellBack, held bool) {
 		m.account.answered(c, now.Mono)
 		m.postpone(c, now)
 		if c.forgotten == nil && r.refresh.Equal(c.refresh.Value) {
-			r.refresh = Secret{}
+			r.forgetRefresh()
 			fellBack = true
 		}
 	case permanent:
@@ -370,8 +371,7 @@ func (m *Manager) accept(c *call, now moment.Moment) {
 		// A refresh token is kept even if the token beside it is no good: the
 		// previous one may be void by now.
 		if c.op == CallCreate && err == nil || !g.RefreshToken.IsZero() {
-			r.refresh = g.RefreshToken.Value
-			r.refreshUntil = m.until(c, g, g.RefreshToken.ExpiresAt, now)
+			m.keepRefresh(c, g, now)
 		}
 	}
 	if err != nil {
@@ -456,32 +456,25 @@ func (m *Manager) issued(c *call, g Grant, now moment.Moment) (at time.Time, age
 	// What the wall clock would have shown when the call began, had it been then
 	// where it is now.
 	stepped := time.Duration(now.Ahead() - c.begun.Ahead())
+	began := c.wall.Add(max(stepped, 0))
 	if g.IssuedAt.IsZero() {
-		return c.wall.Add(max(stepped, 0)), 0
+		return began, 0
 	}
-	began := c.wall.Add(min(stepped, 0))
 	return g.IssuedAt, int64(clampLife(max(began.Sub(g.IssuedAt), 0)))
 }
 
-// until returns the end of a grant's refresh token on both clocks.
-func (m *Manager) until(c *call, g Grant, expires time.Time, now moment.Moment) moment.Moment {
+// keepRefresh makes the grant's refresh token the room's, or leaves it without
+// one if the grant has none. Caller must hold mu.
+func (m *Manager) keepRefresh(c *call, g Grant, now moment.Moment) {
+	r, expires := c.room, g.RefreshToken.ExpiresAt
+	r.refresh = g.RefreshToken.Value
 	if expires.IsZero() {
-		return moment.Moment{Mono: farFuture, Wall: farFuture}
+		r.refreshMono, r.refreshSec, r.refreshNsec = farFuture, math.MaxInt64, 0
+		return
 	}
 	issued, age := m.issued(c, g, now)
-	return moment.Moment{
-		Mono: c.begun.Mono + int64(clampLife(expires.Sub(issued))) - age,
-		Wall: m.clock.FromTime(expires),
-	}
-}
-
-// refreshExpiry returns the refresh token's end as the source gave it, the zero
-// time if it gave none.
-func (r *room) refreshExpiry(clock *moment.Clock) time.Time {
-	if r.refreshUntil.Wall == farFuture {
-		return time.Time{}
-	}
-	return clock.Time(moment.Moment{}, r.refreshUntil.Wall)
+	r.refreshMono = c.begun.Mono + int64(clampLife(expires.Sub(issued))) - age
+	r.refreshSec, r.refreshNsec = expires.Unix(), uint32(expires.Nanosecond())
 }
 
 // refused reports whether the token is one that was invalidated.

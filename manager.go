@@ -23,17 +23,25 @@ import (
 // All methods are safe for concurrent use. A Manager must be closed when it is
 // no longer used.
 type Manager struct {
+	// What a hit needs, beside the rest: none of it changes, but for what is in the
+	// cache, which is read without mu and written with it.
+	clock *moment.Clock
+	base  unixTime
+	cache *cache
+
+	// All else is behind a pointer because fmt walks a struct by reflection where
+	// it calls no method (a Manager under %w): then it prints this address.
+	*core
+}
+
+// core is what a Manager consists of beyond what a hit needs.
+type core struct {
 	source  TokenSource
 	config  Config // with its defaults
 	renewal policy.Renewal
 	backoff policy.Backoff
 	memory  time.Duration // how long a room that never had a token is remembered
 	observe func(Event)   // nil: nobody
-
-	// What a hit needs. The cache is read without mu, and written with it.
-	clock *moment.Clock
-	base  unixTime
-	cache *cache
 
 	flights flight.Group
 	closing chan struct{} // closed by Close
@@ -91,13 +99,15 @@ func NewManager(source TokenSource, config Config) (*Manager, error) {
 		return nil, errors.New("roomtoken: NewManager needs a TokenSource, not nil")
 	}
 	m := &Manager{
-		source:     source,
-		clock:      moment.New(config.Clock),
-		cache:      newCache(),
-		closing:    make(chan struct{}),
-		wake:       make(chan struct{}, 1),
-		calls:      make(map[*call]struct{}),
-		scheduling: true,
+		clock: moment.New(config.Clock),
+		cache: newCache(),
+		core: &core{
+			source:     source,
+			closing:    make(chan struct{}),
+			wake:       make(chan struct{}, 1),
+			calls:      make(map[*call]struct{}),
+			scheduling: true,
+		},
 	}
 	var err error
 	if m.config, err = config.withDefaults(); err != nil {
@@ -313,7 +323,7 @@ func (m *Manager) Invalidate(roomID string, rejected Token) bool {
 	if t.refusals > 1 {
 		r.nextAttempt = max(r.nextAttempt, now.Mono+int64(m.backoff.Wait(t.refusals-1)))
 	}
-	r.refresh = Secret{}
+	r.forgetRefresh()
 	m.stats.Invalidations++
 	m.event(Event{Kind: TokenInvalidated, RoomID: roomID, Fingerprint: m.fingerprint(rejected.Value)})
 	m.show(r, r.blank())
@@ -356,7 +366,7 @@ func (m *Manager) Forget(roomID string) {
 	}
 	was.tell()
 	m.show(r, r.blank())
-	r.refresh, r.refreshUntil = Secret{}, moment.Moment{}
+	r.forgetRefresh()
 	r.lifetime, r.renewLeft, r.nextAttempt = 0, 0, 0
 	r.generation, r.published = 0, 0
 	r.trouble = nil

@@ -487,3 +487,53 @@ func TestPromise11AStepDuringACall(t *testing.T) {
 		})
 	}
 }
+
+// The same with a grant that is older than its call, as one from a store is: it
+// says when it was issued.
+func TestPromise11AStepDuringACallWithAnOlderGrant(t *testing.T) {
+	for name, c := range map[string]struct {
+		step   time.Duration
+		before bool // the clock was read before the step
+	}{
+		"no step":               {0, true},
+		"forward, read after":   {time.Hour, false},
+		"forward, read before":  {time.Hour, true},
+		"backward, read after":  {-time.Hour, false},
+		"backward, read before": {-time.Hour, true},
+	} {
+		for _, undo := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, undone=%v", name, undo), func(t *testing.T) {
+				within(t, roomtoken.Config{Jitter: -1, MaxWait: -1}, func(w *world) {
+					w.src.on(func(call *sourceCall) (roomtoken.Grant, error) {
+						if call.n > 1 {
+							return roomtoken.Grant{}, errDown
+						}
+						read := w.clk.Now()
+						w.clk.stepWall(c.step)
+						if !c.before {
+							read = w.clk.Now()
+						}
+						g := w.src.mint(call)
+						g.IssuedAt = read.Add(-100 * time.Second)
+						g.Token.ExpiresAt = read.Add(500 * time.Second)
+						return g, nil
+					})
+					w.ask(w.t.Context(), "r")
+					if undo {
+						w.clk.stepWall(-c.step)
+					}
+					w.add(469 * time.Second)
+					if _, ok := w.m.Cached("r"); !ok && c.step == 0 {
+						t.Error("gone early")
+					}
+					w.add(2 * time.Second)
+					if _, ok := w.m.Cached("r"); ok {
+						t.Error("a token of 600 s that was 100 s old is handed out 471 s later")
+					}
+					w.src.on(nil)
+					w.add(time.Minute)
+				})
+			})
+		}
+	}
+}

@@ -286,3 +286,34 @@ func TestPromise12AManagerIsPrintedConcurrently(t *testing.T) {
 		}
 	})
 }
+
+// keyed is a source that is a plain struct with a key in it.
+type keyed struct {
+	*source
+	key   string
+	inner struct{ key []byte }
+}
+
+// Where fmt calls no method (%w outside Errorf, or of what is no error), a
+// Manager shows nothing of its inside.
+func TestPromise12AManagerShowsNothingOfItsSource(t *testing.T) {
+	within(t, roomtoken.Config{}, func(w *world) {
+		src := keyed{source: w.src, key: "canary-key"}
+		src.inner.key = []byte("canary-key")
+		m, err := roomtoken.NewManager(src, roomtoken.Config{Clock: w.clk})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.rest() // nothing changes it while it is printed
+		for _, verb := range verbs {
+			for _, text := range []string{fmt.Sprintf(verb, m), fmt.Errorf(verb, m).Error()} {
+				if strings.Contains(text, "canary") || strings.Contains(text, fmt.Sprint([]byte("canary"))[1:10]) {
+					t.Errorf("%s shows the source: %s", verb, text)
+				}
+			}
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -18,10 +18,11 @@ import (
 type room struct {
 	rec *record // its line in the cache; replaced as a whole, by Manager.show
 
-	refresh      Secret        // zero: none that is any good
-	refreshUntil moment.Moment // its end on both clocks
-	lifetime     int64         // of the newest token, in ns; 0: there has been none
-	renewLeft    int64         // the token is due for renewal when it has this much left, in ns
+	refresh     Secret // zero: none that is any good
+	refreshMono int64  // its end on the monotonic clock; farFuture: not known
+	refreshSec  int64  // its end in Unix time, see also refreshNsec
+	lifetime    int64  // of the newest token, in ns; 0: there has been none
+	renewLeft   int64  // the token is due for renewal when it has this much left, in ns
 
 	nextAttempt int64    // monotonic: no call begins before
 	call        *call    // in flight
@@ -32,13 +33,14 @@ type room struct {
 	attempts   uint32 // calls begun
 	published  uint32 // attempts when the call that brought the newest token began
 
+	refreshNsec uint32
+
 	place   place          // the queue it stands in
+	ghost   bool           // forgotten while its call runs, and not asked for since
+	dropped bool           // no longer in the cache
 	queued  queue.Position // in that queue
 	recency queue.Position // in Manager.recency
-
-	ghost   bool        // forgotten while its call runs, and not asked for since
-	dropped bool        // no longer in the cache
-	dormant atomic.Bool // its renewal was skipped because it is idle: the next hit starts it
+	dormant atomic.Bool    // its renewal was skipped because it is idle: the next hit starts it
 }
 
 // place names the queue that a room stands in.
@@ -155,8 +157,22 @@ func (m *Manager) serves(rec *record, now moment.Moment, atLeast time.Duration) 
 }
 
 // refreshable reports whether there is a refresh token that has not lapsed.
-func (r *room) refreshable(now moment.Moment) bool {
-	return !r.refresh.IsZero() && now.Mono < r.refreshUntil.Mono && now.Wall < r.refreshUntil.Wall
+func (m *Manager) refreshable(r *room, now moment.Moment) bool {
+	return !r.refresh.IsZero() && timeLeft(r.refreshMono, r.refreshSec, r.refreshNsec, now, m.base) > 0
+}
+
+// refreshExpiry returns the refresh token's end as the source gave it, the zero
+// time if it gave none.
+func (r *room) refreshExpiry() time.Time {
+	if r.refreshMono == farFuture {
+		return time.Time{}
+	}
+	return time.Unix(r.refreshSec, int64(r.refreshNsec)).UTC()
+}
+
+// forgetRefresh drops the refresh token.
+func (r *room) forgetRefresh() {
+	r.refresh, r.refreshMono, r.refreshSec, r.refreshNsec = Secret{}, 0, 0, 0
 }
 
 // wanted reports whether somebody waits for a call. usable: the room has a valid

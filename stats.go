@@ -173,7 +173,7 @@ func (m *Manager) status(r *room, now moment.Moment) RoomStatus {
 	s := RoomStatus{
 		RoomID:           r.rec.key,
 		State:            m.state(r, now, valid),
-		HasRefreshToken:  r.refreshable(now),
+		HasRefreshToken:  m.refreshable(r, now),
 		RefreshExpiresAt: time.Time{},
 		Generation:       uint64(r.generation),
 		LastUsed:         m.clock.Time(now, r.lastUsed()),
@@ -182,7 +182,7 @@ func (m *Manager) status(r *room, now moment.Moment) RoomStatus {
 		s.Fingerprint, s.ExpiresAt = r.rec.value.Fingerprint(), r.rec.token().ExpiresAt
 	}
 	if !r.refresh.IsZero() {
-		s.RefreshExpiresAt = r.refreshExpiry(m.clock)
+		s.RefreshExpiresAt = r.refreshExpiry()
 	}
 	if t := r.trouble; t != nil {
 		s.Failures, s.LastFailure, s.LastError = t.failures+t.permanent, t.op, t.err
@@ -196,7 +196,7 @@ func (m *Manager) status(r *room, now moment.Moment) RoomStatus {
 	}
 	if next, planned := m.nextCall(r, now, valid); planned {
 		s.NextCallAt = m.clock.Time(now, next)
-		s.NextCall = CallKind(policy.Which(r.refreshable(moment.Moment{
+		s.NextCall = CallKind(policy.Which(m.refreshable(r, moment.Moment{
 			Mono: max(next, now.Mono), Wall: max(next, now.Mono) + now.Ahead(),
 		}), r.failures()))
 	}
