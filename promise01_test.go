@@ -465,7 +465,7 @@ func TestPromise1TokenValidFor(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for range w.m.Watch(watching, "r") { //nolint:revive // it is enough to watch
+			for range w.m.Watch(watching, "r") {
 			}
 		}()
 		w.add(minute + 1)
@@ -516,7 +516,7 @@ func TestPromise1TokenValidFor(t *testing.T) {
 func TestPromise1Walk(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			rnd := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's dice
+			rnd := rand.New(rand.NewPCG(seed, 0))
 			within(t, roomtoken.Config{MaxWait: 2 * time.Second}, func(w *world) {
 				type issue struct {
 					expires  time.Duration

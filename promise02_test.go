@@ -77,7 +77,7 @@ func TestPromise2WhateverIsDone(t *testing.T) {
 				wg.Go(func() { _, _ = w.m.TokenValidFor(ctx, "r", time.Hour) })
 				wg.Go(func() { _ = w.m.Warm(ctx, "r", "r") })
 				wg.Go(func() {
-					for range w.m.Watch(ctx, "r") { //nolint:revive // it is enough to watch
+					for range w.m.Watch(ctx, "r") {
 					}
 				})
 			}
@@ -123,7 +123,7 @@ func TestPromise2Hammer(t *testing.T) {
 	}, func(w *world) {
 		w.src.live(20*time.Second, 15*time.Second)
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
-			dice := rand.New(rand.NewPCG(uint64(c.n), 2)) //nolint:gosec // a test's dice
+			dice := rand.New(rand.NewPCG(uint64(c.n), 2))
 			pause := time.Duration(dice.Int64N(int64(1500 * time.Millisecond)))
 			if dice.IntN(2) == 0 {
 				time.Sleep(pause) // deaf
@@ -149,7 +149,7 @@ func TestPromise2Hammer(t *testing.T) {
 		var wg sync.WaitGroup
 		served := make([]int, 16)
 		for g := range served {
-			dice := rand.New(rand.NewPCG(uint64(g), 1)) //nolint:gosec // a test's dice
+			dice := rand.New(rand.NewPCG(uint64(g), 1))
 			wg.Go(func() {
 				for range 150 {
 					room := fmt.Sprint("r", dice.IntN(8))

@@ -196,7 +196,7 @@ func TestPromise14NoLockIsHeldOverOtherPeoplesCode(t *testing.T) {
 		s.m.Store(w.m)
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			s.look("source." + c.op)
-			c.ctx.Value("k") //nolint:staticcheck // any key does
+			c.ctx.Value("k")
 			return w.src.mint(c), nil
 		})
 		base, cancel := context.WithCancelCause(context.Background())

@@ -17,7 +17,7 @@ import (
 func printed(t *testing.T, value any) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
-	for _, verb := range strings.Split("%v %+v %#v %s %q %x %X % x %d %t %T %c %U %e %b %o %10v %-40s %.3s", " ") {
+	for verb := range strings.SplitSeq("%v %+v %#v %s %q %x %X % x %d %t %T %c %U %e %b %o %10v %-40s %.3s", " ") {
 		texts[verb] = fmt.Sprintf(verb, value)
 	}
 	texts["Sprint of a slice"] = fmt.Sprint([]any{value})
