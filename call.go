@@ -31,6 +31,8 @@ type call struct {
 	outcome outcome
 
 	forgotten *crowd   // set when the room was forgotten: those who waited; never nil then
+	spare     *record  // the token, if it is for them only
+	recovered int      // failures in a row that it put an end to
 	overdue   bool     // CallTimeout has passed
 	rejected  []Secret // tokens that were invalidated while it ran
 }
@@ -195,7 +197,7 @@ func (m *Manager) overrun(c *call) {
 		m.holdBack(c, now)
 	}
 	if c.forgotten != nil {
-		c.forgotten.dismiss()
+		c.forgotten.dismissWith(nil, &roomError{roomID: c.roomID, op: c.op, err: err})
 	}
 	c.room.tell()
 	m.settle(c.room, now)
@@ -232,20 +234,40 @@ func (m *Manager) finish(c *call, broken error) {
 	if held {
 		m.holdBack(c, now)
 	}
-	switch {
-	case c.forgotten != nil:
-		c.forgotten.dismiss()
-		if r.ghost {
-			m.drop(r)
-		}
-	case c.outcome.verdict == granted:
-		if r.crowd != nil {
-			r.crowd.dismiss()
-		}
+	m.answer(c, now)
+	if r.ghost {
+		m.drop(r)
 	}
 	m.settle(r, now)
 	if r.call == nil { // after a rejection the create has begun: nobody need wake for that
 		r.tell()
+	}
+}
+
+// answer lets those go whom the call's outcome answers: with its token, or the
+// error that it has failed for good. Caller must hold mu.
+func (m *Manager) answer(c *call, now moment.Moment) {
+	r, waiting := c.room, c.forgotten
+	if waiting == nil {
+		waiting = r.crowd
+	}
+	switch {
+	case waiting == nil:
+	case c.outcome.verdict == granted && c.forgotten == nil:
+		if waiting.waiters > 0 {
+			r.used(now) // they have not picked it up yet
+		}
+		waiting.dismissWith(r.rec, nil)
+	case c.outcome.verdict == granted:
+		waiting.dismissWith(c.spare, nil)
+	case c.outcome.verdict == permanent:
+		e := &roomError{roomID: c.roomID, op: c.op, err: c.outcome.err, permanent: true}
+		if c.forgotten == nil {
+			m.explain(e, r, now)
+		}
+		waiting.dismissWith(nil, e)
+	case c.forgotten != nil:
+		waiting.dismiss()
 	}
 }
 
@@ -258,6 +280,9 @@ func (m *Manager) ended(c *call, now moment.Moment) {
 		} else {
 			m.stats.CreateFailures++
 		}
+		if t := c.room.trouble; t != nil && c.forgotten == nil {
+			e.Failures = t.failures + t.permanent
+		}
 		if at := max(c.room.nextAttempt, m.account.opens(now.Mono)); at > now.Mono {
 			e.Until = m.clock.Time(now, at)
 		}
@@ -268,6 +293,7 @@ func (m *Manager) ended(c *call, now moment.Moment) {
 			Kind: TokenPublished, RoomID: c.roomID, Call: c.op,
 			Fingerprint: m.fingerprint(c.outcome.grant.Token.Value),
 			ExpiresAt:   c.outcome.grant.Token.ExpiresAt, Generation: uint64(c.room.generation),
+			Failures: c.recovered,
 		})
 	}
 }
@@ -292,9 +318,7 @@ func (m *Manager) conclude(c *call, now moment.Moment) (fellBack, held bool) {
 		}
 	case permanent:
 		m.account.answered(c, now.Mono)
-		if c.forgotten != nil {
-			c.forgotten.failed = &roomError{roomID: c.roomID, op: c.op, err: o.err, permanent: true}
-		} else {
+		if c.forgotten == nil {
 			t := r.troubles()
 			t.permanent++
 			t.failures = 0
@@ -354,33 +378,35 @@ func (m *Manager) passingFailure(c *call, o outcome, now moment.Moment) (held bo
 	return held
 }
 
-// briefLife is the lifetime below which a token is taken for a fault of the
-// source: calls for its room begin at least briefGap apart, or a source whose
-// tokens are born dead would be called in a loop.
-const (
-	briefLife = time.Second
-	briefGap  = 100 * time.Millisecond
-)
+// briefGap is how far apart calls for a room begin at least whose tokens are due
+// for renewal sooner than that: such a source is broken, and would be called in a
+// loop.
+const briefGap = 100 * time.Millisecond
 
 // accept publishes the grant of a call, or turns the outcome into a failure if
 // it is none that can be used. Caller must hold mu.
 func (m *Manager) accept(c *call, now moment.Moment) {
 	r, g := c.room, c.outcome.grant
 	line, lifetime, err := m.appraise(c, now)
-	if c.forgotten == nil {
-		// A refresh token is kept even if the token beside it is no good: the
-		// previous one may be void by now.
-		if c.op == CallCreate && err == nil || !g.RefreshToken.IsZero() {
-			m.keepRefresh(c, g, now)
-		}
+	switch {
+	case c.forgotten != nil:
+	case m.refused(c, g.Token.Value):
+		r.forgetRefresh() // the next call is to be a create
+	case c.op == CallCreate && err == nil, !g.RefreshToken.IsZero():
+		// It is kept even if the token beside it is no good: the previous one may be
+		// void by now.
+		m.keepRefresh(c, g, now)
 	}
 	if err != nil {
 		c.outcome = outcome{err: err, text: err.Error()}
 		return
 	}
 	if c.forgotten != nil {
-		c.forgotten.spare = line
+		c.spare = line
 		return
+	}
+	if t := r.trouble; t != nil {
+		c.recovered = t.failures + t.permanent
 	}
 	if !r.rec.value.IsZero() {
 		r.trouble = nil // the token before was not refused: so much for that
@@ -399,7 +425,7 @@ func (m *Manager) accept(c *call, now moment.Moment) {
 		r.renewLeft = left - int64(m.renewal.At(time.Duration(left), 0))
 	}
 	r.nextAttempt = 0
-	if lifetime < briefLife {
+	if line.left(now, m.base)-r.renewLeft < int64(briefGap) {
 		r.nextAttempt = c.begun.Mono + int64(briefGap)
 	}
 	r.generation++

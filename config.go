@@ -143,6 +143,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.BackoffMax < c.BackoffMin {
 		refuse("BackoffMax", c.BackoffMax, fmt.Sprintf("at least BackoffMin, which is %v", c.BackoffMin))
 	}
+
+	// What is longer than any token lives is as good as for ever, and must not
+	// overflow when it is added to.
+	for _, d := range []*time.Duration{&c.MinValidity, &c.IdleAfter, &c.CallTimeout, &c.MaxWait, &c.BackoffMin, &c.BackoffMax} {
+		*d = min(*d, maxLife)
+	}
 	return c, errors.Join(errs...)
 }
 

@@ -1,6 +1,7 @@
 package roomtoken
 
 import (
+	"errors"
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/moment"
@@ -136,17 +137,54 @@ func (m *Manager) dispatch(now moment.Moment) {
 // is kept for renewals, so that a rush of cold rooms does not let warm ones run
 // out. Caller must hold mu.
 func (m *Manager) nextReady() (r *room, forCaller bool) {
+	if m.account.guarded {
+		if r := m.nextProbe(); r != nil {
+			return r, r.place == inCallers
+		}
+	}
 	caller, since, waiting := m.queues[inCallers].Min()
 	renewal, latest, due := m.queues[inRenewals].Min()
-	callers := m.config.MaxConcurrentCalls - m.config.MaxConcurrentCalls/4
 	switch {
-	case waiting && m.callerCalls < callers && (!due || since <= latest):
+	case waiting && m.callersMay() && (!due || since <= latest):
 		return caller, true
 	case due:
 		return renewal, false
 	default:
 		return nil, false
 	}
+}
+
+// callersMay reports whether a call may begin for a caller, as far as the slots go
+// that are kept for renewals.
+func (m *Manager) callersMay() bool {
+	return m.callerCalls < m.config.MaxConcurrentCalls-m.config.MaxConcurrentCalls/4
+}
+
+// nextProbe returns the room whose call tells most of whether the other side is
+// there, if one is found soon: it has had a token, or was never tried, and has
+// not failed. Rooms that fail for reasons of their own would keep the account
+// shut, were it for them to open it.
+func (m *Manager) nextProbe() *room {
+	var untried *room
+	for _, place := range []place{inRenewals, inCallers} {
+		if place == inCallers && !m.callersMay() {
+			continue
+		}
+		looks := batch
+		for r := range m.queues[place].All {
+			switch {
+			case r.failures() > 0:
+			case r.lifetime > 0:
+				return r
+			case untried == nil:
+				untried = r
+			}
+			if looks--; looks == 0 {
+				break
+			}
+		}
+	}
+	return untried
 }
 
 // rank puts the room where it belongs among those that can be let go. Those
@@ -172,27 +210,36 @@ func (m *Manager) rankOf(r *room, now moment.Moment) int64 {
 	return key
 }
 
-// makePlace lets rooms go until there is place for one more, and reports whether
-// there is. Caller must hold mu.
-func (m *Manager) makePlace(now moment.Moment) bool {
-	for m.config.MaxRooms >= 0 && m.rooms >= m.config.MaxRooms {
+// errAgain is makePlace's way to say that it needs the lock for longer than it
+// ought to hold it.
+var errAgain = errors.New("again")
+
+// makePlace lets rooms go until there is place for one more. It returns
+// errAgain when the caller should let go of the lock and come back, and
+// ErrTooManyRooms if there is nothing to let go. Caller must hold mu.
+func (m *Manager) makePlace(now moment.Moment) error {
+	for looks := 0; m.config.MaxRooms >= 0 && m.rooms >= m.config.MaxRooms; looks++ {
 		// One whose renewal waits while its token runs out is not ranked anew.
-		if r, gone, ok := m.queues[inRenewals].Min(); ok && gone <= now.Mono && !m.serves(r.rec, now, 0) {
+		r, gone, ok := m.queues[inRenewals].Min()
+		if ok && gone <= now.Mono && r.recency.Queued() && !m.serves(r.rec, now, 0) {
 			m.evict(r, ReasonMaxRooms)
 			continue
 		}
 		r, key, ok := m.recency.Min()
 		if !ok {
-			return false
+			return ErrTooManyRooms
 		}
 		// Hits do not move a room in the queue; it is moved when its turn comes.
 		if actual := m.rankOf(r, now); actual != key {
 			m.recency.Set(r, actual)
+			if looks == batch {
+				return errAgain
+			}
 			continue
 		}
 		m.evict(r, ReasonMaxRooms)
 	}
-	return true
+	return nil
 }
 
 // The scheduler's bounds.

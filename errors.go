@@ -80,9 +80,23 @@ const maxRetryAfter = 24 * time.Hour
 
 // retryAfterOf returns the wait that err carries, 0 if none.
 func retryAfterOf(err error) time.Duration {
+	return min(longestWait(err), maxRetryAfter)
+}
+
+// longestWait returns the longest wait that an error in err's tree carries, so
+// that none is broken.
+func longestWait(err error) (wait time.Duration) {
 	var carrier interface{ RetryAfter() time.Duration }
-	if !errors.As(err, &carrier) {
-		return 0
+	if errors.As(err, &carrier) {
+		wait = max(carrier.RetryAfter(), 0)
 	}
-	return min(max(carrier.RetryAfter(), 0), maxRetryAfter)
+	switch e := err.(type) { //nolint:errorlint // it walks the tree
+	case interface{ Unwrap() error }:
+		wait = max(wait, longestWait(e.Unwrap()))
+	case interface{ Unwrap() []error }:
+		for _, branch := range e.Unwrap() {
+			wait = max(wait, longestWait(branch))
+		}
+	}
+	return wait
 }

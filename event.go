@@ -20,11 +20,11 @@ const (
 	// who wait get the error; the call keeps its room's place until it returns.
 	// Call, Duration, Err.
 	CallOverdue
-	// CallEnded: the call returned. Call, Duration; with a failure Err, and Until
-	// where the time of the next attempt is known.
+	// CallEnded: the call returned. Call, Duration; with a failure Err, Failures,
+	// and Until where the time of the next attempt is known.
 	CallEnded
 	// TokenPublished: callers get a new token from now on. Call, Fingerprint,
-	// ExpiresAt, Generation.
+	// ExpiresAt, Generation, Failures.
 	TokenPublished
 	// FellBack: a create takes the place of a refresh. Reason.
 	FellBack
@@ -100,6 +100,7 @@ type Event struct {
 	Call        CallKind      // which call
 	Duration    time.Duration // how long the call took
 	Err         error         // why the call failed
+	Failures    int           // failed calls of the room in a row; with a token, how many it put an end to
 	Until       time.Time     // when the next attempt may begin
 	Fingerprint string        // of the token, see Secret.Fingerprint
 	ExpiresAt   time.Time     // end of the token
@@ -119,6 +120,9 @@ func (e Event) String() string {
 	}
 	if e.Reason != "" {
 		fmt.Fprintf(&b, " reason=%q", e.Reason)
+	}
+	if e.Failures != 0 {
+		fmt.Fprintf(&b, " failures=%d", e.Failures)
 	}
 	if e.Fingerprint != "" {
 		fmt.Fprintf(&b, " token=%s", e.Fingerprint)

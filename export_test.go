@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"unsafe"
-
-	"github.com/roomtoken/roomtoken/internal/queue"
 )
 
 // RecordSize is the size of a record, in bytes.
@@ -146,6 +144,5 @@ func (m *Manager) CheckInvariants() (faults []string) {
 		shards += m.cache.shards[i].live
 	}
 	check("records in shards", shards, len(seen))
-	var _ queue.Position
 	return faults
 }

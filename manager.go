@@ -45,6 +45,7 @@ type core struct {
 
 	flights flight.Group
 	closing chan struct{} // closed by Close
+	atOnce  chan struct{} // closed: for those who need not wait
 	wake    chan struct{} // makes the scheduler look again; holds one
 
 	// mu guards all that follows and everything in rooms, calls and crowds. It is
@@ -104,6 +105,7 @@ func NewManager(source TokenSource, config Config) (*Manager, error) {
 		core: &core{
 			source:     source,
 			closing:    make(chan struct{}),
+			atOnce:     make(chan struct{}),
 			wake:       make(chan struct{}, 1),
 			calls:      make(map[*call]struct{}),
 			scheduling: true,
@@ -136,6 +138,7 @@ func NewManager(source TokenSource, config Config) (*Manager, error) {
 		m.queues[place] = queue.New(func(r *room) *queue.Position { return &r.queued })
 	}
 	m.recency = queue.New(func(r *room) *queue.Position { return &r.recency })
+	close(m.atOnce)
 	go m.schedule()
 	return m, nil
 }
@@ -224,6 +227,7 @@ func (m *Manager) touch(rec *record, now moment.Moment) {
 	m.lock()
 	defer m.unlock()
 	if r := rec.owner; !r.dropped && !m.closed {
+		now = m.clock.Now() // the lock may have taken long
 		r.used(now)
 		m.settle(r, now)
 	}
@@ -243,7 +247,7 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 	}
 	var errs []error
 	failed := func(roomID string, err error) {
-		if err == ErrClosed { //nolint:errorlint // the very same, which names no room
+		if errors.Is(err, ErrClosed) { // which names no room
 			err = fmt.Errorf("%w: room %q", err, shorten(roomID))
 		}
 		errs = append(errs, err)
@@ -344,27 +348,28 @@ func (m *Manager) Forget(roomID string) {
 		return
 	}
 	m.event(Event{Kind: RoomForgotten, RoomID: roomID})
-	if r.call == nil {
+	watched := r.crowd != nil && r.crowd.watchers > 0
+	if r.call == nil && !watched {
 		m.drop(r)
 		return
 	}
-	// Its call keeps the place, so that no second one can begin.
+	// A call keeps the place, so that no second one can begin, and so do watches.
 	was := r.join()
 	r.crowd = nil
-	if was.watchers > 0 {
-		r.crowd = &crowd{watchers: was.watchers}
+	if watched {
+		r.crowd = &crowd{watchers: was.watchers, ctx: was.ctx}
 	} else {
 		r.ghost = true
 		m.rooms--
 	}
 	was.watchers = 0
-	was.apart = true
-	if first := r.call.forgotten; first == nil {
-		r.call.forgotten = was
+	if c := r.call; c != nil && c.forgotten == nil {
+		was.apart = true
+		c.forgotten = was
+		was.tell()
 	} else {
-		was.dismiss() // forgotten twice: these waited for the next call
+		was.dismiss() // nothing is in flight that they wait for
 	}
-	was.tell()
 	m.show(r, r.blank())
 	r.forgetRefresh()
 	r.lifetime, r.renewLeft, r.nextAttempt = 0, 0, 0
@@ -381,16 +386,20 @@ func (m *Manager) lookUp(roomID string) *room {
 	return nil
 }
 
-// admit returns the room, made if need be, or ErrTooManyRooms. Caller must hold
-// mu.
+// admit returns the room, made if need be; ErrTooManyRooms if there is no place
+// for it, errAgain if the caller should let go of the lock and come back. Caller
+// must hold mu.
 func (m *Manager) admit(roomID string, now moment.Moment) (*room, error) {
 	r := m.lookUp(roomID)
 	if r != nil && !r.ghost {
 		return r, nil
 	}
-	if !m.makePlace(now) {
+	switch err := m.makePlace(now); {
+	case errors.Is(err, errAgain):
+		return nil, err
+	case err != nil:
 		return nil, fmt.Errorf("%w: room %q: each of %d (MaxRooms) is watched, waited for, or has a call in flight",
-			ErrTooManyRooms, shorten(roomID), m.config.MaxRooms)
+			err, shorten(roomID), m.config.MaxRooms)
 	}
 	m.rooms++
 	if r != nil {

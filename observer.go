@@ -120,7 +120,7 @@ func logger(log *slog.Logger) func(Event) {
 		switch {
 		case e.Kind == CallOverdue, e.Kind == FellBack, e.Kind == CallEnded && e.Err != nil:
 			level = slog.LevelWarn
-		case e.Kind == HeldBack, e.Kind == TokenInvalidated:
+		case e.Kind == HeldBack, e.Kind == TokenInvalidated, e.Kind == TokenPublished && e.Failures > 0:
 			level = slog.LevelInfo
 		}
 		if !log.Enabled(context.Background(), level) {
@@ -135,6 +135,9 @@ func logger(log *slog.Logger) func(Event) {
 		}
 		if e.Reason != "" {
 			attrs = append(attrs, slog.String("reason", e.Reason))
+		}
+		if e.Failures != 0 {
+			attrs = append(attrs, slog.Int("failures", e.Failures))
 		}
 		if e.Fingerprint != "" {
 			attrs = append(attrs, slog.String("token", e.Fingerprint))

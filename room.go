@@ -67,9 +67,13 @@ type crowd struct {
 
 	// When a room is forgotten during its call, those who waited are set apart:
 	// the call is theirs, and its token is theirs only.
-	apart  bool
-	spare  *record
-	failed error // what they get if it failed for good
+	apart bool
+
+	// What those get who were let go last, in epoch resultOf: a token, should they
+	// not find it in the cache because the room is gone; or an error.
+	resultOf uint32
+	spare    *record
+	failed   error
 }
 
 // news returns a channel that is closed at the next change.
@@ -90,7 +94,11 @@ func (c *crowd) tell() {
 
 // dismiss wakes everybody and counts the waiters as gone: those who are not
 // served come back by themselves.
-func (c *crowd) dismiss() {
+func (c *crowd) dismiss() { c.dismissWith(nil, nil) }
+
+// dismissWith dismisses with a result.
+func (c *crowd) dismissWith(spare *record, failed error) {
+	c.resultOf, c.spare, c.failed = c.epoch.Load(), spare, failed
 	c.waiters, c.forced = 0, 0
 	c.ctx = nil
 	c.epoch.Add(1)

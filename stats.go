@@ -171,12 +171,11 @@ func (m *Manager) statusOf(r *room) (RoomStatus, bool) {
 func (m *Manager) status(r *room, now moment.Moment) RoomStatus {
 	valid := m.serves(r.rec, now, 0)
 	s := RoomStatus{
-		RoomID:           r.rec.key,
-		State:            m.state(r, now, valid),
-		HasRefreshToken:  m.refreshable(r, now),
-		RefreshExpiresAt: time.Time{},
-		Generation:       uint64(r.generation),
-		LastUsed:         m.clock.Time(now, r.lastUsed()),
+		RoomID:          r.rec.key,
+		State:           m.state(r, now, valid),
+		HasRefreshToken: m.refreshable(r, now),
+		Generation:      uint64(r.generation),
+		LastUsed:        m.clock.Time(now, r.lastUsed()),
 	}
 	if !r.rec.value.IsZero() {
 		s.Fingerprint, s.ExpiresAt = r.rec.value.Fingerprint(), r.rec.token().ExpiresAt
@@ -209,7 +208,7 @@ func (m *Manager) nextCall(r *room, now moment.Moment, valid bool) (at int64, pl
 	at = max(r.nextAttempt, m.account.opens(now.Mono))
 	switch {
 	case r.wanted(valid):
-		return max(at, 1), true
+		return max(at, now.Mono), true
 	case r.lifetime == 0 || r.dormant.Load():
 		return 0, false
 	default:

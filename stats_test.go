@@ -95,7 +95,7 @@ func TestEventsOfFailures(t *testing.T) {
 		w.src.fail(errDown)
 		w.ask(w.t.Context(), "r")
 		wantEvents(t, "a passing failure", w.told(0), begun,
-			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "r", Call: roomtoken.CallCreate, Err: errDown, Until: epoch(10 * time.Second)})
+			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "r", Call: roomtoken.CallCreate, Err: errDown, Failures: 1, Until: epoch(10 * time.Second)})
 		w.m.Forget("r")
 
 		w.src.fail(roomtoken.Permanent(errDown))
@@ -104,14 +104,14 @@ func TestEventsOfFailures(t *testing.T) {
 		w.ask(w.t.Context(), "s")
 		begun.RoomID = "s"
 		wantEvents(t, "a permanent failure", w.told(n), begun,
-			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "s", Call: roomtoken.CallCreate, Err: roomtoken.ErrPermanent, Until: epoch(10 * time.Second)})
+			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "s", Call: roomtoken.CallCreate, Err: roomtoken.ErrPermanent, Failures: 1, Until: epoch(10 * time.Second)})
 
 		w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, nil })
 		n = len(w.told(0))
 		w.ask(w.t.Context(), "t")
 		begun.RoomID = "t"
 		wantEvents(t, "a grant that cannot be used", w.told(n), begun, roomtoken.Event{
-			Kind: roomtoken.CallEnded, RoomID: "t", Call: roomtoken.CallCreate, Err: roomtoken.ErrInvalidGrant, Until: epoch(10 * time.Second),
+			Kind: roomtoken.CallEnded, RoomID: "t", Call: roomtoken.CallCreate, Err: roomtoken.ErrInvalidGrant, Failures: 1, Until: epoch(10 * time.Second),
 		})
 
 		// A hold is told after the call that led to it.
@@ -140,7 +140,7 @@ func TestEventsOfAnOverdueCall(t *testing.T) {
 			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(15 * time.Second), Duration: 15 * time.Second},
 			roomtoken.Event{
 				Kind: roomtoken.TokenPublished, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(15 * time.Second),
-				Fingerprint: fingerprint("token-r-1"), ExpiresAt: epoch(615 * time.Second), Generation: 1,
+				Fingerprint: fingerprint("token-r-1"), ExpiresAt: epoch(615 * time.Second), Generation: 1, Failures: 1,
 			})
 		if s := w.m.Stats(); s.CreateFailures != 0 || s.Creates != 1 {
 			t.Errorf("Stats: %+v", s)

@@ -2,6 +2,7 @@ package roomtoken
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -124,24 +125,25 @@ func (w *waiter) step() (tok Token, news <-chan struct{}, err error) {
 		w.begin(now)
 	}
 
-	// Those who waited when the room was forgotten wait for that call, and get
-	// its token.
-	if w.crowd != nil && w.crowd.apart {
-		if w.counted() {
-			return Token{}, w.crowd.news(), nil
+	switch k := w.crowd; {
+	case k == nil:
+	case w.counted():
+		if k.apart { // the room was forgotten, but the call in flight is still theirs
+			return Token{}, k.news(), nil
 		}
-		if spare := w.crowd.spare; spare != nil && m.serves(spare, now, w.atLeast) {
-			return spare.token(), nil, nil
-		}
-		if err := w.crowd.failed; err != nil {
-			return Token{}, nil, err
-		}
-		w.crowd = nil
+	case k.resultOf != w.epoch:
+	case k.failed != nil:
+		return Token{}, nil, k.failed
+	case k.spare != nil && (k.apart || w.room.dropped) && m.serves(k.spare, now, w.atLeast):
+		return k.spare.token(), nil, nil
 	}
 
 	r := w.room
 	if r == nil || r.dropped || r.ghost {
 		if r, err = m.admit(w.roomID, now); err != nil {
+			if errors.Is(err, errAgain) {
+				return Token{}, m.atOnce, nil
+			}
 			return Token{}, nil, err
 		}
 		w.room, w.crowd, w.after = r, nil, r.attempts
@@ -151,7 +153,6 @@ func (w *waiter) step() (tok Token, news <-chan struct{}, err error) {
 	switch {
 	case valid && m.serves(r.rec, now, w.atLeast):
 		w.signOff(now)
-		m.settle(r, now)
 		return r.rec.token(), nil, nil
 	case r.lifetime > 0 && r.lifetime < int64(w.atLeast), valid && r.published > w.after:
 		w.signOff(now)
@@ -273,7 +274,7 @@ func tooShort(r *room, atLeast time.Duration) error {
 func (m *Manager) explain(e *roomError, r *room, now moment.Moment) {
 	if t := r.trouble; t != nil {
 		e.op, e.err, e.failures = t.op, t.err, t.failures
-		e.permanent = t.permanent > 0
+		e.permanent = r.failedForGood(now)
 		if e.err == nil && t.refusals > 0 {
 			e.err = fmt.Errorf("the last %d tokens were refused soon after their issue", t.refusals)
 		}

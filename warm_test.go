@@ -65,7 +65,14 @@ func TestWarmJoinsErrors(t *testing.T) {
 			}
 			return w.src.mint(c), nil
 		})
-		err := w.m.Warm(w.t.Context(), "bad", "a", "", "worse", "b", "c", "too many", strings.Repeat("long", 1000))
+		w.src.holdCalls(false) // until Warm has seen all of them
+		warmed := make(chan error, 1)
+		go func() {
+			warmed <- w.m.Warm(w.t.Context(), "bad", "a", "", "worse", "b", "c", "too many", strings.Repeat("long", 1000))
+		}()
+		w.rest()
+		w.src.releaseAll()
+		err := <-warmed
 		for _, want := range []error{errDown, other, roomtoken.ErrPermanent, roomtoken.ErrTooManyRooms} {
 			if !errors.Is(err, want) {
 				t.Errorf("the error is not %v: %v", want, err)

@@ -2,6 +2,7 @@ package roomtoken
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -93,18 +94,20 @@ func (w *watch) step() view {
 		}
 		if err != nil {
 			w.room = nil
+			if errors.Is(err, errAgain) {
+				return view{news: m.atOnce}
+			}
 			return view{err: err, last: true}
 		}
 		w.room = r
-		crowd := r.join()
-		crowd.watchers++
-		if crowd.ctx == nil {
-			crowd.ctx = w.ctx
-		}
+		r.join().watchers++
 		r.used(now)
-		m.settle(r, now)
 	}
 	r := w.room
+	if r.crowd.ctx == nil {
+		r.crowd.ctx = w.ctx
+	}
+	m.settle(r, now) // a watch keeps it, and if its token is gone it waits
 	valid := m.serves(r.rec, now, 0)
 	if valid && w.isNew(r.rec) {
 		w.seen, w.told = r.rec, ""
