@@ -24,7 +24,7 @@ type record struct {
 	margin   int64
 	unixSec  int64
 	unixNsec uint32
-	lastUsed atomic.Uint32 // seconds of monotonic time since the clock's base
+	lastUsed atomic.Uint32 // in ticks of monotonic time since the clock's base
 	owner    *room
 	// No room for more: see TestRecordFillsOneCacheLine.
 }

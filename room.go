@@ -197,11 +197,15 @@ func (m *Manager) idle(r *room, now moment.Moment) bool {
 		now.Mono-r.lastUsed() >= int64(m.config.IdleAfter)
 }
 
-// lastUsed returns when the room was last asked for: monotonic, to the second.
-func (r *room) lastUsed() int64 { return int64(r.rec.lastUsed.Load()) * int64(time.Second) }
+// lastUsed returns when the room was last asked for: monotonic, to the tick.
+func (r *room) lastUsed() int64 { return int64(r.rec.lastUsed.Load()) << tickBits }
 
 // used notes that the room is asked for.
-func (r *room) used(now moment.Moment) { r.rec.lastUsed.Store(seconds(now)) }
+func (r *room) used(now moment.Moment) { r.rec.lastUsed.Store(tick(now)) }
 
-// seconds returns the monotonic time in whole seconds.
-func seconds(now moment.Moment) uint32 { return uint32(now.Mono / int64(time.Second)) } // enough for 136 years
+// tickBits makes a tick of 0.54 s, the grain of record.lastUsed: a power of two,
+// because a hit counts in ticks. 32 bits of ticks are 73 years.
+const tickBits = 29
+
+// tick returns the monotonic time in whole ticks.
+func tick(now moment.Moment) uint32 { return uint32(now.Mono >> tickBits) }
