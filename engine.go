@@ -311,7 +311,11 @@ func (m *Manager) turn() (pause time.Duration, ok bool) {
 	if m.rooms > 0 {
 		m.sleepUntil = now.Mono + int64(lookEvery)
 	}
-	if _, key, ok := timers.Min(); ok {
+	_, key, ok := timers.Min()
+	if ok && key <= now.Mono || m.sweep != nil {
+		return 0, true // there is more to do: the lock was held long enough
+	}
+	if ok {
 		if timers.Len() > manyTimers {
 			key = max(key, now.Mono+int64(nap))
 		}
@@ -319,9 +323,6 @@ func (m *Manager) turn() (pause time.Duration, ok bool) {
 	}
 	if opens := m.account.opens(now.Mono); opens > 0 {
 		m.sleepUntil = min(m.sleepUntil, opens)
-	}
-	if m.sweep != nil {
-		return 0, true
 	}
 	return time.Duration(m.sleepUntil - now.Mono), true
 }

@@ -380,3 +380,22 @@ func TestRateLimitAfterAPermanentFailure(t *testing.T) {
 		}
 	})
 }
+
+// With many deadlines the scheduler took a nap though more were due.
+func TestManyRoomsDueAtOnce(t *testing.T) {
+	const rooms = 6000
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		ids := make([]string, rooms)
+		for i := range ids {
+			ids[i] = fmt.Sprint("r", i)
+		}
+		if err := w.m.Warm(w.t.Context(), ids...); err != nil {
+			t.Fatal(err)
+		}
+		w.clk.Add(400 * time.Second) // all are due now, and no time passes from here on
+		w.rest()
+		if n := w.src.count(); n != 2*rooms {
+			t.Errorf("%d of %d rooms were renewed", n-rooms, rooms)
+		}
+	})
+}
