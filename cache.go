@@ -1,8 +1,10 @@
 package roomtoken
 
 import (
-	"hash/maphash"
+	"errors"
+	"fmt"
 	"math"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -57,211 +59,130 @@ func (r *record) token() Token {
 // unixTime is a moment in Unix time.
 type unixTime struct{ sec, nsec int64 }
 
-// shardCount is a power of two. Shards grow one at a time, so that an insert
-// waits for a sixty-fourth of the rooms to be moved and not for all.
-const (
-	shardBits  = 6
-	shardCount = 1 << shardBits
-)
-
-// cache is the rooms in memory, by ID: a hash table for many readers and one
-// writer at a time. A reader takes no lock and writes nothing.
-//
-// Each shard is an open-addressing table with linear probing. A slot keeps the
-// key's hash beside the pointer to the record, so that a probe that does not
-// match costs no further cache miss. A slot's hash, once set, stays until the
-// shard is rebuilt: a removed record leaves a nil pointer behind, and probing
-// goes on over it.
-type cache struct {
-	seed   maphash.Seed
-	shards [shardCount]shard
-}
-
-type shard struct {
-	slots atomic.Pointer[slots]
-	// Written and read by the writer only:
-	taken int // slots with a hash, removed ones included
-	live  int // slots with a record
-	_     [40]byte
-}
-
-type slots struct {
-	mask  uint64 // number of slots - 1, which is a power of two - 1
-	array []slot
-}
-
-type slot struct {
-	hash   atomic.Uint64 // 0: never used
-	record atomic.Pointer[record]
-}
-
-// noSlots is what an empty shard holds: one slot, never used.
-var noSlots = newSlots(1)
-
-func newSlots(n int) *slots {
-	return &slots{mask: uint64(n - 1), array: make([]slot, n)}
-}
-
-func newCache() *cache {
-	c := &cache{seed: maphash.MakeSeed()}
-	c.clear()
-	return c
-}
-
-// hash returns the key's hash, never 0. Its top bits choose the shard, its
-// bottom bits the slot.
-func (c *cache) hash(key string) uint64 {
-	h := maphash.String(c.seed, key)
-	if h == 0 {
-		h = 1
+// lookUp returns the room, nil if it is not in memory. Caller must hold mu.
+func (m *Manager) lookUp(roomID string) *room {
+	if rec := m.cache.get(roomID); rec != nil {
+		return rec.owner
 	}
-	return h
+	return nil
 }
 
-// get returns the record of a room, nil if there is none. It may be called at
-// any time, by anybody.
-func (c *cache) get(key string) *record {
-	h := c.hash(key)
-	s := c.shards[h>>(64-shardBits)].slots.Load()
-	for i := h; ; i++ {
-		slot := &s.array[i&s.mask]
-		switch slot.hash.Load() {
-		case h:
-			if r := slot.record.Load(); r != nil && r.key == key {
-				return r
-			}
-		case 0:
-			return nil
-		}
+// admit returns the room, made if need be; ErrTooManyRooms if there is no place
+// for it, errAgain if the caller should let go of the lock and come back. Caller
+// must hold mu.
+func (m *Manager) admit(roomID string, now moment.Moment) (*room, error) {
+	r := m.lookUp(roomID)
+	if r != nil && !r.ghost {
+		return r, nil
+	}
+	switch err := m.makePlace(now); {
+	case errors.Is(err, errAgain):
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%w: room %q: each of %d (MaxRooms) is watched, waited for, or has a call in flight",
+			err, shorten(roomID), m.config.MaxRooms)
+	}
+	m.rooms++
+	if r != nil {
+		r.ghost = false
+		return r, nil
+	}
+	r = &room{}
+	r.rec = &record{key: strings.Clone(roomID), owner: r} // the caller's may be part of something large
+	r.used(now)
+	m.cache.put(r.rec)
+	if m.rooms == 1 {
+		m.wakeScheduler() // it has slept without a look at the clock
+	}
+	return r, nil
+}
+
+// show makes a line the room's line in the cache. Caller must hold mu.
+func (m *Manager) show(r *room, line *record) {
+	r.rec = line
+	m.cache.put(line)
+}
+
+// blank returns a line without a token.
+func (r *room) blank() *record {
+	line := &record{key: r.rec.key, owner: r}
+	line.lastUsed.Store(r.rec.lastUsed.Load())
+	return line
+}
+
+// drop takes the room out of memory, and lets those who wait for it start anew.
+// Caller must hold mu.
+func (m *Manager) drop(r *room) {
+	r.dropped = true
+	m.move(r, nowhere, 0)
+	m.recency.Remove(r)
+	m.cache.remove(r.rec.key)
+	if !r.ghost {
+		m.rooms--
+	}
+	if r.crowd != nil {
+		r.crowd.dismiss()
 	}
 }
 
-// put stores a record under its key, in place of the one that was there. Only
-// one goroutine at a time may call put, remove or clear.
-func (c *cache) put(r *record) {
-	h := c.hash(r.key)
-	sh := &c.shards[h>>(64-shardBits)]
-	s := sh.slots.Load()
-	if 4*(sh.taken+1) > 3*len(s.array) {
-		s = sh.rebuild()
-	}
-	var free *slot // removed earlier, of the same hash
-	for i := h; ; i++ {
-		slot := &s.array[i&s.mask]
-		switch slot.hash.Load() {
-		case h:
-			old := slot.record.Load()
-			if old != nil && old.key == r.key {
-				slot.record.Store(r)
-				return
-			}
-			if old == nil && free == nil {
-				free = slot
-			}
-		case 0:
-			if free == nil {
-				free = slot
-				sh.taken++
-			}
-			sh.live++
-			free.record.Store(r) // before the hash: a reader that sees the hash sees it
-			free.hash.Store(h)
-			return
-		}
+// evict drops the room for a reason of the Manager's own. Caller must hold mu.
+func (m *Manager) evict(r *room, reason string) {
+	m.stats.Evictions++
+	m.event(Event{Kind: RoomEvicted, RoomID: r.rec.key, Reason: reason})
+	m.drop(r)
+}
+
+// rank puts the room where it belongs among those that can be let go. Those
+// without a valid token come first, then the one used least recently; a room
+// that is watched, waited for or in a call is not among them. Caller must hold
+// mu.
+func (m *Manager) rank(r *room, now moment.Moment) {
+	switch {
+	case m.config.MaxRooms < 0:
+	case r.dropped || r.call != nil || r.crowd != nil:
+		m.recency.Remove(r)
+	default:
+		m.recency.Set(r, m.rankOf(r, now))
 	}
 }
 
-// remove deletes the record under the key, if there is one.
-func (c *cache) remove(key string) {
-	h := c.hash(key)
-	sh := &c.shards[h>>(64-shardBits)]
-	s := sh.slots.Load()
-	for i := h; ; i++ {
-		slot := &s.array[i&s.mask]
-		switch slot.hash.Load() {
-		case h:
-			if r := slot.record.Load(); r != nil && r.key == key {
-				slot.record.Store(nil)
-				sh.live--
-				if 8*sh.live < len(s.array) && len(s.array) > 8 {
-					sh.rebuild()
-				}
-				return
-			}
-		case 0:
-			return
-		}
+// rankOf returns a room's key in m.recency.
+func (m *Manager) rankOf(r *room, now moment.Moment) int64 {
+	key := r.lastUsed()
+	if m.serves(r.rec, now, 0) {
+		key += farFuture
 	}
+	return key
 }
 
-// rebuild moves the records of a shard to a table that they fill by half or
-// less, without the slots of removed ones. Readers go on in the old one.
-func (sh *shard) rebuild() *slots {
-	size := 4
-	for size < 2*(sh.live+1) {
-		size *= 2
-	}
-	next := newSlots(size)
-	old := sh.slots.Load()
-	for i := range old.array {
-		r := old.array[i].record.Load()
-		if r == nil {
+// errAgain is makePlace's way to say that it needs the lock for longer than it
+// ought to hold it.
+var errAgain = errors.New("again")
+
+// makePlace lets rooms go until there is place for one more. It returns
+// errAgain when the caller should let go of the lock and come back, and
+// ErrTooManyRooms if there is nothing to let go. Caller must hold mu.
+func (m *Manager) makePlace(now moment.Moment) error {
+	for looks := 0; m.config.MaxRooms >= 0 && m.rooms >= m.config.MaxRooms; looks++ {
+		// One whose renewal waits while its token runs out is not ranked anew.
+		r, gone, ok := m.queues[inRenewals].Min()
+		if ok && gone <= now.Mono && r.recency.Queued() && !m.serves(r.rec, now, 0) {
+			m.evict(r, ReasonMaxRooms)
 			continue
 		}
-		h := old.array[i].hash.Load()
-		at := h
-		for next.array[at&next.mask].hash.Load() != 0 {
-			at++
+		r, key, ok := m.recency.Min()
+		if !ok {
+			return ErrTooManyRooms
 		}
-		next.array[at&next.mask].record.Store(r)
-		next.array[at&next.mask].hash.Store(h)
-	}
-	sh.taken = sh.live
-	sh.slots.Store(next)
-	return next
-}
-
-// clear removes all records.
-func (c *cache) clear() {
-	for i := range c.shards {
-		c.shards[i].slots.Store(noSlots)
-		c.shards[i].taken, c.shards[i].live = 0, 0
-	}
-}
-
-// all yields every record. Those put or removed meanwhile may be missing; no
-// room that stays is missing or comes twice.
-func (c *cache) all(yield func(*record) bool) {
-	for at := c.cursor(); ; {
-		if r := at.next(); r == nil || !yield(r) {
-			return
-		}
-	}
-}
-
-// cursor is a walk over all records that can pause.
-type cursor struct {
-	cache *cache
-	shard int
-	slots *slots // the shard as it was when the walk came to it
-	slot  int
-}
-
-func (c *cache) cursor() *cursor { return &cursor{cache: c, shard: -1, slots: noSlots, slot: 1} }
-
-// next returns the next record, nil at the end.
-func (c *cursor) next() *record {
-	for {
-		for c.slot < len(c.slots.array) {
-			r := c.slots.array[c.slot].record.Load()
-			c.slot++
-			if r != nil {
-				return r
+		// Hits do not move a room in the queue; it is moved when its turn comes.
+		if actual := m.rankOf(r, now); actual != key {
+			m.recency.Set(r, actual)
+			if looks == batch {
+				return errAgain
 			}
+			continue
 		}
-		if c.shard++; c.shard == shardCount {
-			return nil
-		}
-		c.slots, c.slot = c.cache.shards[c.shard].slots.Load(), 0
+		m.evict(r, ReasonMaxRooms)
 	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package roomtoken
 
 import (
-	"errors"
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/moment"
@@ -185,61 +184,6 @@ func (m *Manager) nextProbe() *room {
 		}
 	}
 	return untried
-}
-
-// rank puts the room where it belongs among those that can be let go. Those
-// without a valid token come first, then the one used least recently; a room
-// that is watched, waited for or in a call is not among them. Caller must hold
-// mu.
-func (m *Manager) rank(r *room, now moment.Moment) {
-	switch {
-	case m.config.MaxRooms < 0:
-	case r.dropped || r.call != nil || r.crowd != nil:
-		m.recency.Remove(r)
-	default:
-		m.recency.Set(r, m.rankOf(r, now))
-	}
-}
-
-// rankOf returns a room's key in m.recency.
-func (m *Manager) rankOf(r *room, now moment.Moment) int64 {
-	key := r.lastUsed()
-	if m.serves(r.rec, now, 0) {
-		key += farFuture
-	}
-	return key
-}
-
-// errAgain is makePlace's way to say that it needs the lock for longer than it
-// ought to hold it.
-var errAgain = errors.New("again")
-
-// makePlace lets rooms go until there is place for one more. It returns
-// errAgain when the caller should let go of the lock and come back, and
-// ErrTooManyRooms if there is nothing to let go. Caller must hold mu.
-func (m *Manager) makePlace(now moment.Moment) error {
-	for looks := 0; m.config.MaxRooms >= 0 && m.rooms >= m.config.MaxRooms; looks++ {
-		// One whose renewal waits while its token runs out is not ranked anew.
-		r, gone, ok := m.queues[inRenewals].Min()
-		if ok && gone <= now.Mono && r.recency.Queued() && !m.serves(r.rec, now, 0) {
-			m.evict(r, ReasonMaxRooms)
-			continue
-		}
-		r, key, ok := m.recency.Min()
-		if !ok {
-			return ErrTooManyRooms
-		}
-		// Hits do not move a room in the queue; it is moved when its turn comes.
-		if actual := m.rankOf(r, now); actual != key {
-			m.recency.Set(r, actual)
-			if looks == batch {
-				return errAgain
-			}
-			continue
-		}
-		m.evict(r, ReasonMaxRooms)
-	}
-	return nil
 }
 
 // The scheduler's bounds.

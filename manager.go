@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -382,79 +381,6 @@ func (m *Manager) Forget(roomID string) {
 	r.generation, r.published = 0, 0
 	r.trouble = nil
 	m.settle(r, m.clock.Now())
-}
-
-// lookUp returns the room, nil if it is not in memory. Caller must hold mu.
-func (m *Manager) lookUp(roomID string) *room {
-	if rec := m.cache.get(roomID); rec != nil {
-		return rec.owner
-	}
-	return nil
-}
-
-// admit returns the room, made if need be; ErrTooManyRooms if there is no place
-// for it, errAgain if the caller should let go of the lock and come back. Caller
-// must hold mu.
-func (m *Manager) admit(roomID string, now moment.Moment) (*room, error) {
-	r := m.lookUp(roomID)
-	if r != nil && !r.ghost {
-		return r, nil
-	}
-	switch err := m.makePlace(now); {
-	case errors.Is(err, errAgain):
-		return nil, err
-	case err != nil:
-		return nil, fmt.Errorf("%w: room %q: each of %d (MaxRooms) is watched, waited for, or has a call in flight",
-			err, shorten(roomID), m.config.MaxRooms)
-	}
-	m.rooms++
-	if r != nil {
-		r.ghost = false
-		return r, nil
-	}
-	r = &room{}
-	r.rec = &record{key: strings.Clone(roomID), owner: r} // the caller's may be part of something large
-	r.used(now)
-	m.cache.put(r.rec)
-	if m.rooms == 1 {
-		m.wakeScheduler() // it has slept without a look at the clock
-	}
-	return r, nil
-}
-
-// show makes a line the room's line in the cache. Caller must hold mu.
-func (m *Manager) show(r *room, line *record) {
-	r.rec = line
-	m.cache.put(line)
-}
-
-// blank returns a line without a token.
-func (r *room) blank() *record {
-	line := &record{key: r.rec.key, owner: r}
-	line.lastUsed.Store(r.rec.lastUsed.Load())
-	return line
-}
-
-// drop takes the room out of memory, and lets those who wait for it start anew.
-// Caller must hold mu.
-func (m *Manager) drop(r *room) {
-	r.dropped = true
-	m.move(r, nowhere, 0)
-	m.recency.Remove(r)
-	m.cache.remove(r.rec.key)
-	if !r.ghost {
-		m.rooms--
-	}
-	if r.crowd != nil {
-		r.crowd.dismiss()
-	}
-}
-
-// evict drops the room for a reason of the Manager's own. Caller must hold mu.
-func (m *Manager) evict(r *room, reason string) {
-	m.stats.Evictions++
-	m.event(Event{Kind: RoomEvicted, RoomID: r.rec.key, Reason: reason})
-	m.drop(r)
 }
 
 // Close ends the Manager: it forgets all rooms, cancels the calls in flight and

@@ -245,16 +245,26 @@ func TestEventsOfRooms(t *testing.T) {
 
 func TestEventsAreDroppedWhenTheObserverIsSlow(t *testing.T) {
 	within(t, roomtoken.Config{}, func(w *world) {
-		gate := make(chan struct{})
+		gate, listening := make(chan struct{}), make(chan struct{}, 1)
 		told := 0
-		m, err := roomtoken.NewManager(w.src, roomtoken.Config{Clock: w.clk, OnEvent: func(roomtoken.Event) { <-gate; told++ }})
+		m, err := roomtoken.NewManager(w.src, roomtoken.Config{Clock: w.clk, OnEvent: func(roomtoken.Event) {
+			select {
+			case listening <- struct{}{}:
+			default:
+			}
+			<-gate
+			told++
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		const rounds = roomtoken.MaxPendingEvents/4 + 100
-		for range rounds {
+		for round := range rounds {
 			if _, err := m.Token(w.t.Context(), "r"); err != nil {
 				t.Fatal(err)
+			}
+			if round == 0 {
+				<-listening // or it would take with it all that came before it was there
 			}
 			m.Forget("r")
 		}
