@@ -19,8 +19,9 @@ type call struct {
 	room      *room
 	roomID    string
 	op        CallKind
-	refresh   Token // what Refresh is called with
-	forCaller bool  // somebody waited when it began: it counts against the callers' slots
+	number    uint64 // the first call of the Manager has 1
+	refresh   Token  // what Refresh is called with
+	forCaller bool   // somebody waited when it began: it counts against the callers' slots
 	begun     moment.Moment
 	wall      time.Time // begun on the wall clock
 	cancel    context.CancelCauseFunc
@@ -73,11 +74,12 @@ func (m *Manager) start(r *room, forCaller bool) {
 	if forCaller && r.crowd != nil && r.crowd.ctx != nil {
 		ctx = context.WithoutCancel(r.crowd.ctx)
 	}
-	r.attempts++
+	m.started++
 	now := m.clock.Look() // the token's age is counted from here
 	c := &call{
 		room:      r,
-		roomID:    r.rec.key,
+		roomID:    r.rec.roomID(),
+		number:    m.started,
 		forCaller: forCaller,
 		begun:     now,
 		wall:      m.clock.Time(now, now.Mono),
@@ -107,8 +109,8 @@ func (m *Manager) start(r *room, forCaller bool) {
 		m.callerCalls++
 	}
 	m.account.begin(c)
-	m.event(Event{Kind: CallBegun, RoomID: r.rec.key, Call: c.op})
-	m.flights.Go(r.rec.key,
+	m.event(Event{Kind: CallBegun, RoomID: c.roomID, Call: c.op})
+	m.flights.Go(c.roomID,
 		func() error { m.invoke(ctx, c); return nil },
 		func(broken error) { m.finish(c, broken) })
 }
@@ -116,7 +118,7 @@ func (m *Manager) start(r *room, forCaller bool) {
 // fallBack notes that a create takes the place of a refresh.
 func (m *Manager) fallBack(r *room, reason string) {
 	m.stats.Fallbacks++
-	m.event(Event{Kind: FellBack, RoomID: r.rec.key, Reason: reason})
+	m.event(Event{Kind: FellBack, RoomID: r.rec.roomID(), Reason: reason})
 }
 
 // invoke makes the call and judges what came of it. It runs on the call's own
@@ -255,6 +257,7 @@ func (m *Manager) answer(c *call, now moment.Moment) {
 		if waiting.waiters > 0 {
 			r.used(now) // they have not picked it up yet
 		}
+		waiting.servedBy = c.number
 		waiting.dismissWith(r.rec, nil)
 	case c.outcome.verdict == granted:
 		waiting.dismissWith(c.spare, nil)

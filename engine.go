@@ -31,12 +31,11 @@ func (m *Manager) plan(r *room, now moment.Moment) {
 		return
 	}
 	to, key, dormant := m.destination(r, now)
-	if dormant != r.dormant.Load() {
-		r.dormant.Store(dormant)
-		if dormant && !m.idle(r, now) { // a hit came between: it may not have seen the mark
-			r.dormant.Store(false)
-			to, key, _ = m.destination(r, now)
-		}
+	for dormant && !m.fallDormant(r, now) {
+		to, key, dormant = m.destination(r, now)
+	}
+	if !dormant {
+		r.rec.lastUsed.And(^uint32(dormantMark))
 	}
 	switch {
 	case to == nowhere && r.call == nil:
@@ -102,7 +101,7 @@ func (m *Manager) due(r *room, now moment.Moment) int64 {
 // unusable returns the first moment at which the room's token is no longer
 // handed out, as a monotonic time that holds while the wall clock is not stepped.
 func (m *Manager) unusable(r *room, now moment.Moment) int64 {
-	return now.Mono + m.left(r, now) - max(r.rec.margin-1, 0)
+	return now.Mono + m.left(r, now) - max(r.rec.end.margin-1, 0)
 }
 
 // move takes the room from the queue it stands in and puts it into another.

@@ -47,7 +47,7 @@ func (m *Manager) CheckInvariants() (faults []string) {
 	ranked := 0
 	for rec := range m.cache.all {
 		r := rec.owner
-		id := rec.key
+		id := rec.roomID()
 		switch {
 		case seen[r]:
 			fault("room %q is in the cache twice", id)
@@ -124,7 +124,7 @@ func (m *Manager) CheckInvariants() (faults []string) {
 		check(fmt.Sprintf("rooms in queue %d", place), m.queues[place].Len(), standing[place])
 		for r := range m.queues[place].All {
 			if !seen[r] {
-				fault("queue %d holds room %q, which is not in the cache", place, r.rec.key)
+				fault("queue %d holds room %q, which is not in the cache", place, r.rec.roomID())
 			}
 		}
 	}

@@ -50,18 +50,16 @@ func (m *Manager) accept(c *call, now moment.Moment) {
 	r.lifetime = int64(lifetime)
 	age := m.renewal.At(lifetime, rand.Float64()) // spreads load, guards nothing
 	r.renewLeft = int64(lifetime - age)
-	if left := line.left(now, m.base); left <= r.renewLeft {
+	if left := line.end.left(now, m.base); left <= r.renewLeft {
 		// It was old when it came, and the next may be this very one: renew it by
 		// what it has left.
 		r.renewLeft = left - int64(m.renewal.At(time.Duration(left), 0))
 	}
 	r.nextAttempt = 0
-	if line.left(now, m.base)-r.renewLeft < int64(briefGap) {
+	if line.end.left(now, m.base)-r.renewLeft < int64(briefGap) {
 		r.nextAttempt = c.begun.Mono + int64(briefGap)
 	}
 	r.generation++
-	r.published = r.attempts
-	line.lastUsed.Store(r.rec.lastUsed.Load())
 	m.show(r, line)
 }
 
@@ -74,7 +72,6 @@ func (m *Manager) accept(c *call, now moment.Moment) {
 // from it is ambiguous, and the reading that makes the token older counts.
 func (m *Manager) appraise(c *call, now moment.Moment) (*record, time.Duration, error) {
 	g := c.outcome.grant
-	id := c.roomID
 	switch {
 	case g.Token.Value.IsZero():
 		return nil, 0, fmt.Errorf("%w: no token", ErrInvalidGrant)
@@ -85,19 +82,18 @@ func (m *Manager) appraise(c *call, now moment.Moment) (*record, time.Duration, 
 	}
 	issued, age := m.issued(c, g, now)
 	lifetime := clampLife(g.Token.ExpiresAt.Sub(issued))
-	line := &record{
-		key:      id,
-		value:    g.Token.Value,
-		expires:  c.begun.Mono + int64(lifetime) - age,
-		margin:   int64(m.renewal.Margin(lifetime)),
-		unixSec:  g.Token.ExpiresAt.Unix(),
-		unixNsec: uint32(g.Token.ExpiresAt.Nanosecond()),
-		owner:    c.room,
+	line := c.room.rec.blank()
+	line.value = g.Token.Value
+	line.end = end{
+		mono:   c.begun.Mono + int64(lifetime) - age,
+		margin: int64(m.renewal.Margin(lifetime)),
+		sec:    g.Token.ExpiresAt.Unix(),
+		nsec:   uint32(g.Token.ExpiresAt.Nanosecond()),
 	}
 	if !m.serves(line, now, 0) {
 		return nil, 0, fmt.Errorf("%w: it expires at %s, with %v left of %v; a token is handed out with at least %v left",
 			ErrInvalidGrant, g.Token.ExpiresAt.UTC().Format(timeFormat),
-			time.Duration(line.left(now, m.base)).Round(time.Millisecond), lifetime, time.Duration(line.margin))
+			time.Duration(line.end.left(now, m.base)).Round(time.Millisecond), lifetime, time.Duration(line.end.margin))
 	}
 	return line, lifetime, nil
 }

@@ -58,6 +58,7 @@ type core struct {
 	recency     *queue.Queue[*room]                 // rooms that can be let go, see rank
 	calls       map[*call]struct{}                  // in flight
 	callerCalls int                                 // those of them that began for a caller
+	started     uint64                              // calls begun, ever
 	account     account
 
 	sleepUntil   int64   // monotonic: when the scheduler looks again
@@ -168,7 +169,8 @@ func (m *Manager) unlock() { m.mu.Unlock() }
 func (m *Manager) Token(ctx context.Context, roomID string) (Token, error) {
 	// This is hit, written out: a call to it costs one part in fifty.
 	if rec := m.cache.get(roomID); rec != nil {
-		if now := m.clock.Now(); m.serves(rec, now, 0) {
+		end := rec.end
+		if now := m.clock.Now(); end.serves(now, m.base, 0) {
 			if rec.lastUsed.Load() != tick(now) {
 				m.touch(rec, now)
 			}
@@ -210,8 +212,9 @@ func (m *Manager) hit(roomID string, atLeast time.Duration) *record {
 	if rec == nil {
 		return nil
 	}
+	end := rec.end // before the clock is read: that waits for all loads, and none should come after
 	now := m.clock.Now()
-	if !m.serves(rec, now, atLeast) {
+	if !end.serves(now, m.base, atLeast) {
 		return nil
 	}
 	if rec.lastUsed.Load() != tick(now) {
@@ -223,10 +226,7 @@ func (m *Manager) hit(roomID string, atLeast time.Duration) *record {
 // touch notes that the room is asked for, and starts its renewal if that was
 // skipped.
 func (m *Manager) touch(rec *record, now moment.Moment) {
-	rec.lastUsed.Store(tick(now))
-	// The mark is read after lastUsed is written, and plan reads them in the
-	// opposite order: one of the two sees the other.
-	if !rec.owner.dormant.Load() {
+	if rec.lastUsed.Swap(tick(now))&dormantMark == 0 {
 		return
 	}
 	m.lock()
@@ -335,7 +335,7 @@ func (m *Manager) Invalidate(roomID string, rejected Token) bool {
 	r.forgetRefresh()
 	m.stats.Invalidations++
 	m.event(Event{Kind: TokenInvalidated, RoomID: roomID, Fingerprint: m.fingerprint(rejected.Value)})
-	m.show(r, r.blank())
+	m.show(r, r.rec.blank())
 	r.tell()
 	m.settle(r, now)
 	return true
@@ -375,10 +375,10 @@ func (m *Manager) Forget(roomID string) {
 	} else {
 		was.dismiss() // nothing is in flight that they wait for
 	}
-	m.show(r, r.blank())
+	m.show(r, r.rec.blank())
 	r.forgetRefresh()
 	r.lifetime, r.renewLeft, r.nextAttempt = 0, 0, 0
-	r.generation, r.published = 0, 0
+	r.generation = 0
 	r.trouble = nil
 	m.settle(r, m.clock.Now())
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/roomtoken/roomtoken/internal/queue"
 )
 
-// room is the state of one room. Manager.mu guards all of it but dormant.
+// room is the state of one room. Manager.mu guards all of it.
 //
 // A room lives from the first that is heard of it until it is dropped: by
 // Forget, by eviction, by Close. While a call of it is in flight it stays in the
@@ -25,22 +25,18 @@ type room struct {
 	renewLeft   int64  // the token is due for renewal when it has this much left, in ns
 
 	nextAttempt int64    // monotonic: no call begins before
+	longID      *string  // its ID, if it does not fit into a record; constant
 	call        *call    // in flight
 	crowd       *crowd   // those who wait or watch; nil: nobody
 	trouble     *trouble // what went wrong since the last good token; nil: nothing
 
-	generation uint32 // tokens published
-	attempts   uint32 // calls begun
-	published  uint32 // attempts when the call that brought the newest token began
-
+	generation  uint32 // tokens published
 	refreshNsec uint32
-
-	place   place          // the queue it stands in
-	ghost   bool           // forgotten while its call runs, and not asked for since
-	dropped bool           // no longer in the cache
-	queued  queue.Position // in that queue
-	recency queue.Position // in Manager.recency
-	dormant atomic.Bool    // its renewal was skipped because it is idle: the next hit starts it
+	place       place          // the queue it stands in
+	ghost       bool           // forgotten while its call runs, and not asked for since
+	dropped     bool           // no longer in the cache
+	queued      queue.Position // in that queue
+	recency     queue.Position // in Manager.recency
 }
 
 // place names the queue that a room stands in.
@@ -72,6 +68,7 @@ type crowd struct {
 	// What those get who were let go last, in epoch resultOf: a token, should they
 	// not find it in the cache because the room is gone; or an error.
 	resultOf uint32
+	servedBy uint64 // the call that brought the last token
 	spare    *record
 	failed   error
 }
@@ -155,13 +152,12 @@ func (r *room) join() *crowd {
 }
 
 // left returns how long the room's token lives from now on, in ns.
-func (m *Manager) left(r *room, now moment.Moment) int64 { return r.rec.left(now, m.base) }
+func (m *Manager) left(r *room, now moment.Moment) int64 { return r.rec.end.left(now, m.base) }
 
 // serves reports whether the room's token may be handed out to one who needs it
 // for so long.
 func (m *Manager) serves(rec *record, now moment.Moment, atLeast time.Duration) bool {
-	left := rec.left(now, m.base)
-	return left > 0 && left >= max(rec.margin, int64(atLeast))
+	return rec.end.serves(now, m.base, atLeast)
 }
 
 // refreshable reports whether there is a refresh token that has not lapsed.
@@ -198,14 +194,28 @@ func (m *Manager) idle(r *room, now moment.Moment) bool {
 }
 
 // lastUsed returns when the room was last asked for: monotonic, to the tick.
-func (r *room) lastUsed() int64 { return int64(r.rec.lastUsed.Load()) << tickBits }
+func (r *room) lastUsed() int64 { return int64(r.rec.lastUsed.Load()&^dormantMark) << tickBits }
 
 // used notes that the room is asked for.
 func (r *room) used(now moment.Moment) { r.rec.lastUsed.Store(tick(now)) }
 
-// tickBits makes a tick of 0.54 s, the grain of record.lastUsed: a power of two,
-// because a hit counts in ticks. 32 bits of ticks are 73 years.
-const tickBits = 29
+// dormant reports whether the room's renewal was skipped because it is idle: then
+// the next hit starts it.
+func (r *room) dormant() bool { return r.rec.lastUsed.Load()&dormantMark != 0 }
+
+// fallDormant marks the room as dormant, unless a hit came between since it was
+// found idle. Caller must hold mu.
+func (m *Manager) fallDormant(r *room, now moment.Moment) bool {
+	last := r.rec.lastUsed.Load()
+	return m.idle(r, now) && r.rec.lastUsed.CompareAndSwap(last, last|dormantMark)
+}
+
+// What record.lastUsed consists of: a mark, and a time in ticks of 0.54 s. A tick
+// is a power of two because a hit counts in them; 31 bits of them are 36 years.
+const (
+	tickBits    = 29
+	dormantMark = 1 << 31
+)
 
 // tick returns the monotonic time in whole ticks.
-func tick(now moment.Moment) uint32 { return uint32(now.Mono >> tickBits) }
+func tick(now moment.Moment) uint32 { return uint32(now.Mono>>tickBits) &^ dormantMark }

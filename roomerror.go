@@ -13,7 +13,7 @@ import (
 // any of this source does.
 func tooShort(r *room, atLeast time.Duration) error {
 	return fmt.Errorf("%w: room %q: asked for a token with %v left, the newest had a lifetime of %v",
-		ErrTooShort, shorten(r.rec.key), atLeast, time.Duration(r.lifetime))
+		ErrTooShort, shorten(r.rec.roomID()), atLeast, time.Duration(r.lifetime))
 }
 
 // explain fills in what is known of the room's failures and of what happens

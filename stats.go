@@ -171,7 +171,7 @@ func (m *Manager) statusOf(r *room) (RoomStatus, bool) {
 func (m *Manager) status(r *room, now moment.Moment) RoomStatus {
 	valid := m.serves(r.rec, now, 0)
 	s := RoomStatus{
-		RoomID:          r.rec.key,
+		RoomID:          r.rec.roomID(),
 		State:           m.state(r, now, valid),
 		HasRefreshToken: m.refreshable(r, now),
 		Generation:      uint64(r.generation),
@@ -209,7 +209,7 @@ func (m *Manager) nextCall(r *room, now moment.Moment, valid bool) (at int64, pl
 	switch {
 	case r.wanted(valid):
 		return max(at, now.Mono), true
-	case r.lifetime == 0 || r.dormant.Load():
+	case r.lifetime == 0 || r.dormant():
 		return 0, false
 	default:
 		return max(at, m.due(r, now)), true
@@ -220,7 +220,7 @@ func (m *Manager) nextCall(r *room, now moment.Moment, valid bool) (at int64, pl
 func (m *Manager) state(r *room, now moment.Moment, valid bool) RoomState {
 	failing := r.trouble != nil && r.trouble.err != nil
 	switch {
-	case valid && r.dormant.Load():
+	case valid && r.dormant():
 		return RoomIdle
 	case valid && failing:
 		return RoomRetrying

@@ -66,6 +66,17 @@ func (c *cache) hash(key string) uint64 {
 	return h
 }
 
+// hashOf returns the hash of the record's key.
+func (c *cache) hashOf(r *record) uint64 {
+	if r.idLen == longID {
+		return c.hash(*r.owner.longID)
+	}
+	if h := maphash.Bytes(c.seed, r.id[:r.idLen]); h != 0 {
+		return h
+	}
+	return 1
+}
+
 // get returns the record of a room, nil if there is none. It may be called at
 // any time, by anybody.
 func (c *cache) get(key string) *record {
@@ -75,7 +86,7 @@ func (c *cache) get(key string) *record {
 		slot := &s.array[i&s.mask]
 		switch slot.hash.Load() {
 		case h:
-			if r := slot.record.Load(); r != nil && r.key == key {
+			if r := slot.record.Load(); r != nil && r.is(key) {
 				return r
 			}
 		case 0:
@@ -84,10 +95,10 @@ func (c *cache) get(key string) *record {
 	}
 }
 
-// put stores a record under its key, in place of the one that was there. Only
+// put stores a room's record, in place of the one that was there. Only
 // one goroutine at a time may call put, remove or clear.
 func (c *cache) put(r *record) {
-	h := c.hash(r.key)
+	h := c.hashOf(r)
 	sh := &c.shards[h>>(64-shardBits)]
 	s := sh.slots.Load()
 	if 4*(sh.taken+1) > 3*len(s.array) {
@@ -99,7 +110,7 @@ func (c *cache) put(r *record) {
 		switch slot.hash.Load() {
 		case h:
 			old := slot.record.Load()
-			if old != nil && old.key == r.key {
+			if old != nil && old.sameRoom(r) {
 				slot.record.Store(r)
 				return
 			}
@@ -119,16 +130,16 @@ func (c *cache) put(r *record) {
 	}
 }
 
-// remove deletes the record under the key, if there is one.
-func (c *cache) remove(key string) {
-	h := c.hash(key)
+// remove deletes a record.
+func (c *cache) remove(r *record) {
+	h := c.hashOf(r)
 	sh := &c.shards[h>>(64-shardBits)]
 	s := sh.slots.Load()
 	for i := h; ; i++ {
 		slot := &s.array[i&s.mask]
 		switch slot.hash.Load() {
 		case h:
-			if r := slot.record.Load(); r != nil && r.key == key {
+			if slot.record.Load() == r {
 				slot.record.Store(nil)
 				sh.live--
 				if 8*sh.live < len(s.array) && len(s.array) > 8 {

@@ -32,7 +32,8 @@ type waiter struct {
 	epoch    uint32          // of the crowd, when it was counted
 	forced   bool            // it is counted among the forced
 	holds    <-chan struct{} // closed when all calls are held back, or for longer
-	after    uint32          // calls of the room begun before it came
+	after    uint64          // the last call that had begun when it came
+	servedBy uint64          // the last call that brought a token while it waited
 }
 
 func newWaiter(ctx context.Context, m *Manager, roomID string, atLeast, maxWait time.Duration) *waiter {
@@ -123,6 +124,9 @@ func (w *waiter) step() (tok Token, news <-chan struct{}, err error) {
 		w.begin(now)
 	}
 
+	if w.crowd != nil {
+		w.servedBy = w.crowd.servedBy
+	}
 	switch k := w.crowd; {
 	case k == nil:
 	case w.counted():
@@ -144,7 +148,7 @@ func (w *waiter) step() (tok Token, news <-chan struct{}, err error) {
 			}
 			return Token{}, nil, err
 		}
-		w.room, w.crowd, w.after = r, nil, r.attempts
+		w.room, w.crowd = r, nil
 	}
 	r.used(now)
 	valid := m.serves(r.rec, now, 0)
@@ -152,7 +156,7 @@ func (w *waiter) step() (tok Token, news <-chan struct{}, err error) {
 	case valid && m.serves(r.rec, now, w.atLeast):
 		w.signOff(now)
 		return r.rec.token(), nil, nil
-	case r.lifetime > 0 && r.lifetime < int64(w.atLeast), valid && r.published > w.after:
+	case r.lifetime > 0 && r.lifetime < int64(w.atLeast), valid && w.servedBy > w.after:
 		w.signOff(now)
 		return Token{}, nil, tooShort(r, w.atLeast)
 	case r.failedForGood(now), r.call != nil && r.call.overdue:
@@ -183,6 +187,7 @@ func (w *waiter) begin(now moment.Moment) {
 		w.deadline = moment.Add(now.Mono, int64(w.maxWait))
 	}
 	w.deadline = min(w.deadline, moment.Add(now.Mono, int64(w.until)))
+	w.after = w.m.started
 	w.m.stats.Misses++
 }
 

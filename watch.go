@@ -136,7 +136,7 @@ func (w *watch) isNew(rec *record) bool {
 		return false
 	}
 	same := w.seen != nil && w.told == "" && w.seen.value.Equal(rec.value) &&
-		w.seen.unixSec == rec.unixSec && w.seen.unixNsec == rec.unixNsec
+		w.seen.end.sec == rec.end.sec && w.seen.end.nsec == rec.end.nsec
 	if same {
 		w.seen = rec
 	}
