@@ -31,8 +31,9 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, *rooms, *keep, *lifetime); err != nil {
+	err := run(ctx, os.Stdout, *rooms, *keep, *lifetime)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "million:", err)
 		os.Exit(1)
 	}
