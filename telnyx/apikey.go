@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+
+	"github.com/roomtoken/roomtoken"
 )
 
 // checkAPIKey returns an error, to stand behind the name of where the key comes
@@ -32,6 +34,7 @@ func (s *Source) currentKey(ctx context.Context, c call) (key string, err error)
 	if s.apiKeyFunc == nil {
 		return s.apiKey.Reveal(), nil
 	}
+	c.redactor = redactor{s.knownKey()}
 	defer func() {
 		if value := recover(); value != nil {
 			cause, _ := value.(error)
@@ -41,11 +44,24 @@ func (s *Source) currentKey(ctx context.Context, c call) (key string, err error)
 	}()
 	key, err = s.apiKeyFunc(ctx)
 	if err != nil {
-		c.redactor = redactor{key} // should one have come all the same
+		c.redactor = append(c.redactor, key) // should one have come all the same
 		return "", c.fail("Config.APIKeyFunc failed: "+c.clean(err.Error(), maxOwnText), err)
 	}
 	if err := checkAPIKey(key); err != nil {
 		return "", c.fail("the key from Config.APIKeyFunc " + err.Error())
 	}
+	if key != s.knownKey() {
+		secret := roomtoken.NewSecret(key)
+		s.newestKey.Store(&secret)
+	}
 	return key, nil
+}
+
+// knownKey is the API key as far as it is known without asking for it, to keep it
+// out of errors; "" if it is not.
+func (s *Source) knownKey() string {
+	if secret := s.newestKey.Load(); secret != nil {
+		return secret.Reveal()
+	}
+	return s.apiKey.Reveal()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -86,4 +87,37 @@ func TestAPIKeyFuncMayEndItsGoroutine(t *testing.T) {
 		t.Error("Create returned")
 	}()
 	<-ended
+}
+
+// Once a key has been returned, the function's later failures and the answers to
+// Refresh do not show it, though it goes with neither.
+func TestTheNewestKeyIsKnown(t *testing.T) {
+	fail := func() (string, error) { return testKey, nil }
+	base := startServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "refresh") {
+			answerWith(403, `{"title":"not with `+testKey+`"}`)(w, r)
+			return
+		}
+		goodAnswer()(w, r)
+	})
+	source := newSource(t, Config{BaseURL: base, APIKeyFunc: func(context.Context) (string, error) { return fail() }})
+	if _, err := source.call(t, opCreate); err != nil {
+		t.Fatal(err)
+	}
+	_, err := source.call(t, opRefresh)
+	if err == nil || !strings.Contains(err.Error(), "not with [redacted]") {
+		t.Errorf("got %v", err)
+	}
+	for _, fail = range []func() (string, error){
+		func() (string, error) { panic("threw " + testKey) },
+		func() (string, error) { panic(errors.New("threw " + testKey)) },
+		func() (string, error) { return "", errors.New("threw " + testKey) },
+	} {
+		_, err := source.call(t, opCreate)
+		if err == nil || !strings.Contains(err.Error(), "threw [redacted]") {
+			t.Errorf("got %v", err)
+			continue
+		}
+		mustNotLeak(t, fmt.Sprintf("%v %+v %#v", err, err, err))
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/roomtoken/roomtoken"
 )
@@ -26,21 +27,19 @@ func prefix(op, roomID string) string {
 // what it wraps may be of any length and origin, and is not repeated.
 type callError struct {
 	text string
-	errs []error
+
+	// What it wraps, behind a function, since package fmt goes through the
+	// fields of an error where its verb does not fit one: %d, say.
+	wrapped func() []error
 }
 
 func (e *callError) Error() string   { return e.text }
-func (e *callError) Unwrap() []error { return e.errs }
+func (e *callError) Unwrap() []error { return e.wrapped() }
 
 // fail returns an error with this text that wraps those of errs that are not nil.
 func (c call) fail(text string, errs ...error) error {
-	e := &callError{text: prefix(c.op, c.roomID) + text}
-	for _, err := range errs {
-		if err != nil {
-			e.errs = append(e.errs, err)
-		}
-	}
-	return e
+	wrapped := slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	return &callError{text: prefix(c.op, c.roomID) + text, wrapped: func() []error { return wrapped }}
 }
 
 // failNetwork is the error for a request that got no answer: a passing failure,

@@ -21,7 +21,7 @@ import (
 )
 
 func TestOwnClientHasBounds(t *testing.T) {
-	transport := newHTTPClient(nil).Transport.(*http.Transport)
+	transport := newHTTPClient(nil).Transport.(redirectsAreAnswers).transport.(*http.Transport)
 	if transport.TLSHandshakeTimeout <= 0 || transport.ResponseHeaderTimeout <= 0 || transport.IdleConnTimeout <= 0 ||
 		transport.MaxConnsPerHost < 64 || transport.MaxIdleConnsPerHost < 64 || transport.MaxIdleConns < 64 ||
 		!transport.ForceAttemptHTTP2 || transport.HTTP2.SendPingTimeout <= 0 {
@@ -278,7 +278,7 @@ func TestOwnClientSpeaksHTTP2(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	source := newSource(t, Config{BaseURL: server.URL})
-	source.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+	source.client.Transport.(redirectsAreAnswers).transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 	if _, err := source.call(t, opCreate); err != nil {
 		t.Fatal(err)
 	}

@@ -68,11 +68,17 @@ func (o *errorObjects) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// maxErrorBody bounds how much of an error is looked at. One of the API's has
+// less than 1 KB; what encoding/json makes of a list of tiny errors takes some
+// hundred times the list's size.
+const maxErrorBody = 32 << 10
+
 // decodeErrorBody returns what an error body says, whatever its shape: JSON of
 // any of the API's kinds, a proxy's text, a proxy's HTML page, of which the title
 // is taken, or nothing.
 func decodeErrorBody(body []byte) errorObject {
 	body = bytes.TrimSpace(body)
+	body = body[:min(len(body), maxErrorBody)]
 	if len(body) == 0 {
 		return errorObject{}
 	}

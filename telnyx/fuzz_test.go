@@ -1,8 +1,10 @@
 package telnyx
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -15,20 +17,49 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// fuzzSource answers every request with status and body.
-func fuzzSource(f *testing.F, endpoints Endpoints, status *int, body *string) *Source {
+// fuzzed is what a fuzzSource answers.
+type fuzzed struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// fuzzSource answers every request with what answer holds at that moment.
+func fuzzSource(f *testing.F, endpoints Endpoints, answer *fuzzed) *Source {
 	return newSource(f, Config{
 		Endpoints: endpoints,
 		Clock:     mockAt(time.Unix(1_600_000_000, 0)),
 		HTTPClient: &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-			return &http.Response{
-				StatusCode: *status,
-				Header:     http.Header{"Date": {"Sun, 13 Sep 2020 12:26:40 GMT"}}, // 1,600,000,000
-				Body:       io.NopCloser(strings.NewReader(*body)),
-			}, nil
+			return &http.Response{StatusCode: answer.status, Header: answer.header, Body: io.NopCloser(strings.NewReader(answer.body))}, nil
 		})},
 	})
 }
+
+// either makes a Refresh or a Create.
+func (s *Source) either(t *testing.T, refresh bool) (roomtoken.Grant, error) {
+	if refresh {
+		return s.call(t, opRefresh)
+	}
+	return s.call(t, opCreate)
+}
+
+// checkGrant fails the test if a grant is not as one is.
+func checkGrant(t *testing.T, grant roomtoken.Grant) {
+	t.Helper()
+	if life := grant.Token.ExpiresAt.Sub(grant.IssuedAt); grant.Token.IsZero() || life <= 0 || life > maxTokenTTL {
+		t.Errorf("the token lives for %v", life)
+	}
+	if strings.ContainsFunc(grant.Token.Value.Reveal()+grant.RefreshToken.Value.Reveal(), isNotTokenChar) {
+		t.Error("the tokens are none")
+	}
+	if refresh := grant.RefreshToken; !refresh.ExpiresAt.IsZero() {
+		if life := refresh.ExpiresAt.Sub(grant.IssuedAt); refresh.IsZero() || life <= 0 || life > maxRefreshTokenTTL {
+			t.Errorf("the refresh token lives for %v", life)
+		}
+	}
+}
+
+const fuzzDate = "Sun, 13 Sep 2020 12:26:40 GMT" // 1,600,000,000
 
 // checkErrorText fails the test if an error is not fit to be printed.
 func checkErrorText(t *testing.T, err error) {
@@ -37,7 +68,9 @@ func checkErrorText(t *testing.T, err error) {
 	if len(text) > 8*(maxServerText+20) || !utf8.ValidString(text) || strings.ContainsFunc(text, isControl) {
 		t.Errorf("the error is %q", text)
 	}
-	mustNotLeak(t, text)
+	if strings.Contains(text, testKey) || strings.HasPrefix(text, "telnyx: refresh") && strings.Contains(text, testRefreshToken.Value.Reveal()) {
+		t.Errorf("a credential is in %q", text) // a create knows no refresh token
+	}
 }
 
 func FuzzDecodeResponse(f *testing.F) {
@@ -50,27 +83,48 @@ func FuzzDecodeResponse(f *testing.F) {
 		`{"data":{"token":"t","token_expires_at":"0001-01-01T00:00:00Z"}}`,
 		`{"data":{"token":"` + testKey + `","token_expires_at":"` + testKey + `"}}`,
 	} {
-		f.Add(seed, false)
-		f.Add(seed, true)
+		f.Add(seed, false, false)
+		f.Add(seed, true, true)
 	}
-	status, body := 201, ""
-	sources := map[bool]*Source{false: fuzzSource(f, ClientTokens, &status, &body), true: fuzzSource(f, AccessTokens, &status, &body)}
-	f.Fuzz(func(t *testing.T, answer string, legacy bool) {
-		body = answer
-		grant, err := sources[legacy].Create(t.Context(), testRoom)
-		if err != nil {
-			if !errors.Is(err, roomtoken.ErrInvalidGrant) || !grant.Token.IsZero() {
-				t.Errorf("got %v, %v", grant, err)
-			}
-			checkErrorText(t, err)
+	answer := fuzzed{status: 201, header: http.Header{"Date": {fuzzDate}}}
+	sources := map[bool]*Source{false: fuzzSource(f, ClientTokens, &answer), true: fuzzSource(f, AccessTokens, &answer)}
+	f.Fuzz(func(t *testing.T, body string, legacy, refresh bool) {
+		answer.body = body
+		grant, err := sources[legacy].either(t, refresh)
+		if err == nil {
+			checkGrant(t, grant)
 			return
 		}
-		if life := grant.Token.ExpiresAt.Sub(grant.IssuedAt); grant.Token.IsZero() || life <= 0 || life > maxTokenTTL {
-			t.Errorf("the token lives for %v", life)
+		if !errors.Is(err, roomtoken.ErrInvalidGrant) || !grant.Token.IsZero() {
+			t.Errorf("got %v, %v", grant, err)
 		}
-		if refresh := grant.RefreshToken; !refresh.ExpiresAt.IsZero() {
-			if life := refresh.ExpiresAt.Sub(grant.IssuedAt); refresh.IsZero() || life <= 0 || life > maxRefreshTokenTTL {
-				t.Errorf("the refresh token lives for %v", life)
+		checkErrorText(t, err)
+	})
+}
+
+// A field is what encoding/json makes of it, unless it is there twice.
+func FuzzField(f *testing.F) {
+	for _, seed := range []string{`"a"`, `""`, `"\u0061\n"`, `"ÿ"`, `5`, `-1e5`, `null`, `true`, `[1]`, `{"a":1}`, `"a","token":"b"`, `"é"`, ``} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		object := []byte(`{"token":` + value + `}`)
+		var members map[string]any
+		var got answer
+		wantErr, err := json.Unmarshal(object, &members), json.Unmarshal(object, &got)
+		if outOfRange := (*json.UnmarshalTypeError)(nil); errors.As(wantErr, &outOfRange) {
+			return // a number that no float64 holds, which any other reader need not be
+		}
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("%s: got %v; want %v", object, err, wantErr)
+		}
+		if err != nil || got.Token.again {
+			return
+		}
+		text, err := got.Token.value()
+		if want, isString := members["token"].(string); isString != (err == nil) || text != want {
+			if len(members) == 1 { // other members may be the same in other letters
+				t.Errorf("%s: got %q, %v; want %q", object, text, err, want)
 			}
 		}
 	})
@@ -82,19 +136,20 @@ func FuzzErrorBody(f *testing.F) {
 		`{"code":10010,"title":"T"}`, `{"message":"Error","success":false}`, ``, `<html><title>502</title></html>`, `{"errors":{}}`,
 		`{"errors":[` + strings.Repeat("[", 100), "text\x00\xff\u202e", `{"title":"` + testKey + `"}`, testKey, `{"error":{"a":1}}`,
 	} {
-		f.Add(seed, 403)
-		f.Add(seed, 302)
+		f.Add(seed, 403, false)
+		f.Add(seed, 302, true)
+		f.Add(seed+testRefreshToken.Value.Reveal(), 429, true)
 	}
-	status, body := 0, ""
-	source := fuzzSource(f, ClientTokens, &status, &body)
-	f.Fuzz(func(t *testing.T, answer string, code int) {
-		if code < 300 || code > 999 {
+	answer := fuzzed{header: http.Header{"Date": {fuzzDate}}}
+	source := fuzzSource(f, ClientTokens, &answer)
+	f.Fuzz(func(t *testing.T, body string, status int, refresh bool) {
+		if status < 300 || status > 999 {
 			return
 		}
-		status, body = code, answer
-		_, err := source.Create(t.Context(), testRoom)
+		answer.status, answer.body = status, body
+		_, err := source.either(t, refresh)
 		var apiError *APIError
-		if !errors.As(err, &apiError) || apiError.StatusCode != code {
+		if !errors.As(err, &apiError) || apiError.StatusCode != status {
 			t.Fatalf("got %v", err)
 		}
 		checkErrorText(t, err)
@@ -106,16 +161,63 @@ func FuzzErrorBody(f *testing.F) {
 	})
 }
 
+// FuzzAnswer is all of an answer, as it comes from a connection.
+func FuzzAnswer(f *testing.F) {
+	now := time.Unix(1_600_000_000, 0)
+	good := grantBody(jwt(now, now.Add(10*time.Minute)), now.Add(10*time.Minute), jwt(now, now.Add(time.Hour)), now.Add(time.Hour))
+	for _, seed := range []string{
+		"201 Created\r\nDate: " + fuzzDate + "\r\nContent-Type: application/json\r\n\r\n" + good,
+		"201 Created\r\nContent-Length: 5\r\n\r\n{}",
+		"200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b",
+		"200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: y\r\n\r\n",
+		"201 Created\r\nContent-Type: text/html; charset=" + testKey + "\r\n\r\n<",
+		"302 Found\r\nLocation: http://%zz/" + testKey + "\r\n\r\n",
+		"307 \r\nLocation: //" + testKey + "/\r\nX-Request-Id: " + testKey + "\r\n\r\n",
+		"429 Too Many Requests\r\nRetry-After: 5\r\nX-Ratelimit-Limit: 5, 5;w=1\r\nX-Ratelimit-Reset: 1600000030\r\n\r\n" + `{"errors":[{"code":"10011"}]}`,
+		"401 " + testKey + "\r\n" + testKey + ": " + testKey + "\r\n\r\n" + testKey,
+		"204 No Content\r\n\r\n", "101 Switching Protocols\r\n\r\n", "99 x\r\n\r\n", "-1 x\r\n\r\n", "999\r\n\r\n", "x " + testKey, "",
+	} {
+		f.Add(seed, false)
+		f.Add(seed, true)
+	}
+	var answer string
+	source := newSource(f, Config{
+		Clock: mockAt(now),
+		HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			return http.ReadResponse(bufio.NewReader(strings.NewReader("HTTP/1.1 "+answer)), r)
+		})},
+	})
+	f.Fuzz(func(t *testing.T, text string, refresh bool) {
+		answer = text
+		grant, err := source.either(t, refresh)
+		if err == nil {
+			checkGrant(t, grant)
+			return
+		}
+		checkErrorText(t, err)
+		if apiError := (*APIError)(nil); errors.As(err, &apiError) {
+			if wait := apiError.RetryAfter(); apiError.StatusCode < 300 || wait < 0 || wait > maxRetryAfter {
+				t.Errorf("status %d, a wait of %v", apiError.StatusCode, wait)
+			}
+		}
+	})
+}
+
 func FuzzRetryAfter(f *testing.F) {
 	for _, seed := range []string{"", "7", "-7", "1.5", "1e9", "Sun, 13 Sep 2020 12:27:10 GMT", "1600000030", "1600000030000", "99999999999999999999", "5, 5;w=1", "NaN", "."} {
-		f.Add(seed, "", "", 429)
-		f.Add("", seed, "Sun, 13 Sep 2020 12:26:40 GMT", 429)
-		f.Add(seed, seed, seed, 503)
+		f.Add(seed, "", "", "", "", 429)
+		f.Add("", seed, "", "5, 5;w=1", fuzzDate, 429)
+		f.Add("", "", seed, "0", fuzzDate, 429)
+		f.Add(seed, seed, seed, seed, seed, 503)
 	}
-	f.Fuzz(func(t *testing.T, after, reset, date string, status int) {
-		header := http.Header{"Retry-After": {after}, "X-Ratelimit-Reset": {reset}, "Date": {date}}
+	f.Fuzz(func(t *testing.T, after, reset, draftReset, limit, date string, status int) {
+		header := http.Header{
+			"Retry-After": {after}, "X-Ratelimit-Reset": {reset}, "Ratelimit-Reset": {draftReset},
+			"X-Ratelimit-Limit": {limit}, "X-Ratelimit-Remaining": {limit}, "Date": {date},
+		}
 		for _, now := range []time.Time{{}, time.Unix(0, 0), time.Unix(1_600_000_000, 5), time.Unix(1<<40, 0)} {
-			if wait := retryAfter(status, header, now); wait < 0 || wait > maxRetryAfter {
+			wait := retryAfter(status, header, now)
+			if wait < 0 || wait > maxRetryAfter {
 				t.Errorf("a wait of %v at %v", wait, now)
 			}
 		}
@@ -126,7 +228,7 @@ func FuzzRetryAfter(f *testing.F) {
 func FuzzJWTTimes(f *testing.F) {
 	for _, seed := range []string{
 		`{"iat":1619093695,"exp":1619094295}`, `{"exp":1.6e9,"x":{"iat":1},"iat":1}`, `{"a":"\"iat\":5","iat":2,"exp":3}`,
-		`{"iat":null,"exp":"5"}`, `[{"iat":1,"exp":2}]`, `{"iat":1,"iat":2,"exp":-1}`, `{ "iat" : 1 , "exp" : 2 }`, `{"x":["iat",{"exp":4}],"exp":1e999}`, `{"iat":`, `"iat":1`, ``,
+		`{"iat":null,"exp":"5"}`, `[{"iat":1,"exp":2}]`, `{"iat":1,"iat":2,"exp":-1}`, `{ "iat" : 1 , "exp" : 2 }`, `{"x":["iat",{"exp":4}],"exp":1e999}`, `{"iat":`, `{"iat`, `"iat":1`, ``,
 	} {
 		f.Add(seed)
 	}
@@ -164,5 +266,76 @@ func FuzzRoomID(f *testing.F) {
 			t.Errorf("%q: got %v; want %v", id, got, want)
 		}
 		checkErrorText(t, badRoomID(opCreate, id))
+	})
+}
+
+// FuzzConfig is all that a program may have read from somewhere.
+func FuzzConfig(f *testing.F) {
+	for _, seed := range []struct{ base, key, agent string }{
+		{"", testKey, ""},
+		{"https://api.example/v2/", testKey, "agent/1"},
+		{"http://127.0.0.1:1//", testKey + "\n", "a\r\nX-Evil: 1"},
+		{"http://localhost:99999", "\x00", "\xff"},
+		{"https://user:" + testKey + "@host", testKey, ""},
+		{"https://host?" + testKey, testKey, ""},
+		{"http://[::1]:80/a%2fb", testKey, "é"},
+		{"http://[::ffff:127.0.0.1%25eth0]", testKey, ""},
+		{"http://evil\\@127.0.0.1", testKey, ""},
+		{"https://host:port/%zz" + testKey, testKey, ""},
+		{"HTTPS://\u212a", testKey, ""},
+		{"http://127.1", testKey, ""},
+		{"https://..", testKey, ""},
+		{"http://localhost.evil", testKey, ""},
+		{"//host", testKey, ""},
+		{"https:host", testKey, ""},
+		{"https://host/../..", testKey, ""},
+	} {
+		f.Add(seed.base, seed.key, seed.agent, int64(0), int64(0), 0)
+		f.Add(seed.base, seed.key, seed.agent, int64(10*time.Second), int64(time.Minute), 1)
+		f.Add(seed.base, seed.key, seed.agent, int64(math.MaxInt64), int64(math.MinInt64), 2)
+	}
+	f.Fuzz(func(t *testing.T, base, key, agent string, ttl, refreshTTL int64, endpoints int) {
+		var sent *http.Request
+		config := Config{
+			BaseURL: base, APIKey: key, UserAgent: agent, Endpoints: Endpoints(endpoints),
+			TokenTTL: time.Duration(ttl), RefreshTokenTTL: time.Duration(refreshTTL),
+			HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				sent = r
+				return nil, errors.New("no")
+			})},
+		}
+		secret := len(key) >= 16 && !strings.Contains(base, key) && !strings.Contains(agent, key) && !strings.Contains("telnyx: Config."+redacted, key)
+		if secret && strings.Contains(fmt.Sprintf("%v %+v %#v %s", config, config, &config, []any{config}), key) {
+			t.Errorf("%q is printed", key)
+		}
+		source, err := NewSource(config)
+		if err != nil {
+			if secret && strings.Contains(err.Error(), key) || !utf8.ValidString(err.Error()) {
+				t.Errorf("the error is %q", err)
+			}
+			return
+		}
+		_, err = source.Create(t.Context(), testRoom)
+		if sent == nil {
+			t.Fatalf("no request to %q: %v", base, err)
+		}
+		where := sent.URL
+		if where.Scheme != "https" && (where.Scheme != "http" || !isLoopback(where.Hostname())) {
+			t.Errorf("the key would go to %s", where)
+		}
+		if where.Host == "" || where.User != nil || where.RawQuery != "" || where.Fragment != "" ||
+			!strings.HasSuffix(where.Path, "/rooms/"+testRoom+"/actions/"+Endpoints(endpoints).action(opCreate)) {
+			t.Errorf("%q leads to %s", base, where)
+		}
+		if got := sent.Header["Authorization"]; len(got) != 1 || got[0] != "Bearer "+key || strings.ContainsFunc(key, isNotTokenChar) {
+			t.Errorf("the key %q is sent as %q", key, got)
+		}
+		if err == nil || secret && strings.Contains(err.Error(), key) {
+			t.Errorf("the error is %q", err)
+		}
+		sent = nil
+		if _, _ = source.Refresh(t.Context(), testRoom, testRefreshToken); sent == nil || len(sent.Header["Authorization"]) != 0 {
+			t.Error("the key went with a refresh, or nothing did")
+		}
 	})
 }

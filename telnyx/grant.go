@@ -2,7 +2,6 @@ package telnyx
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -53,16 +52,13 @@ func (s *Source) refreshToken(a *answer, when times) roomtoken.Token {
 	return token
 }
 
-// tokenValue returns value if it is a token. Its errors, like those of
-// expiryTime, stand behind the name of the field and quote nothing: what is in
-// the wrong field may be a credential.
-func tokenValue(value any) (string, error) {
-	token, ok := value.(string)
+// tokenValue returns what f holds if it is a token. Its errors, like those of
+// expiryTime, are of the kind that field.value returns.
+func tokenValue(f field) (string, error) {
+	token, err := f.value()
 	switch {
-	case value == nil:
-		return "", errors.New("is missing")
-	case !ok:
-		return "", fmt.Errorf("is %s, not a string", kindOf(value))
+	case err != nil:
+		return "", err
 	case token == "":
 		return "", errors.New("is empty")
 	case strings.ContainsFunc(token, isNotTokenChar):
@@ -71,31 +67,16 @@ func tokenValue(value any) (string, error) {
 	return token, nil
 }
 
-// expiryTime returns value as a time: RFC 3339 with any fraction and offset.
-func expiryTime(value any) (time.Time, error) {
-	text, ok := value.(string)
-	switch {
-	case value == nil:
-		return time.Time{}, errors.New("is missing")
-	case !ok:
-		return time.Time{}, fmt.Errorf("is %s, not a string", kindOf(value))
+// expiryTime returns what f holds as a time: RFC 3339 with any fraction and
+// offset.
+func expiryTime(f field) (time.Time, error) {
+	text, err := f.value()
+	if err != nil {
+		return time.Time{}, err
 	}
 	expires, err := time.Parse(time.RFC3339, strings.ToUpper(text)) // t and z may be small (RFC 3339, 5.6)
 	if err != nil {
 		return time.Time{}, errors.New("is no RFC 3339 time")
 	}
 	return expires.UTC(), nil
-}
-
-// kindOf names a decoded JSON value that is neither a string nor null.
-func kindOf(value any) string {
-	switch value.(type) {
-	case float64:
-		return "a number"
-	case bool:
-		return "a boolean"
-	case []any:
-		return "an array"
-	}
-	return "an object"
 }

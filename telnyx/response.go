@@ -39,12 +39,60 @@ func readBody(resp *http.Response) ([]byte, error) {
 // answer is a success of either pair of endpoints. Its fields are what they are,
 // so that one of a wrong type spoils neither the others nor the error.
 type answer struct {
-	Token                 any `json:"token"`
-	TokenExpiresAt        any `json:"token_expires_at"`
-	AccessToken           any `json:"access_token"`
-	AccessTokenExpiresAt  any `json:"access_token_expires_at"`
-	RefreshToken          any `json:"refresh_token"`
-	RefreshTokenExpiresAt any `json:"refresh_token_expires_at"`
+	Token                 field `json:"token"`
+	TokenExpiresAt        field `json:"token_expires_at"`
+	AccessToken           field `json:"access_token"`
+	AccessTokenExpiresAt  field `json:"access_token_expires_at"`
+	RefreshToken          field `json:"refresh_token"`
+	RefreshTokenExpiresAt field `json:"refresh_token_expires_at"`
+}
+
+// field is the JSON value of a member: a string is kept, of anything else only
+// what it was, so that it costs no memory.
+type field struct {
+	text  string
+	first byte // of the value as it is spelt; 0: there is none
+	again bool // the member is there more than once, and readers differ in which counts
+}
+
+// UnmarshalJSON never fails.
+func (f *field) UnmarshalJSON(data []byte) error {
+	if f.first != 0 {
+		f.again = true
+		return nil
+	}
+	f.first = data[0]
+	if f.first != '"' {
+		return nil
+	}
+	inside := data[1 : len(data)-1]
+	for _, char := range inside {
+		if char == '\\' || isNotTokenChar(rune(char)) {
+			return json.Unmarshal(data, &f.text)
+		}
+	}
+	f.text = string(inside) // as all tokens and times are
+	return nil
+}
+
+// value returns the string that f is. Its errors stand behind the name of the
+// field and quote nothing: what is in the wrong field may be a credential.
+func (f field) value() (string, error) {
+	switch {
+	case f.again:
+		return "", errors.New("is there more than once")
+	case f.first == 0, f.first == 'n':
+		return "", errors.New("is missing")
+	case f.first == 't', f.first == 'f':
+		return "", errors.New("is a boolean, not a string")
+	case f.first == '[':
+		return "", errors.New("is an array, not a string")
+	case f.first == '{':
+		return "", errors.New("is an object, not a string")
+	case f.first != '"':
+		return "", errors.New("is a number, not a string")
+	}
+	return f.text, nil
 }
 
 // decodeAnswer returns what a success holds. Unknown fields are ignored: real

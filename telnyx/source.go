@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -36,6 +37,7 @@ type Source struct {
 	endpoints          Endpoints
 	apiKey             roomtoken.Secret // empty where apiKeyFunc is set
 	apiKeyFunc         func(context.Context) (string, error)
+	newestKey          *atomic.Pointer[roomtoken.Secret] // the one that apiKeyFunc returned last
 	client             *http.Client
 	ownsClient         bool
 	header             http.Header // of every request
@@ -72,6 +74,7 @@ func NewSource(config Config) (*Source, error) {
 		endpoints:  c.Endpoints,
 		apiKey:     roomtoken.NewSecret(c.APIKey),
 		apiKeyFunc: c.APIKeyFunc,
+		newestKey:  new(atomic.Pointer[roomtoken.Secret]),
 		client:     newHTTPClient(c.HTTPClient),
 		ownsClient: c.HTTPClient == nil,
 		header: http.Header{
@@ -129,7 +132,7 @@ func (s *Source) Refresh(ctx context.Context, roomID string, refreshToken roomto
 	if refreshToken.IsZero() {
 		return roomtoken.Grant{}, c.fail("the refresh token is empty", roomtoken.ErrRefreshRejected)
 	}
-	c.redactor = redactor{refreshToken.Value.Reveal(), s.apiKey.Reveal()}
+	c.redactor = redactor{refreshToken.Value.Reveal(), s.knownKey()}
 	request := s.refreshRequest
 	request.RefreshToken = refreshToken.Value.Reveal()
 	body, err := json.Marshal(request)
