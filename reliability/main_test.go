@@ -1,0 +1,44 @@
+package reliability_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// childEnv names what a process does that a test has started.
+const childEnv = "RELIABILITY_CHILD"
+
+// children are the programs of those processes.
+var children = map[string]func() error{}
+
+// soak is how long each fault is repeated; zero: the short version.
+var soak time.Duration
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(childEnv); name != "" {
+		if err := children[name](); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if n := os.Getenv("RELIABILITY_MINUTES"); n != "" {
+		minutes, err := strconv.ParseFloat(n, 64)
+		if err != nil || minutes <= 0 {
+			fmt.Fprintf(os.Stderr, "RELIABILITY_MINUTES is %q; want a number of minutes\n", n)
+			os.Exit(2)
+		}
+		soak = time.Duration(minutes * float64(time.Minute))
+	}
+	// The tests mostly wait: all of them can do so at the same time, whatever the
+	// number of cores.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "64"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}

@@ -1,0 +1,582 @@
+package reliability_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/telnyx"
+	"github.com/roomtoken/roomtoken/telnyx/telnyxtest"
+)
+
+func init() {
+	children["frozen"] = frozen
+	children["starved"] = starved
+	children["churn"] = churn
+	children["forgetful"] = forgetful
+}
+
+// What a child is told of its parent's server.
+const (
+	urlEnv = "RELIABILITY_URL"
+	keyEnv = "RELIABILITY_KEY"
+)
+
+// child is a process of a test's own. It and the test take turns by lines.
+type child struct {
+	*testing.T
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	lines chan string
+	log   bytes.Buffer
+}
+
+// startChild starts the test binary as one of the children.
+func startChild(t *testing.T, name string, server *telnyxtest.Server, env ...string) *child {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &child{T: t, cmd: exec.CommandContext(t.Context(), self), lines: make(chan string, 1000)}
+	c.cmd.Env = append(os.Environ(), childEnv+"="+name)
+	if server != nil {
+		c.cmd.Env = append(c.cmd.Env, urlEnv+"="+server.URL, keyEnv+"="+server.APIKey)
+	}
+	c.cmd.Env = append(c.cmd.Env, env...)
+	c.cmd.Stderr = &c.log
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(c.lines)
+		scanner := bufio.NewScanner(out)
+		for scanner.Scan() {
+			c.lines <- scanner.Text()
+		}
+	}()
+	return c
+}
+
+// line returns what the child says next.
+func (c *child) line() string {
+	c.Helper()
+	select {
+	case line, ok := <-c.lines:
+		if !ok {
+			c.cmd.Wait()
+			c.Fatalf("the child has ended: %v\n%s", c.cmd.ProcessState, c.log.String())
+		}
+		return line
+	case <-time.After(3 * time.Minute):
+		c.Fatal("the child says nothing")
+	}
+	return ""
+}
+
+// await waits for a line.
+func (c *child) await(want string) {
+	c.Helper()
+	if line := c.line(); line != want {
+		c.Fatalf("the child says %q, want %q", line, want)
+	}
+}
+
+// say lets the child go on.
+func (c *child) say(line string) {
+	c.Helper()
+	if _, err := fmt.Fprintln(c.in, line); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// end waits until the child has ended, and well.
+func (c *child) end() {
+	c.Helper()
+	c.in.Close()
+	for line := range c.lines {
+		c.Log(line)
+	}
+	if err := c.cmd.Wait(); err != nil {
+		c.Fatalf("%v\n%s", err, c.log.String())
+	}
+}
+
+// parent is the other side of child.
+type parent struct{ in *bufio.Scanner }
+
+func newParent() parent { return parent{bufio.NewScanner(os.Stdin)} }
+
+func (p parent) say(line string) { fmt.Println(line) }
+
+func (p parent) await(want string) error {
+	if !p.in.Scan() || p.in.Text() != want {
+		return fmt.Errorf("the parent says %q, want %q", p.in.Text(), want)
+	}
+	return nil
+}
+
+// childStack is a Manager in a child, on the server of its parent.
+func childStack(config roomtoken.Config) (*telnyx.Source, *roomtoken.Manager, error) {
+	source, err := telnyx.NewSource(telnyx.Config{BaseURL: os.Getenv(urlEnv), APIKey: os.Getenv(keyEnv), TokenTTL: lifetime})
+	if err != nil {
+		return nil, nil, err
+	}
+	manager, err := roomtoken.NewManager(source, config)
+	return source, manager, err
+}
+
+// disconnect closes the source's connections, those as well that are just coming
+// back from a call. The process had so many sockets before it had a source.
+func disconnect(source *telnyx.Source, inherited int) error {
+	for range 1000 {
+		source.CloseIdleConnections()
+		if openSockets() <= inherited {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errors.New("a connection stays open")
+}
+
+// openSockets returns how many sockets the process has.
+func openSockets() int {
+	n := 0
+	descriptors, _ := os.ReadDir("/proc/self/fd")
+	for _, d := range descriptors {
+		if target, err := os.Readlink("/proc/self/fd/" + d.Name()); err == nil && strings.HasPrefix(target, "socket:") {
+			n++
+		}
+	}
+	return n
+}
+
+// TestStoppedProcess stops a process for longer than its tokens live. None of the
+// calls that it makes afterwards returns a token that has expired meanwhile: not
+// for rooms that are asked for all the time, nor for those that are not.
+func TestStoppedProcess(t *testing.T) {
+	t.Parallel()
+	server := telnyxtest.Start(t, telnyxtest.Config{})
+	c := startChild(t, "frozen", server)
+	c.await("ready")
+	for begun := time.Now(); ; c.say("again") {
+		before := server.Calls()
+		if err := c.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lifetime + time.Second)
+		if err := c.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for line := c.line(); line != "thawed"; line = c.line() {
+			fields := strings.Fields(line) // room, token, its end
+			end, err := time.Parse(time.RFC3339Nano, fields[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := server.Verify(fields[0], fields[1]); err != nil && time.Now().Before(end) {
+				t.Errorf("the server refuses the first token of a room after the stop: %v", err)
+			}
+			n++
+		}
+		after := server.Calls()
+		calls := after.Creates + after.Refreshes - before.Creates - before.Refreshes
+		t.Logf("%d rooms, %d calls for them after the stop", n, calls)
+		if most := 4 * n; n == 0 || calls > most {
+			t.Errorf("%d calls for %d rooms after the stop, want %d at most", calls, n, most)
+		}
+		if time.Since(begun) > soak {
+			break
+		}
+	}
+	c.end()
+	if calls := server.Calls(); calls.MaxInFlight > 2*16 {
+		t.Errorf("%d calls at a time", calls.MaxInFlight)
+	}
+}
+
+// frozen asks for half of its rooms all the time. When it finds that time has
+// jumped it asks for all, and tells its parent what it gets.
+func frozen() error {
+	p := newParent()
+	source, manager, err := childStack(roomtoken.Config{MaxConcurrentCalls: 16})
+	if err != nil {
+		return err
+	}
+	defer source.CloseIdleConnections()
+	rooms := make([]string, 40)
+	for i := range rooms {
+		rooms[i] = newRoomID()
+	}
+	ctx := context.Background() // Config.MaxWait is the bound
+	if err := manager.Warm(ctx, rooms...); err != nil {
+		return err
+	}
+	ask := func(room string) (roomtoken.Token, error) {
+		before := time.Now()
+		tok, err := manager.Token(ctx, room)
+		if err != nil {
+			return tok, fmt.Errorf("room %s: %w", room, err)
+		}
+		// It was handed out later than before.
+		if left := tok.ExpiresAt.Sub(before); left < margin {
+			return tok, fmt.Errorf("room %s: a token with %v left", room, left)
+		}
+		return tok, nil
+	}
+	p.say("ready")
+	for {
+		for last := time.Now(); time.Since(last) < lifetime/2; {
+			last = time.Now()
+			for _, room := range rooms[:len(rooms)/2] {
+				if _, err := ask(room); err != nil {
+					return err
+				}
+			}
+			time.Sleep(time.Millisecond)
+		}
+		errs := make([]error, len(rooms))
+		lines := make([]string, len(rooms))
+		var askers sync.WaitGroup
+		for i, room := range rooms {
+			askers.Go(func() {
+				tok, err := ask(room)
+				errs[i] = err
+				lines[i] = fmt.Sprintf("%s %s %s", room, tok.Value.Reveal(), tok.ExpiresAt.Format(time.RFC3339Nano))
+			})
+		}
+		askers.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		for _, line := range lines {
+			p.say(line)
+		}
+		p.say("thawed")
+		if p.await("again") != nil { // it was the last time
+			return manager.Close()
+		}
+	}
+}
+
+// TestNoDescriptors takes a process's last file descriptor. Calls fail, those who
+// have a token notice nothing, and when there are descriptors again all is well.
+func TestNoDescriptors(t *testing.T) {
+	t.Parallel()
+	server := telnyxtest.Start(t, telnyxtest.Config{})
+	c := startChild(t, "starved", server)
+	c.end()
+	t.Logf("the server saw %d calls", server.Calls().Creates+server.Calls().Refreshes)
+}
+
+func starved() error {
+	sockets := openSockets()
+	source, manager, err := childStack(roomtoken.Config{BackoffMin: 100 * time.Millisecond, BackoffMax: time.Second, MaxConcurrentCalls: 8})
+	if err != nil {
+		return err
+	}
+	var warm, cold []string
+	for range 20 {
+		warm, cold = append(warm, newRoomID()), append(cold, newRoomID())
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if err := manager.Warm(ctx, warm...); err != nil {
+		return err
+	}
+	if err := disconnect(source, sockets); err != nil {
+		return err
+	}
+
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	// A limit below what is open closes nothing, and lets nothing be opened.
+	none := syscall.Rlimit{Cur: 3, Max: limit.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		return err
+	}
+	failed, exhausted := 0, 0 // callers
+	for _, room := range cold {
+		brief, cancel := context.WithTimeout(ctx, 250*time.Millisecond)
+		begun := time.Now()
+		_, err := manager.Token(brief, room)
+		cancel()
+		switch {
+		case err == nil: // a connection was open after all
+			continue
+		case time.Since(begun) > 30*time.Second:
+			return fmt.Errorf("a caller with 250 ms left after %v", time.Since(begun))
+		}
+		failed++
+		if errors.Is(err, syscall.EMFILE) {
+			exhausted++
+		}
+		for _, room := range warm {
+			known, ok := manager.Cached(room)
+			if _, err := manager.Token(brief, room); err != nil && ok && time.Until(known.ExpiresAt) > lifetime-usable {
+				return fmt.Errorf("a room with a token: %w", err)
+			}
+		}
+	}
+	if exhausted == 0 {
+		return errors.New("no error wraps EMFILE")
+	}
+	stats := manager.Stats()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	begun := time.Now()
+	if err := manager.Warm(ctx, append(warm, cold...)...); err != nil {
+		return fmt.Errorf("with descriptors again: %w", err)
+	}
+	fmt.Printf("%d callers failed, %d of them with EMFILE, in %d calls that failed; all rooms were right %.2f s after\n",
+		failed, exhausted, stats.CreateFailures+stats.RefreshFailures, time.Since(begun).Seconds())
+	if err := manager.Close(); err != nil {
+		return err
+	}
+	source.CloseIdleConnections()
+	return goleak.Find()
+}
+
+// TestChurn opens and closes 10,000 managers, every tenth of which has traffic.
+// Nothing of them is left.
+func TestChurn(t *testing.T) {
+	t.Parallel()
+	server := telnyxtest.Start(t, telnyxtest.Config{})
+	startChild(t, "churn", server).end()
+}
+
+func churn() error {
+	const managers = 10_000
+	// What the process needs anyway is there after some of them.
+	for i := range managers / 10 {
+		if err := liveOnce(i); err != nil {
+			return err
+		}
+	}
+	before := takeStock()
+	for i := range managers {
+		if err := liveOnce(i); err != nil {
+			return err
+		}
+	}
+	if err := goleak.Find(); err != nil { // looks again and again for a while
+		return err
+	}
+	after := takeStock()
+	fmt.Printf("before: %+v; after %d managers: %+v\n", before, managers, after)
+	if after.descriptors > before.descriptors {
+		return fmt.Errorf("%d descriptors before, %d after", before.descriptors, after.descriptors)
+	}
+	// A hundred bytes left by each manager would be seen.
+	if grown := int64(after.heap) - int64(before.heap); grown > 100*managers {
+		return fmt.Errorf("the heap has grown by %d bytes", grown)
+	}
+	return nil
+}
+
+// liveOnce is the life of a manager.
+func liveOnce(i int) error {
+	source, manager, err := childStack(roomtoken.Config{OnEvent: func(roomtoken.Event) {}})
+	if err != nil {
+		return err
+	}
+	defer source.CloseIdleConnections()
+	if i%10 == 0 {
+		var others sync.WaitGroup
+		defer others.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		for range 3 {
+			room := newRoomID()
+			others.Go(func() {
+				for range manager.Watch(ctx, room) {
+					_ = i // a consumer that does nothing
+				}
+			})
+			tok, err := manager.Token(ctx, room)
+			if err != nil {
+				return err
+			}
+			if i%20 == 0 {
+				manager.Invalidate(room, tok) // a call is in flight when it is closed
+			}
+		}
+	}
+	return manager.Close()
+}
+
+type stock struct {
+	heap        uint64 // bytes that are in use
+	goroutines  int
+	descriptors int
+}
+
+// takeStock counts what the process holds.
+func takeStock() stock {
+	for range 3 { // pools and finalizers take more than one
+		runtime.GC()
+		time.Sleep(50 * time.Millisecond)
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	descriptors, _ := os.ReadDir("/proc/self/fd")
+	return stock{m.HeapAlloc, runtime.NumGoroutine(), len(descriptors)}
+}
+
+// TestNoTokenIsKept searches a heap for the tokens it should have forgotten. The
+// server that minted them is in this process, and the heap is another's.
+func TestNoTokenIsKept(t *testing.T) {
+	t.Parallel()
+	server := telnyxtest.Start(t, telnyxtest.Config{})
+	var mu sync.Mutex
+	var minted []string
+	server.Inject(telnyxtest.Fault{Edit: func(data map[string]any) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, field := range []string{"token", "refresh_token"} {
+			if token, ok := data[field].(string); ok {
+				minted = append(minted, token)
+			}
+		}
+	}})
+	dump := filepath.Join(t.TempDir(), "heap")
+	c := startChild(t, "forgetful", server, "RELIABILITY_DUMP="+dump)
+
+	// found returns how many tokens are in the heap: by their signatures, which
+	// nobody else has.
+	found := func() (n, of int) {
+		heap, err := os.ReadFile(dump)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, token := range minted {
+			if bytes.Contains(heap, []byte(token[strings.LastIndexByte(token, '.')+1:])) {
+				n++
+			}
+		}
+		return n, len(minted)
+	}
+	for _, phase := range []struct {
+		name string
+		kept bool
+	}{{"with tokens", true}, {"forgotten", false}, {"with tokens again", true}, {"closed", false}} {
+		c.await(phase.name)
+		n, of := found()
+		t.Logf("%s: %d of %d tokens are in the heap", phase.name, n, of)
+		switch {
+		case phase.kept && n < 2*forgetfulRooms:
+			t.Errorf("%s: %d tokens are in the heap, want %d: the search finds nothing", phase.name, n, 2*forgetfulRooms)
+		case !phase.kept && n > 0:
+			t.Errorf("%s: %d tokens are in the heap", phase.name, n)
+		}
+		c.say("go on")
+	}
+	c.end()
+}
+
+const forgetfulRooms = 50
+
+func forgetful() error {
+	p, sockets := newParent(), openSockets()
+	source, manager, err := childStack(roomtoken.Config{OnEvent: func(roomtoken.Event) {}})
+	if err != nil {
+		return err
+	}
+	rooms := make([]string, forgetfulRooms)
+	for i := range rooms {
+		rooms[i] = newRoomID()
+	}
+	show := func(phase string) error {
+		if err := disconnect(source, sockets); err != nil { // their buffers hold the newest answers
+			return err
+		}
+		takeStock()
+		file, err := os.Create(os.Getenv("RELIABILITY_DUMP"))
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		debug.WriteHeapDump(file.Fd())
+		p.say(phase)
+		return p.await("go on")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	fill := func() error {
+		for _, room := range rooms {
+			tok, err := manager.Token(ctx, room)
+			if err != nil {
+				return err
+			}
+			if rand.IntN(5) == 0 { // the refused one is remembered as well
+				manager.Invalidate(room, tok)
+				if _, err := manager.Token(ctx, room); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	if err := fill(); err != nil {
+		return err
+	}
+	if err := show("with tokens"); err != nil {
+		return err
+	}
+	for _, room := range rooms {
+		manager.Forget(room)
+	}
+	if err := show("forgotten"); err != nil {
+		return err
+	}
+	if n := manager.Stats().Rooms; n != 0 {
+		return fmt.Errorf("%d rooms after all were forgotten", n)
+	}
+	slices.Reverse(rooms)
+	if err := fill(); err != nil {
+		return err
+	}
+	if err := show("with tokens again"); err != nil {
+		return err
+	}
+	if err := manager.Close(); err != nil {
+		return err
+	}
+	if err := show("closed"); err != nil {
+		return err
+	}
+	runtime.KeepAlive(manager)
+	runtime.KeepAlive(source)
+	return nil
+}
