@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
-.PHONY: test setup fmt-check tidy-check vet cross race lint fmt bench fuzz cover help
+.PHONY: test setup fmt-check tidy-check vet cross race lint fmt bench bench-check compare million fuzz cover reliability soak mutations help
 
 MODULES ?= $(shell find . -name go.mod -not -path '*/.*' -not -path '*/testdata/*' -exec dirname {} \; | sort)
 
@@ -15,6 +15,8 @@ GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 export BENCH    ?= .
 export COUNT    ?= 1
 export FUZZTIME ?= 20s
+
+reliability: export RELIABILITY_MINUTES ?= 10
 
 # The same result inside somebody's workspace, and in a clone that git distrusts.
 export GOWORK  := off
@@ -55,11 +57,29 @@ fmt: ## format all code
 bench: ## benchmarks; BENCH=regexp COUNT=n
 	$(call each,go test -run=NONE -bench="$$BENCH" -benchmem -count="$$COUNT" -timeout=60m ./...)
 
+bench-check: ## fails if a hit or a Telnyx call costs more than its floor and a slack
+	cd bench && go run ./check
+
+compare: ## us and the peers on the same work, about ten minutes; writes docs/benchmarks
+	cd bench && go run . -within 10m
+
+million: ## a million rooms, built and kept fresh, with what that costs
+	go run ./examples/million
+
 fuzz: ## each Fuzz function for FUZZTIME=20s
 	$(call each,$(CURDIR)/scripts/fuzz.sh)
+
+soak: ## the simulation, until stopped or for SOAK=duration
+	go test -run='^TestSimulation$$' -count=1 -timeout=0 -v . -args -sim.for="$${SOAK:-8760h}" -sim.from="$$(date +%s)"
+
+mutations: ## break the library on purpose and count the seeds of the simulation that notice
+	go run scripts/mutations.go
+
+reliability: ## real sockets and processes, each fault for RELIABILITY_MINUTES=10
+	cd reliability && CGO_ENABLED=1 go test -race -count=1 -v -timeout="$$(( RELIABILITY_MINUTES * 2 + 20 ))m" ./...
 
 cover: ## statement coverage per package, in coverage.out
 	@scripts/cover.sh
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -119,10 +119,19 @@ func (m *Manager) move(r *room, to place, key int64) {
 // dispatch begins calls while there are rooms that may and slots for them.
 // Caller must hold mu.
 func (m *Manager) dispatch(now moment.Moment) {
+	skipped := 0
 	for len(m.calls) < m.config.MaxConcurrentCalls && m.account.admits(now.Mono) && !m.closed {
 		r, forCaller := m.nextReady()
 		if r == nil {
 			return
+		}
+		if !forCaller && m.idle(r, now) { // nobody has asked for it while it stood in the line
+			if skipped++; skipped > batch {
+				m.wakeScheduler()
+				return
+			}
+			m.plan(r, now)
+			continue
 		}
 		m.move(r, nowhere, 0)
 		m.start(r, forCaller)

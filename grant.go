@@ -3,7 +3,7 @@ package roomtoken
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
+	"math/rand" // not v2: backoff draws from this one too, and the simulation seeds both
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/moment"

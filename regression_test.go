@@ -399,3 +399,39 @@ func TestManyRoomsDueAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// A renewal that stood in line while all calls were held was made when the hold was
+// over, though the room had become idle meanwhile.
+func TestIdleRoomsInLineAreNotRenewedAfterAHold(t *testing.T) {
+	within(t, roomtoken.Config{IdleAfter: 15 * time.Minute, Jitter: -1}, func(w *world) {
+		w.token("kept")
+		w.token("left")
+		w.add(6 * time.Minute)
+		w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Hour))
+		w.add(50 * time.Second) // both are due: one meets the rate limit, the other stands in line
+		w.src.on(nil)
+		before := w.src.count()
+		w.add(2 * time.Hour)
+		if n := w.src.count() - before; n != 0 {
+			t.Errorf("%d calls after the hold, for rooms that nobody has asked for in an hour", n)
+		}
+		if n := w.m.Stats().Rooms; n != 0 {
+			t.Errorf("%d rooms are kept that nobody has asked for in an hour", n)
+		}
+	})
+}
+
+// A caller who got ErrTooShort counted as asking for an idle room, and took away the
+// mark by which the next hit would have started the renewal.
+func TestTooShortWakesAnIdleRoom(t *testing.T) {
+	within(t, roomtoken.Config{IdleAfter: time.Minute, Jitter: -1}, func(w *world) {
+		w.token("room")
+		w.add(8 * time.Minute) // of ten: its renewal was skipped
+		w.calls("room", "create")
+		if _, err := w.m.TokenValidFor(context.Background(), "room", time.Hour); !errors.Is(err, roomtoken.ErrTooShort) {
+			t.Fatalf("TokenValidFor: %v, want ErrTooShort", err)
+		}
+		w.rest()
+		w.calls("room", "create", "refresh")
+	})
+}

@@ -150,7 +150,11 @@ func (w *waiter) step() (tok Token, news <-chan struct{}, err error) {
 		}
 		w.room, w.crowd = r, nil
 	}
+	dormant := r.dormant()
 	r.used(now)
+	if dormant { // who gets an error below has asked for it all the same
+		m.settle(r, now)
+	}
 	valid := m.serves(r.rec, now, 0)
 	switch {
 	case valid && m.serves(r.rec, now, w.atLeast):

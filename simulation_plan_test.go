@@ -1,0 +1,342 @@
+package roomtoken_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+// A plan is all that a seed decides: the Manager's Config, the temper of the
+// source, and a list of steps, each at a moment of its own. Steps can be taken
+// out and the rest still means something: that is how a failing plan is shrunk.
+
+// dice draws: splitmix64. It is cheap to seed, as each call of the source has
+// dice of its own, so that what one call does never depends on the order of
+// others.
+type dice uint64
+
+func (d *dice) next() uint64 {
+	*d += 0x9e3779b97f4a7c15
+	z := uint64(*d)
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+func (d *dice) n(n int) int             { return int(d.next() % uint64(n)) }
+func (d *dice) float() float64          { return float64(d.next()>>11) / (1 << 53) }
+func (d *dice) chance(p float64) bool   { return d.float() < p }
+func (d *dice) one(of ...float64) int   { return d.weighted(of) }
+func (d *dice) ns() time.Duration       { return time.Duration(1 + d.n(999)) }
+func (d *dice) child(n uint64) dice     { c := *d ^ dice(n*0xd6e8feb86659fd93); c.next(); return c }
+func (d *dice) up(p float64, n int) int { return min(1+int(math.Log(1-d.float())/math.Log(p)), n) }
+
+func (d *dice) weighted(weights []float64) int {
+	sum := 0.0
+	for _, w := range weights {
+		sum += w
+	}
+	at := d.float() * sum
+	for i, w := range weights {
+		if at -= w; at < 0 {
+			return i
+		}
+	}
+	return len(weights) - 1
+}
+
+// between draws a duration, all orders of magnitude alike. It ends in odd
+// nanoseconds: two things hardly ever happen at the same moment by accident.
+func (d *dice) between(from, to time.Duration) time.Duration {
+	return time.Duration(float64(from)*math.Pow(float64(to)/float64(from), d.float())).Truncate(time.Microsecond) + d.ns()
+}
+
+// plan is one run of the simulation.
+type plan struct {
+	seed   uint64
+	wall   bool // the wall clock is stepped
+	config roomtoken.Config
+	temper temper
+	rooms  int
+	steps  []step
+}
+
+// temper is what the source is like.
+type temper struct {
+	calm           bool // it never fails of its own accord
+	faults         float64
+	weights        [faultKinds]float64
+	lifetime       time.Duration
+	refresh        time.Duration // 0: no refresh tokens; negative: their end is not told
+	rotates        bool
+	fast, slow     time.Duration
+	issuedAtChance float64
+	thrower        float64 // the observer of events panics that often
+}
+
+// fault is what goes wrong with a call of the source.
+type fault int
+
+const (
+	faultPassing fault = iota
+	faultRetryAfter
+	faultLimited
+	faultLimitedFor
+	faultPermanent
+	faultRejected
+	faultPanic
+	faultGoexit
+	faultHang
+	faultDeaf
+	faultEmpty
+	faultNoExpiry
+	faultExpired
+	faultShort
+	faultSame
+	faultLost // it has minted, and the answer is lost
+	faultKinds
+	noFault fault = -1
+)
+
+var faultNames = [...]string{
+	"passing", "retry-after", "limited", "limited-for", "permanent", "rejected", "panic", "goexit",
+	"hang", "deaf", "empty", "no-expiry", "expired", "short", "same", "lost",
+}
+
+func (f fault) String() string {
+	if f == noFault {
+		return "none"
+	}
+	return faultNames[f]
+}
+
+// stepKind is what a step does.
+type stepKind int
+
+const (
+	stepPoll stepKind = iota
+	stepAsk
+	stepAskFor
+	stepWatch
+	stepWarm
+	stepInvalidate
+	stepForget
+	stepOutage
+	stepClose
+	stepWall
+)
+
+// step is one thing that happens.
+type step struct {
+	kind    stepKind
+	at      time.Duration
+	room    int // -1: all
+	n       int // callers; yields of a watch until it ends; draws of its own
+	timeout time.Duration
+	hangUp  time.Duration // the caller cancels
+	dur     time.Duration
+	fault   fault
+	mask    uint64
+	back    bool
+}
+
+func (s step) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%14v ", s.at)
+	switch s.kind {
+	case stepPoll:
+		fmt.Fprintf(&b, "poll all rooms, hits on mask %#x", s.mask)
+	case stepAsk:
+		fmt.Fprintf(&b, "Token(r%d), %d callers, timeout %v, cancelled after %v", s.room, s.n, s.timeout, s.hangUp)
+	case stepAskFor:
+		fmt.Fprintf(&b, "TokenValidFor(r%d, %v), timeout %v", s.room, s.dur, s.timeout)
+	case stepWatch:
+		fmt.Fprintf(&b, "Watch(r%d), the body takes %v, left after %d pairs or %v", s.room, s.dur, s.n, s.timeout)
+	case stepWarm:
+		fmt.Fprintf(&b, "Warm(mask %#x), timeout %v", s.mask, s.timeout)
+	case stepInvalidate:
+		fmt.Fprintf(&b, "Invalidate(r%d), the token before: %v, %d times", s.room, s.back, s.n)
+	case stepForget:
+		fmt.Fprintf(&b, "Forget(r%d)", s.room)
+	case stepOutage:
+		fmt.Fprintf(&b, "outage of room %d: %v for %v", s.room, s.fault, s.dur)
+	case stepClose:
+		fmt.Fprintf(&b, "Close, by way %d, opened again after %v", s.n, s.dur)
+	case stepWall:
+		fmt.Fprintf(&b, "the wall clock is stepped by %v", s.dur)
+	}
+	return b.String()
+}
+
+// draw makes the plan of a seed.
+func draw(seed uint64) *plan {
+	d := dice(seed * 0x2545f4914f6cdd1d)
+	d.next()
+	p := &plan{seed: seed, wall: d.chance(0.25), rooms: 1 + d.n(6)}
+	if d.chance(0.1) {
+		p.rooms += d.n(12)
+	}
+
+	c := &p.config
+	if d.chance(0.4) {
+		c.RefreshAfter = 0.2 + 0.65*d.float()
+	}
+	switch d.n(3) {
+	case 0:
+		c.Jitter = -1
+	case 1:
+		c.Jitter = 0.15 * d.float()
+	}
+	switch d.n(4) {
+	case 0:
+		c.MinValidity = -1
+	case 1:
+		c.MinValidity = d.between(time.Second, 3*time.Minute)
+	}
+	switch d.n(5) {
+	case 0:
+		c.IdleAfter = -1
+	case 1, 2:
+		c.IdleAfter = d.between(20*time.Second, 20*time.Minute)
+	}
+	if d.chance(0.25) {
+		c.MaxRooms = 1 + d.n(p.rooms)
+	}
+	switch d.n(3) {
+	case 0:
+		c.MaxConcurrentCalls = 1 + d.n(5)
+	case 1:
+		c.MaxConcurrentCalls = 6 + d.n(20)
+	}
+	c.CallTimeout = d.between(time.Second, 20*time.Second)
+	c.MaxWait = d.between(time.Second, 90*time.Second)
+	if d.chance(0.1) {
+		c.MaxWait = -1
+	}
+	c.BackoffMin = d.between(50*time.Millisecond, 3*time.Second)
+	c.BackoffMax = c.BackoffMin + d.between(time.Second, time.Minute)
+
+	t := &p.temper
+	t.lifetime = d.between(10*time.Second, time.Hour)
+	switch d.n(6) {
+	case 0:
+	case 1:
+		t.refresh = -1
+	case 2:
+		t.refresh = d.between(t.lifetime/4, t.lifetime)
+	default:
+		t.refresh = d.between(t.lifetime, 24*time.Hour)
+	}
+	t.rotates = d.chance(0.5)
+	t.fast = d.between(time.Millisecond, 200*time.Millisecond)
+	t.slow = d.between(t.fast, c.CallTimeout)
+	t.faults = [...]float64{0, 0.03, 0.15, 0.5}[d.one(2, 3, 3, 2)]
+	t.calm = t.faults == 0
+	for i := range t.weights {
+		t.weights[i] = d.float() * d.float()
+		if d.chance(0.3) {
+			t.weights[i] = 0
+		}
+	}
+	t.weights[faultPassing] += 0.05
+	if d.chance(0.3) {
+		t.issuedAtChance = d.float()
+	}
+	if d.chance(0.3) {
+		t.thrower = d.float()
+	}
+	p.drawSteps(&d)
+	return p
+}
+
+// drawSteps draws what happens.
+func (p *plan) drawSteps(d *dice) {
+	at := time.Duration(0)
+	pace := d.between(20*time.Millisecond, 2*time.Minute)
+	n := 20 + d.n(140)
+	weights := []float64{
+		stepPoll: 4, stepAsk: 4, stepAskFor: 0.3, stepWatch: 0.5, stepWarm: 0.3,
+		stepInvalidate: 0.7 * d.float(), stepForget: 0.5 * d.float(), stepOutage: 0.4 * d.float(), stepClose: 0.05, stepWall: 0,
+	}
+	if p.wall {
+		weights[stepWall] = 1
+	}
+	for range n {
+		at += d.between(pace/50, pace*4)
+		s := step{at: at, kind: stepKind(d.weighted(weights)), room: d.n(p.rooms), mask: d.next()}
+		if len(p.steps) < 2 {
+			s.kind = stepAsk
+		}
+		s.timeout = d.between(20*time.Millisecond, 5*time.Minute)
+		switch s.kind {
+		case stepPoll:
+			s.mask &= d.next()
+		case stepAsk:
+			s.n = d.up(0.4, 12)
+			if d.chance(0.4) {
+				s.timeout = 0
+			}
+			if d.chance(0.2) || s.timeout == 0 && p.config.MaxWait < 0 {
+				s.hangUp = d.between(time.Millisecond, time.Minute)
+			}
+		case stepAskFor:
+			s.n = 1
+			s.dur = d.between(time.Second, p.temper.lifetime*5/4)
+		case stepWatch:
+			s.timeout = d.between(time.Second, 6*time.Hour)
+			if d.chance(0.4) {
+				s.dur = d.between(time.Millisecond, 10*time.Minute)
+			}
+			s.n = 1 << 30
+			if d.chance(0.2) {
+				s.n = 1 + d.n(4)
+			}
+		case stepWarm:
+			if p.config.MaxRooms > 0 {
+				s.mask = 1 << s.room // one may be let go for another, at the same moment
+			}
+		case stepInvalidate:
+			s.n = d.up(0.5, 5)
+			s.back = d.chance(0.2)
+			s.timeout = 0
+		case stepOutage:
+			s.fault = [...]fault{faultPassing, faultLimited, faultLimitedFor, faultPermanent, faultRejected, faultHang, faultDeaf, faultPanic, faultSame}[d.n(9)]
+			s.dur = d.between(time.Second, 3*time.Hour)
+			if d.chance(0.6) {
+				s.dur = d.between(time.Second, 5*time.Minute)
+			}
+			if d.chance(0.5) {
+				s.room = -1
+			}
+		case stepClose:
+			s.n = d.n(4)
+			s.dur = d.between(time.Millisecond, 10*time.Second)
+		case stepWall:
+			s.dur = d.between(50*time.Millisecond, 2*time.Hour)
+			if d.chance(0.5) {
+				s.dur = -s.dur
+			}
+		}
+		if s.kind == stepPoll && d.chance(0.05) {
+			at += d.between(pace, 2*time.Hour) // nothing for long
+		}
+		p.steps = append(p.steps, s)
+	}
+}
+
+// without returns the plan without the steps from i to j.
+func (p *plan) without(i, j int) *plan {
+	q := *p
+	q.steps = append(append([]step(nil), p.steps[:i]...), p.steps[j:]...)
+	return &q
+}
+
+// calmed returns the plan with a source that fails only where a step says so.
+func (p *plan) calmed() *plan {
+	q := *p
+	q.temper.calm = true
+	return &q
+}

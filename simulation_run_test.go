@@ -1,0 +1,688 @@
+package roomtoken_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+var (
+	errOverdue = context.DeadlineExceeded
+	errLeft    = errors.New("the caller has hung up")
+	errLate    = errors.New("the caller's time is over")
+	errThrown  = errors.New("thrown on purpose")
+	errGoexit  = errors.New("runtime.Goexit")
+)
+
+// roomKey is under what the ctx of a caller carries its room.
+type roomKey struct{}
+
+// sim is one run: a plan, a model, a Manager between them.
+type sim struct {
+	model
+	m       *roomtoken.Manager
+	wall    *atomic.Int64 // how far the Manager's wall clock is ahead
+	server  server
+	events  int
+	running int // goroutines of callers and watches
+}
+
+// server is the other side: what it knows of tokens.
+type server struct {
+	refresh map[string]time.Duration // valid refresh tokens, and when they lapse
+	last    map[string]roomtoken.Grant
+	ends    map[string]time.Duration // of tokens, by value
+}
+
+// shifted is the real clock with another wall.
+type shifted struct {
+	clock.Clock
+	ahead *atomic.Int64
+}
+
+// Now shifts the monotonic reading too; what matters is that the base, the one
+// time that Since is asked for, was read before any step.
+func (c shifted) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.ahead.Load())) }
+
+// result is what came of a run.
+type result struct {
+	violation     *violation
+	trace         []string
+	checks, calls int
+	roomTime      time.Duration
+}
+
+// simulate runs a plan in a bubble of its own.
+func simulate(t *testing.T, p *plan, tracing bool) (res result) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &sim{model: model{plan: p, start: time.Now(), tracing: tracing}}
+		s.server = server{refresh: map[string]time.Duration{}, last: map[string]roomtoken.Grant{}, ends: map[string]time.Duration{}}
+		s.run(t.Context())
+		res = result{violation: s.violation, trace: s.trace, checks: s.checks, calls: s.calls}
+		res.roomTime = s.now() * time.Duration(p.rooms)
+	})
+	return res
+}
+
+func (s *sim) run(ctx context.Context) {
+	s.reopen()
+	ctx, cancel := context.WithCancel(ctx)
+	for i, step := range s.plan.steps {
+		time.Sleep(max(step.at-s.now(), time.Duration(i+1))) // a moment of its own
+		synctest.Wait()
+		s.settled()
+		s.note("STEP %v", step)
+		s.do(ctx, step)
+		synctest.Wait()
+		s.poll(step.mask)
+		synctest.Wait()
+		s.settled()
+		if i%8 == 0 {
+			s.walk()
+		}
+		if s.broken() {
+			break
+		}
+	}
+	s.walk()
+	s.close(0, 0)
+	cancel()
+	for range 20 {
+		time.Sleep(10 * time.Minute) // deaf calls and slow bodies come back
+		s.mu.Lock()
+		running := s.running
+		s.mu.Unlock()
+		if running == 0 {
+			break
+		}
+	}
+	synctest.Wait()
+	s.leftovers()
+}
+
+// broken reports whether a promise is known to be broken.
+func (s *sim) broken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.violation != nil
+}
+
+func (s *sim) walk() {
+	faults := s.m.CheckInvariants()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks++
+	for _, f := range faults {
+		s.breaks(0, "%s", f)
+	}
+}
+
+// leftovers looks for goroutines of the Manager that have outlived it.
+func (s *sim) leftovers() {
+	buf := make([]byte, 1<<16)
+	buf = buf[:runtime.Stack(buf, true)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running > 0 {
+		s.breaks(8, "%d callers, watches or calls have outlived the Manager", s.running)
+	}
+	for g := range strings.SplitSeq(string(buf), "\n\n") {
+		head, rest, _ := strings.Cut(g, "\n")
+		if strings.Contains(head, "synctest bubble") && strings.Contains(rest, "roomtoken.(*Manager)") {
+			s.breaks(8, "a goroutine has outlived its Manager: %s", g)
+		}
+	}
+	if s.violation != nil && (s.running > 0 || strings.Contains(s.violation.text, "outlived")) {
+		panic(fmt.Sprintf("seed %d: %v", s.plan.seed, s.violation)) // the bubble would never end
+	}
+}
+
+// reopen makes a new Manager.
+func (s *sim) reopen() {
+	config := s.plan.config
+	config.OnEvent = s.observer()
+	if s.plan.wall {
+		s.wall = new(atomic.Int64)
+		config.Clock = shifted{clock.New(), s.wall}
+	}
+	full, err := config.WithDefaults()
+	if err != nil {
+		panic(err)
+	}
+	s.mu.Lock()
+	s.config = full
+	s.open()
+	s.mu.Unlock()
+	if s.m, err = roomtoken.NewManager(s, config); err != nil {
+		panic(err)
+	}
+}
+
+// observer returns what the Manager tells its events.
+func (s *sim) observer() func(roomtoken.Event) {
+	epoch := s.epoch + 1
+	root := dice(s.plan.seed)
+	d := root.child(uint64(epoch) + 1000)
+	return func(e roomtoken.Event) {
+		s.mu.Lock()
+		current := s.epoch == epoch
+		s.events++
+		if s.events%16 == 0 && strings.Contains(e.String(), canary) {
+			s.breaks(12, "an event shows a secret: %v", e)
+		}
+		throw := d.chance(s.plan.temper.thrower)
+		s.mu.Unlock()
+		if current && e.Kind == roomtoken.RoomEvicted {
+			s.evicted(e.RoomID, e.Reason)
+		}
+		switch {
+		case !throw:
+		case e.Kind%2 == 0:
+			panic(errThrown)
+		default:
+			runtime.Goexit()
+		}
+	}
+}
+
+// goes runs f as a goroutine that is counted.
+func (s *sim) goes(f func()) {
+	s.mu.Lock()
+	s.running++
+	s.mu.Unlock()
+	go func() {
+		defer func() {
+			s.mu.Lock()
+			s.running--
+			s.mu.Unlock()
+		}()
+		f()
+	}()
+}
+
+// do takes a step.
+func (s *sim) do(ctx context.Context, st step) {
+	var r *modelRoom
+	if st.room >= 0 {
+		r = s.rooms[st.room]
+	}
+	switch st.kind {
+	case stepAsk:
+		for range st.n {
+			s.ask(ctx, r, 0, st.timeout, st.hangUp)
+		}
+	case stepAskFor:
+		s.ask(ctx, r, st.dur, st.timeout, 0)
+	case stepWatch:
+		s.watch(ctx, r, st)
+	case stepWarm:
+		s.warm(ctx, st)
+	case stepInvalidate:
+		for range st.n {
+			s.invalidates(r, st.back, func(tok roomtoken.Token) bool { return s.m.Invalidate(r.id, tok) })
+		}
+	case stepForget:
+		s.mu.Lock()
+		if !s.closed {
+			s.forgets(r, s.now())
+			s.m.Forget(r.id)
+		}
+		s.mu.Unlock()
+	case stepOutage:
+		s.mu.Lock()
+		s.outages = append(s.outages, outage{st.room, st.fault, s.now() + st.dur})
+		s.mu.Unlock()
+	case stepClose:
+		s.close(st.n, st.room)
+		s.afterClose(ctx)
+		time.Sleep(st.dur)
+		s.reopen()
+	case stepWall:
+		s.mu.Lock()
+		for _, r := range s.rooms {
+			if r.cur != nil && !s.valid(r, s.now(), 0) {
+				r.vague = true // it may come to life again
+			}
+			if rt := r.refresh; rt != nil && !rt.expires.IsZero() && !s.wallNow().Before(rt.expires) {
+				rt.mustEnd = 0
+			}
+		}
+		s.ahead += st.dur
+		s.wall.Store(int64(s.ahead))
+		s.stepped = s.now()
+		for _, c := range s.flights {
+			c.steps = true
+		}
+		s.mu.Unlock()
+	}
+}
+
+// ask calls Token or TokenValidFor in the background.
+func (s *sim) ask(ctx context.Context, r *modelRoom, atLeast, timeout, hangUp time.Duration) {
+	m := s.m
+	ctx = context.WithValue(ctx, roomKey{}, r.id)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := func() {}
+	if timeout > 0 {
+		ctx, stop = context.WithTimeoutCause(ctx, timeout, errLate)
+	}
+	var timer *time.Timer
+	if hangUp > 0 {
+		timer = time.AfterFunc(hangUp, func() { cancel(errLeft) })
+	}
+	c := s.asks(r, atLeast, timeout, hangUp)
+	s.goes(func() {
+		var tok roomtoken.Token
+		var err error
+		if atLeast > 0 {
+			tok, err = m.TokenValidFor(ctx, r.id, atLeast)
+		} else {
+			tok, err = m.Token(ctx, r.id)
+		}
+		s.answers(c, tok, err, ctx.Err(), context.Cause(ctx))
+		if timer != nil {
+			timer.Stop()
+		}
+		stop()
+		cancel(nil)
+	})
+}
+
+// watch watches a room in the background.
+func (s *sim) watch(ctx context.Context, r *modelRoom, st step) {
+	m := s.m
+	ctx = context.WithValue(ctx, roomKey{}, r.id)
+	ctx, cancel := context.WithTimeoutCause(ctx, st.timeout, errLate)
+	s.mu.Lock()
+	now := s.now()
+	w := &watching{room: r, begun: now, ends: now + st.timeout, epoch: s.epoch}
+	if !s.closed {
+		r.watches = append(r.watches, w)
+		r.asked, r.active, r.resident = now, now, true
+	}
+	s.mu.Unlock()
+	s.goes(func() {
+		defer cancel()
+		for tok, err := range m.Watch(ctx, r.id) {
+			s.yielded(w, tok, err, ctx.Err(), context.Cause(ctx))
+			if w.yields++; w.yields >= st.n {
+				break
+			}
+			if st.dur > 0 {
+				s.inBody(w, true)
+				time.Sleep(st.dur)
+				s.inBody(w, false)
+			}
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		now := s.now()
+		w.ended = true
+		for i, other := range r.watches {
+			if other == w {
+				r.watches = append(r.watches[:i:i], r.watches[i+1:]...)
+			}
+		}
+		r.asked, r.active, r.left = now, now, now
+	})
+}
+
+func (s *sim) inBody(w *watching, in bool) {
+	s.mu.Lock()
+	w.body = in
+	s.mu.Unlock()
+}
+
+// warm warms rooms in the background.
+func (s *sim) warm(ctx context.Context, st step) {
+	m := s.m
+	var ids []string
+	var rooms []*modelRoom
+	s.mu.Lock()
+	begun, epoch := s.now(), s.epoch
+	for _, r := range s.rooms {
+		if st.mask>>r.n&1 != 0 && !s.closed {
+			ids, rooms = append(ids, r.id), append(rooms, r)
+			r.warming++
+			r.asked, r.active = begun, begun
+		}
+	}
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, roomKey{}, "*"), st.timeout, errLate)
+	s.goes(func() {
+		defer cancel()
+		err := m.Warm(ctx, ids...)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		now := s.now()
+		s.checks += len(ids)
+		s.note("Warm of %v ends: %v", begun, err)
+		for _, r := range rooms {
+			r.warming--
+			r.active, r.left = now, now
+			if err == nil && epoch == s.epoch && !s.closed && r.forgotAt < begun && r.cur == nil && r.before == nil {
+				s.breaks(3, "%s: Warm returns without an error, and there has been no token", r.id)
+			}
+		}
+		switch {
+		case err == nil:
+		case s.closed != errors.Is(err, roomtoken.ErrClosed):
+			s.breaks(8, "Warm returns %v, closed is %v", err, s.closed)
+		case now > begun+st.timeout:
+			s.breaks(4, "Warm returns %v after its ctx has ended", now-begun-st.timeout)
+		}
+		if err != nil {
+			s.noSecret(err)
+		}
+	})
+}
+
+// gone is a ctx that has ended: Token with it answers from memory or not at all.
+var gone = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// poll asks for what is in memory, for all rooms.
+func (s *sim) poll(mask uint64) {
+	for _, r := range s.rooms {
+		tok, ok := s.m.Cached(r.id)
+		s.cached(r, tok, ok, false)
+		if mask>>r.n&1 == 0 {
+			continue
+		}
+		tok, err := s.m.Token(gone, r.id)
+		s.cached(r, tok, err == nil, true)
+		if err != nil {
+			s.mu.Lock()
+			s.noSecret(err)
+			if !s.closed && !errors.Is(err, context.Canceled) {
+				s.breaks(4, "%s: a caller whose ctx has ended gets %v", r.id, err)
+			}
+			s.mu.Unlock()
+		}
+	}
+}
+
+// close closes the Manager and checks what is promised of it.
+func (s *sim) close(way, room int) {
+	m := s.m
+	s.mu.Lock()
+	s.closed, s.closedAt, s.watchCloses = true, s.now(), way == 2
+	deaf := way == 2
+	for _, c := range s.flights {
+		deaf = deaf || c.deaf
+	}
+	s.mu.Unlock()
+	var err error
+	switch way {
+	case 1:
+		s.goes(func() { _ = m.Close() })
+		err = m.Close()
+	case 2:
+		if _, ok := m.Cached(s.rooms[max(room, 0)].id); ok {
+			for range m.Watch(context.Background(), s.rooms[max(room, 0)].id) {
+				err = m.Close()
+				break
+			}
+		} else {
+			err = m.Close()
+		}
+	default:
+		err = m.Close()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks++
+	took := s.now() - s.closedAt
+	s.note("Close: %v", err)
+	switch {
+	case took > s.config.CallTimeout:
+		s.breaks(8, "Close takes %v, CallTimeout is %v", took, s.config.CallTimeout)
+	case !deaf && took > time.Microsecond:
+		s.breaks(8, "Close takes %v, though no call ignores its ctx", took)
+	case err == nil && len(s.flights) > 0:
+		s.breaks(8, "Close returns nil with %d calls in flight", len(s.flights))
+	case err != nil && len(s.flights) == 0:
+		s.breaks(8, "Close returns with nothing in flight: %v", err)
+	}
+}
+
+// afterClose checks that every call is answered with ErrClosed.
+func (s *sim) afterClose(ctx context.Context) {
+	synctest.Wait()
+	s.mu.Lock()
+	for _, r := range s.rooms {
+		if n := len(r.waiting); n > 0 {
+			s.breaks(8, "%s: %d callers wait after Close", r.id, n)
+		}
+		for _, w := range r.watches {
+			if !w.body && !w.ended {
+				s.breaks(8, "%s: a watch goes on after Close", r.id)
+			}
+		}
+	}
+	s.mu.Unlock()
+	for _, r := range s.rooms {
+		s.ask(ctx, r, 0, 0, 0)
+		s.watch(ctx, r, step{n: 3, timeout: time.Hour})
+	}
+	s.warm(ctx, step{timeout: time.Hour})
+	synctest.Wait()
+	s.poll(1)
+	if err := s.m.Close(); err != nil {
+		s.mu.Lock()
+		if len(s.flights) == 0 {
+			s.breaks(8, "a second Close returns %v", err)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Create implements [roomtoken.TokenSource].
+func (s *sim) Create(ctx context.Context, room string) (roomtoken.Grant, error) {
+	return s.call(ctx, "create", room, roomtoken.Token{})
+}
+
+// Refresh implements [roomtoken.TokenSource].
+func (s *sim) Refresh(ctx context.Context, room string, refresh roomtoken.Token) (roomtoken.Grant, error) {
+	return s.call(ctx, "refresh", room, refresh)
+}
+
+// call is one call at the source.
+func (s *sim) call(ctx context.Context, op, room string, refresh roomtoken.Token) (roomtoken.Grant, error) {
+	s.mu.Lock()
+	s.running++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.running--
+		s.mu.Unlock()
+	}()
+	c := s.begins(op, room, refresh.Value.Reveal(), ctx.Value(roomKey{}))
+	if s.broken() { // the run is over
+		<-ctx.Done()
+		time.Sleep(1)
+		s.fails(c, ctx.Err(), 0)
+		return roomtoken.Grant{}, ctx.Err()
+	}
+	d, f := s.fate(c)
+	latency := s.plan.temper.fast + d.ns()
+	if d.chance(0.3) {
+		latency = d.between(s.plan.temper.fast, s.plan.temper.slow)
+	}
+	switch f {
+	case faultDeaf:
+		time.Sleep(s.config.CallTimeout + d.between(10*time.Millisecond, 2*time.Minute))
+		f = noFault
+		if d.chance(0.5) {
+			f = faultPassing
+		}
+	case faultHang:
+		latency = forever
+		fallthrough
+	default:
+		timer := time.NewTimer(latency)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			s.mu.Lock()
+			if !s.closed && c.epoch == s.epoch && s.now() < c.begun+s.config.CallTimeout {
+				s.breaks(4, "the ctx of %s(%s) ends %v after it began: %v", op, room, s.now()-c.begun, context.Cause(ctx))
+			}
+			s.mu.Unlock()
+			time.Sleep(d.ns())
+			s.fails(c, ctx.Err(), 0)
+			return roomtoken.Grant{}, ctx.Err()
+		}
+	}
+	return s.answer(c, refresh.Value.Reveal(), &d, f)
+}
+
+// fate draws what becomes of a call.
+func (s *sim) fate(c *modelCall) (dice, fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := c.room
+	r.calls++
+	root := dice(s.plan.seed)
+	d := root.child(uint64(r.n)<<32 | uint64(r.calls))
+	t := &s.plan.temper
+	f := noFault
+	if d.chance(t.faults) && !t.calm {
+		f = fault(d.weighted(t.weights[:]))
+	}
+	for _, o := range s.outages {
+		if c.begun < o.until && (o.room < 0 || o.room == r.n) {
+			f = o.fault
+		}
+	}
+	c.deaf = f == faultDeaf
+	return d, f
+}
+
+// answer is what the server says.
+func (s *sim) answer(c *modelCall, refresh string, d *dice, f fault) (roomtoken.Grant, error) {
+	id := c.room.id
+	fail := func(err error, wait time.Duration) (roomtoken.Grant, error) {
+		if wait != 0 {
+			err = roomtoken.RetryAfter(err, wait)
+		}
+		s.fails(c, err, wait)
+		return roomtoken.Grant{}, err
+	}
+	wait := d.between(500*time.Millisecond, 3*time.Minute)
+	if d.chance(0.02) {
+		wait = d.between(time.Hour, 48*time.Hour)
+	}
+	switch f {
+	case faultPassing:
+		return fail(errDown, 0)
+	case faultRetryAfter:
+		return fail(errDown, wait)
+	case faultLimited:
+		return fail(roomtoken.ErrRateLimited, 0)
+	case faultLimitedFor:
+		return fail(fmt.Errorf("slow down: %w", roomtoken.ErrRateLimited), wait)
+	case faultPermanent:
+		return fail(roomtoken.Permanent(errors.New("no such room")), 0)
+	case faultPanic:
+		s.fails(c, errThrown, 0)
+		panic(errThrown.Error() + " " + refresh)
+	case faultGoexit:
+		s.fails(c, errGoexit, 0)
+		runtime.Goexit()
+	}
+	s.mu.Lock()
+	now := s.now()
+	if c.op == "refresh" {
+		end, known := s.server.refresh[refresh]
+		if f == faultRejected || !known || now >= end {
+			delete(s.server.refresh, refresh)
+			s.mu.Unlock()
+			if d.chance(0.9) {
+				wait = 0
+			}
+			return fail(fmt.Errorf("not this one: %w", roomtoken.ErrRefreshRejected), wait)
+		}
+	}
+	g, ends := s.mint(c, refresh, d, f, now)
+	s.mu.Unlock()
+	if f == faultLost {
+		return fail(errDown, 0)
+	}
+	if !g.Token.Value.IsZero() {
+		s.server.last[id] = g
+	}
+	s.grants(c, g, ends)
+	return g, nil
+}
+
+// mint makes a grant, and tells when its token ends by the issuer's own
+// reckoning. Caller must hold mu.
+func (s *sim) mint(c *modelCall, refresh string, d *dice, f fault, now time.Duration) (roomtoken.Grant, time.Duration) {
+	id, t := c.room.id, &s.plan.temper
+	if last, ok := s.server.last[id]; ok && f == faultSame && !s.plan.wall {
+		last.RefreshToken = roomtoken.Token{}
+		return last, s.server.ends[last.Token.Value.Reveal()]
+	}
+	s.minted++
+	wall := s.wallNow()
+	lifetime := time.Duration(float64(t.lifetime) * (0.8 + 0.2*d.float()))
+	switch f {
+	case faultShort:
+		lifetime = d.between(time.Millisecond, 3*time.Second)
+	case faultExpired:
+		lifetime = -d.between(time.Millisecond, time.Hour)
+	}
+	value := fmt.Sprintf("tok-%s-%s-%d", canary, id, s.minted)
+	ends := now + lifetime
+	s.server.ends[value] = ends
+	g := roomtoken.Grant{Token: roomtoken.Token{Value: roomtoken.NewSecret(value), ExpiresAt: wall.Add(lifetime)}}
+	if d.chance(t.issuedAtChance) {
+		g.IssuedAt = wall
+		switch {
+		case s.plan.wall:
+		case d.chance(0.3): // it is old
+			age := time.Duration(float64(lifetime) * d.float())
+			g.IssuedAt = wall.Add(-age)
+			g.Token.ExpiresAt = g.IssuedAt.Add(lifetime)
+			ends = now + lifetime - age
+			s.server.ends[value] = ends
+		case d.chance(0.3): // its clock is wrong
+			g.IssuedAt = wall.Add(time.Duration(float64(lifetime) * (d.float() - 0.5) / 2))
+		}
+	}
+	switch f {
+	case faultEmpty:
+		g.Token.Value = roomtoken.Secret{}
+	case faultNoExpiry:
+		g.Token.ExpiresAt = time.Time{}
+	}
+	if t.refresh != 0 && (c.op == "create" || t.rotates) {
+		delete(s.server.refresh, refresh)
+		value := fmt.Sprintf("ref-%s-%s-%d", canary, id, s.minted)
+		g.RefreshToken.Value = roomtoken.NewSecret(value)
+		if t.refresh > 0 {
+			life := time.Duration(float64(t.refresh) * (0.6 + 0.4*d.float()))
+			g.RefreshToken.ExpiresAt = wall.Add(life)
+			s.server.refresh[value] = now + life
+		} else {
+			s.server.refresh[value] = now + d.between(t.lifetime, 10*t.lifetime)
+		}
+	}
+	return g, ends
+}
