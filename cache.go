@@ -163,8 +163,13 @@ func (m *Manager) admit(roomID string, now moment.Moment) (*room, error) {
 
 // show makes a line the room's line in the cache. Caller must hold mu.
 func (m *Manager) show(r *room, line *record) {
+	old := r.rec
 	r.rec = line
 	m.cache.put(line)
+	// A hit may have found the old one meanwhile.
+	if last := old.lastUsed.Load() &^ dormantMark; last > line.lastUsed.Load() {
+		line.lastUsed.Store(last)
+	}
 }
 
 // drop takes the room out of memory, and lets those who wait for it start anew.
@@ -232,13 +237,16 @@ func (m *Manager) makePlace(now moment.Moment) error {
 			return ErrTooManyRooms
 		}
 		// Hits do not move a room in the queue; it is moved when its turn comes.
-		if actual := m.rankOf(r, now); actual != key {
+		// If all are hit faster than they can be ranked, the first will do.
+		if actual := m.rankOf(r, now); actual != key && m.ranked < 2*m.rooms {
 			m.recency.Set(r, actual)
-			if looks == batch {
+			m.ranked++
+			if looks >= batch {
 				return errAgain
 			}
 			continue
 		}
+		m.ranked = 0
 		m.evict(r, ReasonMaxRooms)
 	}
 	return nil

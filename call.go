@@ -260,6 +260,7 @@ func (m *Manager) answer(c *call, now moment.Moment) {
 		waiting.servedBy = c.number
 		waiting.dismissWith(r.rec, nil)
 	case c.outcome.verdict == granted:
+		waiting.servedBy = c.number
 		waiting.dismissWith(c.spare, nil)
 	case c.outcome.verdict == permanent:
 		e := &roomError{roomID: c.roomID, op: c.op, err: c.outcome.err, permanent: true}

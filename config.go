@@ -32,7 +32,8 @@ type Config struct {
 
 	// IdleAfter is the time after which a room that is neither asked for nor
 	// watched is no longer renewed; it is dropped when its token runs out.
-	// Negative: rooms are kept fresh until they are forgotten. Defaults to 30 min.
+	// Negative: rooms are kept fresh until they are forgotten. Counted to half a
+	// second; less than that counts as that. Defaults to 30 min.
 	IdleAfter time.Duration
 
 	// MaxRooms is the greatest number of rooms in memory. Beyond it rooms

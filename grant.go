@@ -52,8 +52,8 @@ func (m *Manager) accept(c *call, now moment.Moment) {
 	r.renewLeft = int64(lifetime - age)
 	if left := line.end.left(now, m.base); left <= r.renewLeft {
 		// It was old when it came, and the next may be this very one: renew it by
-		// what it has left.
-		r.renewLeft = left - int64(m.renewal.At(time.Duration(left), 0))
+		// what it has left beyond its margin.
+		r.renewLeft = left - int64(m.renewal.At(time.Duration(left-line.end.margin), 0))
 	}
 	r.nextAttempt = 0
 	if line.end.left(now, m.base)-r.renewLeft < int64(briefGap) {

@@ -56,6 +56,7 @@ type core struct {
 
 	queues      [inRenewals + 1]*queue.Queue[*room] // by place; each room stands in one at most
 	recency     *queue.Queue[*room]                 // rooms that can be let go, see rank
+	ranked      int                                 // rooms ranked anew since one was let go
 	calls       map[*call]struct{}                  // in flight
 	callerCalls int                                 // those of them that began for a caller
 	started     uint64                              // calls begun, ever
@@ -265,7 +266,11 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 		// Sign all on before waiting for the first, so that one that fails does not
 		// keep the others.
 		w := newWaiter(ctx, m, id, 0, 0)
-		switch _, news, err := w.step(); {
+		_, news, err := w.step()
+		for news == m.atOnce && ctx.Err() == nil { // it is not signed on yet
+			_, news, err = w.step()
+		}
+		switch {
 		case news != nil:
 			waiters = append(waiters, w)
 		case err != nil:

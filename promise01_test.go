@@ -177,17 +177,17 @@ func TestPromise1Grants(t *testing.T) {
 		until           time.Duration // handed out up to and including this moment
 		renewed         time.Duration // when the source is called again; 0: not meanwhile
 	}{
-		"600 s":                            {epoch.Add(600 * time.Second), time.Time{}, 570 * time.Second, 400 * time.Second},
-		"10 s":                             {epoch.Add(10 * time.Second), time.Time{}, 9 * time.Second, 6667 * time.Millisecond},
-		"issued at the call":               {epoch.Add(600 * time.Second), epoch, 570 * time.Second, 400 * time.Second},
-		"issued 300 s ago of 600":          {epoch.Add(300 * time.Second), epoch.Add(-300 * time.Second), 270 * time.Second, 100 * time.Second},
-		"issued 570 s ago of 600":          {epoch.Add(30 * time.Second), epoch.Add(-570 * time.Second), 0, 20 * time.Second},
-		"past its renewal: by what's left": {epoch.Add(120 * time.Second), epoch.Add(-480 * time.Second), 90 * time.Second, 80 * time.Second},
-		"issued in 100 s, for 600":         {epoch.Add(700 * time.Second), epoch.Add(100 * time.Second), 570 * time.Second, 400 * time.Second},
-		"issued 50 years ago":              {epoch.Add(time.Hour), epoch.Add(-50 * year), time.Hour - 30*time.Second, 2400 * time.Second},
-		"year 9999":                        {far, time.Time{}, 48 * time.Hour, 0},
-		"the largest of times":             {time.Unix(1<<63-62135596801, 999999999), time.Time{}, 48 * time.Hour, 0},
-		"year 9999, issued before now":     {far, epoch.Add(-year), 48 * time.Hour, 0},
+		"600 s":                         {epoch.Add(600 * time.Second), time.Time{}, 570 * time.Second, 400 * time.Second},
+		"10 s":                          {epoch.Add(10 * time.Second), time.Time{}, 9 * time.Second, 6667 * time.Millisecond},
+		"issued at the call":            {epoch.Add(600 * time.Second), epoch, 570 * time.Second, 400 * time.Second},
+		"issued 300 s ago of 600":       {epoch.Add(300 * time.Second), epoch.Add(-300 * time.Second), 270 * time.Second, 100 * time.Second},
+		"issued 570 s ago of 600":       {epoch.Add(30 * time.Second), epoch.Add(-570 * time.Second), 0, 100 * time.Millisecond},
+		"past its renewal: by the rest": {epoch.Add(120 * time.Second), epoch.Add(-480 * time.Second), 90 * time.Second, time.Minute},
+		"issued in 100 s, for 600":      {epoch.Add(700 * time.Second), epoch.Add(100 * time.Second), 570 * time.Second, 400 * time.Second},
+		"issued 50 years ago":           {epoch.Add(time.Hour), epoch.Add(-50 * year), time.Hour - 30*time.Second, 2380 * time.Second},
+		"year 9999":                     {far, time.Time{}, 48 * time.Hour, 0},
+		"the largest of times":          {time.Unix(1<<63-62135596801, 999999999), time.Time{}, 48 * time.Hour, 0},
+		"year 9999, issued before now":  {far, epoch.Add(-year), 48 * time.Hour, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(w *world) {

@@ -435,3 +435,68 @@ func TestTooShortWakesAnIdleRoom(t *testing.T) {
 		w.calls("room", "create", "refresh")
 	})
 }
+
+// A caller joined the crowd of a room that had been evicted a moment before, and
+// waited for ever.
+func TestShortIdleAfterLeavesNobodyBehind(t *testing.T) {
+	within(t, roomtoken.Config{IdleAfter: 100 * time.Millisecond, Jitter: -1, MaxWait: -1}, func(w *world) {
+		w.token("a")
+		w.add(8*time.Minute + 200*time.Millisecond) // its renewal was skipped
+		w.clk.stepWall(time.Hour)                   // and its token is gone
+		w.add(110 * time.Millisecond)
+		if p := w.ask(w.t.Context(), "a"); !p.returned() || p.err != nil {
+			t.Errorf("returned %v: %v", p.returned(), p.err)
+		}
+	})
+}
+
+// A token that was old when it came was renewed after it had become unusable.
+func TestOldTokenIsRenewedInTime(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(w *world) {
+		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			g := w.src.mint(c)
+			if c.n == 1 {
+				g.IssuedAt = w.clk.Now().Add(-520 * time.Second)
+				g.Token.ExpiresAt = g.IssuedAt.Add(600 * time.Second)
+			}
+			return g, nil
+		})
+		w.token("a")
+		for i := range 60 {
+			w.add(time.Second)
+			if _, ok := w.m.Cached("a"); !ok {
+				t.Fatalf("after %d s there is no valid token, though nothing has failed", i+1)
+			}
+		}
+	})
+}
+
+// Warm did not sign on rooms for which a place had to be looked for.
+func TestWarmBeginsAllAtOnceWhenRoomsMustGo(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1, MaxRooms: 1200, IdleAfter: -1}, func(w *world) {
+		ids := make([]string, 1200)
+		for i := range ids {
+			ids[i] = fmt.Sprint("r", i)
+		}
+		if err := w.m.Warm(w.t.Context(), ids...); err != nil {
+			t.Fatal(err)
+		}
+		w.add(10 * time.Second)
+		for _, id := range ids {
+			w.token(id) // none of them stands where it stood
+		}
+		w.failDead()
+		ctx, cancel := context.WithCancel(w.t.Context())
+		warmed := make(chan error, 1)
+		fresh := []string{"n1", "n2", "n3", "n4", "n5"}
+		go func() { warmed <- w.m.Warm(ctx, append([]string{"dead"}, fresh...)...) }()
+		w.add(20 * time.Second)
+		for _, id := range fresh {
+			if _, ok := w.m.Cached(id); !ok {
+				t.Errorf("%s waits for a room that fails", id)
+			}
+		}
+		cancel()
+		<-warmed
+	})
+}

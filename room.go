@@ -190,7 +190,7 @@ func (r *room) wanted(usable bool) bool {
 // not be kept fresh.
 func (m *Manager) idle(r *room, now moment.Moment) bool {
 	return m.config.IdleAfter > 0 && r.crowd == nil &&
-		now.Mono-r.lastUsed() >= int64(m.config.IdleAfter)
+		now.Mono-r.lastUsed() >= max(int64(m.config.IdleAfter), 1<<tickBits) // it was cut to a tick
 }
 
 // lastUsed returns when the room was last asked for: monotonic, to the tick.

@@ -71,7 +71,7 @@ type RoomStatus struct {
 	Failures    int       // failed calls in a row
 	LastFailure CallKind  // the call that failed last since the newest token; 0: none
 	LastError   error     // its error
-	LastUsed    time.Time // when the room was last asked for, to the second
+	LastUsed    time.Time // when the room was last asked for, rounded down to half a second (0.54 s)
 	Waiters     int       // callers who wait for its token
 	Watchers    int       // watches that are on
 }

@@ -136,7 +136,7 @@ func (w *waiter) step() (tok Token, news <-chan struct{}, err error) {
 	case k.resultOf != w.epoch:
 	case k.failed != nil:
 		return Token{}, nil, k.failed
-	case k.spare != nil && (k.apart || w.room.dropped) && m.serves(k.spare, now, w.atLeast):
+	case k.spare != nil && (k.apart || w.room.dropped && w.room.rec == k.spare) && m.serves(k.spare, now, w.atLeast):
 		return k.spare.token(), nil, nil
 	}
 

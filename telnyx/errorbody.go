@@ -116,7 +116,7 @@ func firstOf(texts ...looseText) looseText {
 func htmlTitle(page []byte) string {
 	const most = 8 << 10 // a title comes early
 	text := string(page[:min(len(page), most)])
-	lower := strings.ToLower(text)
+	lower := lowerASCII(text)
 	if start := strings.Index(lower, "<title>"); start >= 0 {
 		start += len("<title>")
 		if end := strings.Index(lower[start:], "</title>"); end > 0 {
@@ -124,4 +124,16 @@ func htmlTitle(page []byte) string {
 		}
 	}
 	return "an HTML page"
+}
+
+// lowerASCII is [strings.ToLower] for ASCII letters alone: what it returns is as
+// long as text, so that an index into the one is an index into the other.
+func lowerASCII(text string) string {
+	lower := []byte(text)
+	for i, c := range lower {
+		if 'A' <= c && c <= 'Z' {
+			lower[i] = c + 'a' - 'A'
+		}
+	}
+	return string(lower)
 }

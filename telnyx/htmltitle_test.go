@@ -1,0 +1,17 @@
+package telnyx
+
+import (
+	"strings"
+	"testing"
+)
+
+// Lower-casing changes the length of what is not ASCII: the title was cut out of
+// the page at the wrong place, or beyond its end.
+func TestTitleOfAPageThatIsNotASCII(t *testing.T) {
+	for _, before := range []string{strings.Repeat("\xe9", 100), strings.Repeat("Ⱥ", 100), "caf\xe9", "KELVIN \u212a"} {
+		fault := decodeErrorBody([]byte("<HTML><!-- " + before + " --><TITLE>429 Too Many</TITLE></HTML>"))
+		if !strings.Contains(string(fault.Title)+string(fault.Detail), "429 Too Many") {
+			t.Errorf("after %q: title %q, detail %q", before[:4], fault.Title, fault.Detail)
+		}
+	}
+}
