@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/puzpuzpuz/xsync/v4"
+)
+
+// The floors are what a hit is made of: a look-up in a concurrent map, and a
+// reading of the clock. They collapse no calls, renew nothing and know no
+// deadline.
+
+// clockKind is how a floor finds out whether a token has expired.
+type clockKind int
+
+const (
+	noClock clockKind = iota
+	monotonicClock
+	wallClock
+)
+
+func (k clockKind) String() string {
+	return [...]string{"", " + time.Since", " + time.Now"}[k]
+}
+
+var errExpired = errors.New("the token has expired")
+
+// floorEntry is a token with its end on both clocks.
+type floorEntry struct {
+	text string
+	mono time.Duration // since the floor's base
+	wall time.Time
+}
+
+// floorClock says which entries are valid.
+type floorClock struct {
+	kind clockKind
+	base time.Time
+}
+
+func (c *floorClock) valid(e *floorEntry) bool {
+	switch c.kind {
+	case monotonicClock:
+		return time.Since(c.base) < e.mono
+	case wallClock:
+		return time.Now().Before(e.wall)
+	default:
+		return true
+	}
+}
+
+// mint gets the entry of a key that is not there yet.
+func (c *floorClock) mint(ctx context.Context, src *source, key string) (*floorEntry, error) {
+	tok, err := src.mint(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return &floorEntry{
+		text: tok.text,
+		mono: tok.expires.Sub(c.base),
+		wall: tok.expires.Round(0), // as it comes over a network: without a monotonic reading
+	}, nil
+}
+
+func syncMapContender(k clockKind) contender {
+	return contender{
+		name: "sync.Map" + k.String(),
+		kind: floor,
+		open: func(src *source, _ terms) (cache, error) {
+			return &syncMapCache{source: src, clock: floorClock{k, time.Now()}}, nil
+		},
+	}
+}
+
+type syncMapCache struct {
+	source  *source
+	clock   floorClock
+	entries sync.Map // of string to *floorEntry
+}
+
+func (c *syncMapCache) Get(ctx context.Context, key string) (string, error) {
+	v, ok := c.entries.Load(key)
+	if !ok {
+		return c.miss(ctx, key)
+	}
+	e, ok := v.(*floorEntry)
+	if !ok || !c.clock.valid(e) {
+		return "", errExpired
+	}
+	return e.text, nil
+}
+
+func (c *syncMapCache) miss(ctx context.Context, key string) (string, error) {
+	e, err := c.clock.mint(ctx, c.source, key)
+	if err != nil {
+		return "", err
+	}
+	c.entries.Store(key, e)
+	return e.text, nil
+}
+
+func (*syncMapCache) Close() error { return nil }
+
+func xsyncContender(k clockKind) contender {
+	return contender{
+		name:   "xsync" + k.String(),
+		module: "github.com/puzpuzpuz/xsync/v4",
+		kind:   floor,
+		open: func(src *source, _ terms) (cache, error) {
+			return &xsyncCache{source: src, clock: floorClock{k, time.Now()}, entries: xsync.NewMap[string, *floorEntry]()}, nil
+		},
+	}
+}
+
+type xsyncCache struct {
+	source  *source
+	clock   floorClock
+	entries *xsync.Map[string, *floorEntry]
+}
+
+func (c *xsyncCache) Get(ctx context.Context, key string) (string, error) {
+	e, ok := c.entries.Load(key)
+	if !ok {
+		return c.miss(ctx, key)
+	}
+	if !c.clock.valid(e) {
+		return "", errExpired
+	}
+	return e.text, nil
+}
+
+func (c *xsyncCache) miss(ctx context.Context, key string) (string, error) {
+	e, err := c.clock.mint(ctx, c.source, key)
+	if err != nil {
+		return "", err
+	}
+	c.entries.Store(key, e)
+	return e.text, nil
+}
+
+func (*xsyncCache) Close() error { return nil }

@@ -1,0 +1,36 @@
+package stat
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+func TestMedian(t *testing.T) {
+	for _, test := range []struct {
+		values []float64
+		want   float64
+	}{
+		{[]float64{3}, 3},
+		{[]float64{5, 1, 3}, 3},
+		{[]float64{4, 1, 3, 2}, 2.5},
+		{[]float64{1, 1, 1000}, 1},
+	} {
+		before := slices.Clone(test.values)
+		if got := Median(test.values); got != test.want {
+			t.Errorf("Median(%v) = %v, want %v", test.values, got, test.want)
+		}
+		if !slices.Equal(before, test.values) {
+			t.Errorf("Median changed %v to %v", before, test.values)
+		}
+	}
+	if got := Median(nil); !math.IsNaN(got) {
+		t.Errorf("Median of nothing = %v, want NaN", got)
+	}
+}
+
+func TestRatios(t *testing.T) {
+	if got := Ratios([]float64{2, 9, 1}, []float64{1, 3}); !slices.Equal(got, []float64{2, 3}) {
+		t.Errorf("Ratios = %v, want [2 3]", got)
+	}
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// downCallers is how many callers there are while the source is down or slow.
+const downCallers = 100
+
+// downWork is an outage. A key has a token that lives 30 s and is due for renewal
+// after 20 s; the source goes down for a minute, and each caller asks once a
+// second, with two seconds of patience. All times are scaled: a minute lasts as
+// long as the scale says, and the contenders' own waits shrink with it.
+var downWork = work{
+	name:    "down",
+	applies: loaders,
+	tables: []table{{
+		id: "down", title: "A source that is down for a minute, and 100 callers",
+		note: "A token of 30 s, due for renewal after 20 s; each caller asks once a second, with 2 s of patience, and the source takes 100 ms to " +
+			"fail. All times are scaled down alike. Of the calls by callers: those that failed while the token had more than 3 s to live, those " +
+			"that failed after that (nobody has a token then), those that returned half a second or more after their deadline.",
+	}},
+	run: outage,
+}
+
+// outcomes counts what became of the callers' calls.
+type outcomes struct {
+	mu                 sync.Mutex
+	early, earlyFailed int // while there was a token
+	after, afterFailed int // when there was none
+	outlived           int
+}
+
+func outage(j *job) error {
+	scaled := func(d time.Duration) time.Duration {
+		return time.Duration(float64(d) * float64(j.scale.minute) / float64(time.Minute))
+	}
+	t := terms{
+		lifetime:    scaled(30 * time.Second),
+		renewAfter:  scaled(20 * time.Second),
+		early:       scaled(3 * time.Second),
+		backoff:     scaled(500 * time.Millisecond),
+		maxBackoff:  scaled(30 * time.Second),
+		retry:       scaled(5 * time.Second),
+		callTimeout: scaled(10 * time.Second),
+		maxWait:     scaled(30 * time.Second),
+		keys:        1,
+	}
+	src := newSource(scaled(100*time.Millisecond), t.lifetime)
+	c, err := j.contender.open(src, t)
+	if err != nil {
+		return err
+	}
+	gone := time.Now().Add(t.lifetime - t.early) // a token's life begins with the call
+	if _, err := c.Get(context.Background(), "key"); err != nil {
+		return err
+	}
+	src.down.Store(true)
+	begin := time.Now()
+	before := src.calls.Load()
+	end := begin.Add(j.scale.minute)
+
+	var (
+		counts  outcomes
+		running sync.WaitGroup
+		second  = scaled(time.Second)
+	)
+	for caller := range downCallers {
+		running.Go(func() {
+			next := begin.Add(time.Duration(caller) * second / downCallers)
+			for ; next.Before(end); next = next.Add(second) {
+				time.Sleep(time.Until(next))
+				asked := time.Now()
+				ctx, cancel := context.WithDeadline(context.Background(), asked.Add(2*second))
+				_, err := c.Get(ctx, "key")
+				cancel()
+				returned := time.Now()
+				counts.add(asked.Before(gone) && returned.Before(gone), err != nil, returned.Sub(asked) > 2*second+second/2)
+				if returned.After(next) { // one that was kept waiting asks when it would have asked next
+					next = next.Add(returned.Sub(next).Truncate(second))
+				}
+			}
+		})
+	}
+	running.Wait()
+	counts.tell(j, src.calls.Load()-before)
+	return c.Close()
+}
+
+// add counts one call of a caller.
+func (o *outcomes) add(early, failed, outlived bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, bad := &o.after, &o.afterFailed
+	if early {
+		n, bad = &o.early, &o.earlyFailed
+	}
+	*n++
+	if failed {
+		*bad++
+	}
+	if outlived {
+		o.outlived++
+	}
+}
+
+// tell reports the counts.
+func (o *outcomes) tell(j *job, calls int64) {
+	j.report("down", "source calls", float64(calls))
+	j.report("down", "failed while there was a token", float64(o.earlyFailed))
+	j.report("down", "failed after", float64(o.afterFailed))
+	j.report("down", "outlived their deadline", float64(o.outlived))
+	j.report("down", "calls by callers", float64(o.early+o.after))
+}
