@@ -23,7 +23,6 @@ type call struct {
 	refresh   Token  // what Refresh is called with
 	forCaller bool   // somebody waited when it began: it counts against the callers' slots
 	begun     moment.Moment
-	wall      time.Time // begun on the wall clock
 	cancel    context.CancelCauseFunc
 	returned  chan struct{} // closed when the source has returned
 
@@ -82,7 +81,6 @@ func (m *Manager) start(r *room, forCaller bool) {
 		number:    m.started,
 		forCaller: forCaller,
 		begun:     now,
-		wall:      m.clock.Time(now, now.Mono),
 		returned:  make(chan struct{}),
 	}
 	ctx, c.cancel = context.WithCancelCause(ctx)
@@ -253,15 +251,16 @@ func (m *Manager) answer(c *call, now moment.Moment) {
 	}
 	switch {
 	case waiting == nil:
-	case c.outcome.verdict == granted && c.forgotten == nil:
-		if waiting.waiters > 0 {
-			r.used(now) // they have not picked it up yet
+	case c.outcome.verdict == granted:
+		token := c.spare
+		if c.forgotten == nil {
+			token = r.rec
+			if waiting.waiters > 0 {
+				r.used(now) // they have not picked it up yet
+			}
 		}
 		waiting.servedBy = c.number
-		waiting.dismissWith(r.rec, nil)
-	case c.outcome.verdict == granted:
-		waiting.servedBy = c.number
-		waiting.dismissWith(c.spare, nil)
+		waiting.dismissWith(token, nil)
 	case c.outcome.verdict == permanent:
 		e := &roomError{roomID: c.roomID, op: c.op, err: c.outcome.err, permanent: true}
 		if c.forgotten == nil {
@@ -324,14 +323,13 @@ func (m *Manager) conclude(c *call, now moment.Moment) (fellBack, held bool) {
 			t := r.troubles()
 			t.permanent++
 			t.failures = 0
-			t.op, t.err, t.text = c.op, o.err, o.text
+			t.note(c.op, *o)
 			r.nextAttempt = now.Mono + int64(max(policy.PermanentWait(t.permanent), o.wait))
 		}
 	case limited:
 		held = m.account.rateLimited(c, o.err, o.wait, now.Mono, m.backoff)
 		if c.forgotten == nil { // a hold is no failure of the room, but the last that is known
-			t := r.troubles()
-			t.op, t.err, t.text = c.op, o.err, o.text
+			r.troubles().note(c.op, *o)
 		}
 	case passing:
 		if c.overdue {
@@ -348,8 +346,7 @@ func (m *Manager) conclude(c *call, now moment.Moment) (fellBack, held bool) {
 // that does not count as one. Caller must hold mu.
 func (m *Manager) postpone(c *call, now moment.Moment) {
 	if o := c.outcome; o.wait > 0 && c.forgotten == nil {
-		t := c.room.troubles()
-		t.op, t.err, t.text = c.op, o.err, o.text
+		c.room.troubles().note(c.op, o)
 		c.room.nextAttempt = max(c.room.nextAttempt, now.Mono+int64(o.wait))
 	}
 }
@@ -375,7 +372,7 @@ func (m *Manager) passingFailure(c *call, o outcome, now moment.Moment) (held bo
 	t := c.room.troubles()
 	t.failures++
 	t.permanent = 0
-	t.op, t.err, t.text = c.op, o.err, o.text
+	t.note(c.op, o)
 	c.room.nextAttempt = now.Mono + int64(max(m.backoff.Wait(t.failures), o.wait))
 	return held
 }

@@ -109,7 +109,7 @@ func (m *Manager) issued(c *call, g Grant, now moment.Moment) (at time.Time, age
 	// What the wall clock would have shown when the call began, had it been then
 	// where it is now.
 	stepped := time.Duration(now.Ahead() - c.begun.Ahead())
-	began := c.wall.Add(max(stepped, 0))
+	began := m.clock.Time(c.begun, c.begun.Mono).Add(max(stepped, 0))
 	if g.IssuedAt.IsZero() {
 		return began, 0
 	}

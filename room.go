@@ -115,6 +115,9 @@ type trouble struct {
 	lull      int64    // monotonic: without demand, no replacement of it before
 }
 
+// note keeps what a call that failed said last.
+func (t *trouble) note(op CallKind, o outcome) { t.op, t.err, t.text = op, o.err, o.text }
+
 // failures returns the number of passing failures in a row.
 func (r *room) failures() int {
 	if r.trouble == nil {

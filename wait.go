@@ -216,8 +216,8 @@ func (w *waiter) signOn(r *room, valid bool) {
 	}
 }
 
-// signOff takes the waiter out of the count. The caller holds mu and settles the
-// room.
+// signOff takes the waiter out of the count, and settles the room. Caller must hold
+// mu.
 func (w *waiter) signOff(now moment.Moment) {
 	if w.counted() {
 		w.crowd.waiters--

@@ -48,9 +48,6 @@ func (q *Queue[T]) Min() (item T, key int64, ok bool) {
 	return q.heap[0].item, q.heap[0].key, true
 }
 
-// Key returns the key of an item that stands in this queue.
-func (q *Queue[T]) Key(item T) int64 { return q.heap[*q.position(item)-1].key }
-
 // Set puts the item into the queue under the key, or moves it there.
 func (q *Queue[T]) Set(item T, key int64) {
 	p := q.position(item)

@@ -66,8 +66,8 @@ func TestAgainstModel(t *testing.T) {
 		if it.at.Queued() != model[it] {
 			t.Fatalf("Queued is %v, want %v", it.at.Queued(), model[it])
 		}
-		if model[it] && q.Key(it) != it.key {
-			t.Fatalf("Key is %d, want %d", q.Key(it), it.key)
+		if model[it] && q.heap[it.at-1].key != it.key {
+			t.Fatalf("Key is %d, want %d", q.heap[it.at-1].key, it.key)
 		}
 	}
 	seen := 0
