@@ -14,13 +14,18 @@ import (
 // record is one room's line in the cache: all that a hit reads, in 96 bytes that
 // span two cache lines side by side. At a million rooms it is the misses of the
 // processor's cache that a hit waits for, one after the other, so the room ID is
-// in here too and not behind a pointer. A record is immutable but for lastUsed; a
-// new token is a new record.
+// in here too and not behind a pointer, and so is the token's string, to which the
+// Secret that callers get points. A record is immutable but for lastUsed; a new
+// token is a new record.
 type record struct {
-	value Secret // zero: the room has no token
+	text  string // of the token; "": the room has none
 	owner *room
 
-	end      end
+	// The fields of an end, see there. As a struct of their own they would take four
+	// bytes more.
+	mono, margin, sec int64
+	nsec              uint32
+
 	lastUsed atomic.Uint32 // see tick; with dormantMark, the next hit starts the renewal
 
 	idLen uint8 // or longID
@@ -31,7 +36,7 @@ type record struct {
 const (
 	// maxShortID is the length of the longest room ID that a record holds. Telnyx's
 	// have 36 bytes.
-	maxShortID = 43
+	maxShortID = 39
 	// longID, as a length, means that the ID is in the room.
 	longID = maxShortID + 1
 )
@@ -53,6 +58,18 @@ func (r *record) blank() *record {
 	line := &record{owner: r.owner, idLen: r.idLen, id: r.id}
 	line.lastUsed.Store(r.lastUsed.Load() &^ dormantMark)
 	return line
+}
+
+// end returns when the token ends.
+func (r *record) end() end { return end{r.mono, r.margin, r.sec, r.nsec} }
+
+// secret returns the token, zero if there is none. It points into the record, and
+// keeps it alive.
+func (r *record) secret() Secret {
+	if r.text == "" {
+		return Secret{}
+	}
+	return Secret{value: &r.text}
 }
 
 // is reports whether this is the line of the room.
@@ -92,13 +109,13 @@ type end struct {
 }
 
 // left returns how long the token lives from now on, see timeLeft.
-func (e *end) left(now moment.Moment, base unixTime) int64 {
+func (e end) left(now moment.Moment, base unixTime) int64 {
 	return timeLeft(e.mono, e.sec, e.nsec, now, base)
 }
 
 // serves reports whether the token may be handed out to one who needs it for so
 // long.
-func (e *end) serves(now moment.Moment, base unixTime, atLeast time.Duration) bool {
+func (e end) serves(now moment.Moment, base unixTime, atLeast time.Duration) bool {
 	left := e.left(now, base)
 	return left > 0 && left >= max(e.margin, int64(atLeast))
 }
@@ -117,7 +134,7 @@ func timeLeft(mono, sec int64, nsec uint32, now moment.Moment, base unixTime) in
 
 // token returns the token as callers get it.
 func (r *record) token() Token {
-	return Token{Value: r.value, ExpiresAt: time.Unix(r.end.sec, int64(r.end.nsec)).UTC()}
+	return Token{Value: r.secret(), ExpiresAt: time.Unix(r.sec, int64(r.nsec)).UTC()}
 }
 
 // unixTime is a moment in Unix time.
@@ -179,6 +196,7 @@ func (m *Manager) drop(r *room) {
 	m.move(r, nowhere, 0)
 	m.recency.Remove(r)
 	m.cache.remove(r.rec)
+	r.forgetRefresh() // a Token in somebody's hands keeps the room alive, see record.secret
 	if !r.ghost {
 		m.rooms--
 	}

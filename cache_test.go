@@ -70,7 +70,7 @@ func testID(n int) string {
 // testRecord returns a record of a room of its own.
 func testRecord(roomID string, expires int64) *record {
 	r := newRecord(&room{}, roomID)
-	r.end.mono = expires
+	r.mono = expires
 	return r
 }
 
@@ -245,11 +245,11 @@ func TestCacheReadersBesideAWriter(t *testing.T) {
 					t.Errorf("%q is not found", key)
 					return
 				}
-				if r.end.mono < last[i] {
-					t.Errorf("%q: %d after %d: an older record came back", key, r.end.mono, last[i])
+				if r.mono < last[i] {
+					t.Errorf("%q: %d after %d: an older record came back", key, r.mono, last[i])
 					return
 				}
-				last[i] = r.end.mono
+				last[i] = r.mono
 				if r := c.get(fmt.Sprint("absent-", n)); r != nil {
 					t.Errorf("%q was never put", r.roomID())
 					return

@@ -89,7 +89,7 @@ func (m *Manager) destination(r *room, now moment.Moment) (to place, key int64, 
 // due returns when the room's renewal is due, as a monotonic time that holds
 // while the wall clock is not stepped.
 func (m *Manager) due(r *room, now moment.Moment) int64 {
-	if r.rec.value.IsZero() {
+	if r.rec.text == "" {
 		if r.trouble != nil {
 			return r.trouble.lull
 		}
@@ -101,7 +101,7 @@ func (m *Manager) due(r *room, now moment.Moment) int64 {
 // unusable returns the first moment at which the room's token is no longer
 // handed out, as a monotonic time that holds while the wall clock is not stepped.
 func (m *Manager) unusable(r *room, now moment.Moment) int64 {
-	return now.Mono + m.left(r, now) - max(r.rec.end.margin-1, 0)
+	return now.Mono + m.left(r, now) - max(r.rec.margin-1, 0)
 }
 
 // move takes the room from the queue it stands in and puts it into another.

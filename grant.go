@@ -39,7 +39,7 @@ func (m *Manager) accept(c *call, now moment.Moment) {
 	if t := r.trouble; t != nil {
 		c.recovered = t.failures + t.permanent
 	}
-	if !r.rec.value.IsZero() {
+	if r.rec.text != "" {
 		r.trouble = nil // the token before was not refused: so much for that
 	} else if t := r.trouble; t != nil {
 		r.trouble = nil
@@ -50,13 +50,13 @@ func (m *Manager) accept(c *call, now moment.Moment) {
 	r.lifetime = int64(lifetime)
 	age := m.renewal.At(lifetime, rand.Float64()) // spreads load, guards nothing
 	r.renewLeft = int64(lifetime - age)
-	if left := line.end.left(now, m.base); left <= r.renewLeft {
+	if left := line.end().left(now, m.base); left <= r.renewLeft {
 		// It was old when it came, and the next may be this very one: renew it by
 		// what it has left beyond its margin.
-		r.renewLeft = left - int64(m.renewal.At(time.Duration(left-line.end.margin), 0))
+		r.renewLeft = left - int64(m.renewal.At(time.Duration(left-line.margin), 0))
 	}
 	r.nextAttempt = 0
-	if line.end.left(now, m.base)-r.renewLeft < int64(briefGap) {
+	if line.end().left(now, m.base)-r.renewLeft < int64(briefGap) {
 		r.nextAttempt = c.begun.Mono + int64(briefGap)
 	}
 	r.generation++
@@ -83,17 +83,14 @@ func (m *Manager) appraise(c *call, now moment.Moment) (*record, time.Duration, 
 	issued, age := m.issued(c, g, now)
 	lifetime := clampLife(g.Token.ExpiresAt.Sub(issued))
 	line := c.room.rec.blank()
-	line.value = g.Token.Value
-	line.end = end{
-		mono:   c.begun.Mono + int64(lifetime) - age,
-		margin: int64(m.renewal.Margin(lifetime)),
-		sec:    g.Token.ExpiresAt.Unix(),
-		nsec:   uint32(g.Token.ExpiresAt.Nanosecond()),
-	}
+	line.text = g.Token.Value.Reveal()
+	line.mono = c.begun.Mono + int64(lifetime) - age
+	line.margin = int64(m.renewal.Margin(lifetime))
+	line.sec, line.nsec = g.Token.ExpiresAt.Unix(), uint32(g.Token.ExpiresAt.Nanosecond())
 	if !m.serves(line, now, 0) {
 		return nil, 0, fmt.Errorf("%w: it expires at %s, with %v left of %v; a token is handed out with at least %v left",
 			ErrInvalidGrant, g.Token.ExpiresAt.UTC().Format(timeFormat),
-			time.Duration(line.end.left(now, m.base)).Round(time.Millisecond), lifetime, time.Duration(line.end.margin))
+			time.Duration(line.end().left(now, m.base)).Round(time.Millisecond), lifetime, time.Duration(line.margin))
 	}
 	return line, lifetime, nil
 }

@@ -170,7 +170,7 @@ func (m *Manager) unlock() { m.mu.Unlock() }
 func (m *Manager) Token(ctx context.Context, roomID string) (Token, error) {
 	// This is hit, written out: a call to it costs one part in fifty.
 	if rec := m.cache.get(roomID); rec != nil {
-		end := rec.end
+		end := rec.end()
 		if now := m.clock.Now(); end.serves(now, m.base, 0) {
 			if rec.lastUsed.Load() != tick(now) {
 				m.touch(rec, now)
@@ -213,7 +213,7 @@ func (m *Manager) hit(roomID string, atLeast time.Duration) *record {
 	if rec == nil {
 		return nil
 	}
-	end := rec.end // before the clock is read: that waits for all loads, and none should come after
+	end := rec.end() // before the clock is read: that waits for all loads, and none should come after
 	now := m.clock.Now()
 	if !end.serves(now, m.base, atLeast) {
 		return nil
@@ -321,7 +321,7 @@ func (m *Manager) Invalidate(roomID string, rejected Token) bool {
 	if c := r.call; c != nil && len(c.rejected) < maxRejected && !m.refused(c, rejected.Value) {
 		c.rejected = append(c.rejected, rejected.Value)
 	}
-	if !r.rec.value.Equal(rejected.Value) {
+	if !r.rec.secret().Equal(rejected.Value) {
 		return false
 	}
 	now := m.clock.Now()

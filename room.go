@@ -155,12 +155,12 @@ func (r *room) join() *crowd {
 }
 
 // left returns how long the room's token lives from now on, in ns.
-func (m *Manager) left(r *room, now moment.Moment) int64 { return r.rec.end.left(now, m.base) }
+func (m *Manager) left(r *room, now moment.Moment) int64 { return r.rec.end().left(now, m.base) }
 
 // serves reports whether the room's token may be handed out to one who needs it
 // for so long.
 func (m *Manager) serves(rec *record, now moment.Moment, atLeast time.Duration) bool {
-	return rec.end.serves(now, m.base, atLeast)
+	return rec.end().serves(now, m.base, atLeast)
 }
 
 // refreshable reports whether there is a refresh token that has not lapsed.

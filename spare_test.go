@@ -17,6 +17,43 @@ func (m minter) Refresh(ctx context.Context, roomID string, _ Token) (Grant, err
 	return m.Create(ctx, roomID)
 }
 
+// A token in somebody's hands points into its record, and so keeps the room alive:
+// that must not keep the refresh token.
+func TestHeldTokenKeepsNoRefreshToken(t *testing.T) {
+	m, err := NewManager(refreshMinter{}, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	tok, err := m.Token(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := m.cache.get("a")
+	if tok.Value.value != &rec.text {
+		t.Fatal("the token does not point into its record: is this test of use?")
+	}
+	if rec.owner.refresh.IsZero() {
+		t.Fatal("the room has no refresh token")
+	}
+	m.Forget("a")
+	if !rec.owner.refresh.IsZero() {
+		t.Error("the room was forgotten and still has its refresh token")
+	}
+	if got := tok.Value.Reveal(); got != "token" {
+		t.Errorf("the token in hand is %q now", got)
+	}
+}
+
+// refreshMinter is a minter that also has refresh tokens.
+type refreshMinter struct{ minter }
+
+func (m refreshMinter) Create(ctx context.Context, roomID string) (Grant, error) {
+	g, err := m.minter.Create(ctx, roomID)
+	g.RefreshToken = Token{Value: NewSecret("refresh token")}
+	return g, err
+}
+
 // A token that was published, invalidated and forgotten before one who waited for
 // it woke was handed to them all the same.
 func TestInvalidatedTokenIsNotPickedUp(t *testing.T) {

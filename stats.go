@@ -177,8 +177,8 @@ func (m *Manager) status(r *room, now moment.Moment) RoomStatus {
 		Generation:      uint64(r.generation),
 		LastUsed:        m.clock.Time(now, r.lastUsed()),
 	}
-	if !r.rec.value.IsZero() {
-		s.Fingerprint, s.ExpiresAt = r.rec.value.Fingerprint(), r.rec.token().ExpiresAt
+	if r.rec.text != "" {
+		s.Fingerprint, s.ExpiresAt = r.rec.secret().Fingerprint(), r.rec.token().ExpiresAt
 	}
 	if !r.refresh.IsZero() {
 		s.RefreshExpiresAt = r.refreshExpiry()

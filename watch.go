@@ -135,8 +135,8 @@ func (w *watch) isNew(rec *record) bool {
 	if rec == w.seen {
 		return false
 	}
-	same := w.seen != nil && w.told == "" && w.seen.value.Equal(rec.value) &&
-		w.seen.end.sec == rec.end.sec && w.seen.end.nsec == rec.end.nsec
+	same := w.seen != nil && w.told == "" && w.seen.secret().Equal(rec.secret()) &&
+		w.seen.sec == rec.sec && w.seen.nsec == rec.nsec
 	if same {
 		w.seen = rec
 	}
