@@ -23,8 +23,6 @@ type call struct {
 	refresh   Token  // what Refresh is called with
 	forCaller bool   // somebody waited when it began: it counts against the callers' slots
 	begun     moment.Moment
-	cancel    context.CancelCauseFunc
-	returned  chan struct{} // closed when the source has returned
 
 	outcome outcome
 
@@ -69,9 +67,9 @@ var errCallTimeout = fmt.Errorf("roomtoken: CallTimeout has passed: %w", context
 // start begins the room's next call. Caller must hold mu, and have found that
 // the room has none in flight, may have one, and stands in no queue.
 func (m *Manager) start(r *room, forCaller bool) {
-	ctx := context.Background()
+	ctx := m.life
 	if forCaller && r.crowd != nil && r.crowd.ctx != nil {
-		ctx = context.WithoutCancel(r.crowd.ctx)
+		ctx = valuesCtx{m.life, context.WithoutCancel(r.crowd.ctx)}
 	}
 	m.started++
 	now := m.clock.Look() // the token's age is counted from here
@@ -81,9 +79,7 @@ func (m *Manager) start(r *room, forCaller bool) {
 		number:    m.started,
 		forCaller: forCaller,
 		begun:     now,
-		returned:  make(chan struct{}),
 	}
-	ctx, c.cancel = context.WithCancelCause(ctx)
 	refreshable := m.refreshable(r, now)
 	switch policy.Which(refreshable, r.failures()) {
 	case policy.Refresh:
@@ -122,11 +118,8 @@ func (m *Manager) fallBack(r *room, reason string) {
 // invoke makes the call and judges what came of it. It runs on the call's own
 // goroutine, without the lock; the flight contains what it throws.
 func (m *Manager) invoke(ctx context.Context, c *call) {
-	defer close(c.returned)
 	ctx, release := m.withTimeout(ctx, c)
 	defer release()
-	stop := context.AfterFunc(ctx, func() { m.overrun(c) })
-	defer stop()
 
 	var grant Grant
 	var err error
@@ -146,14 +139,49 @@ func (m *Manager) invoke(ctx context.Context, c *call) {
 }
 
 // withTimeout returns the ctx that the source gets: it ends at CallTimeout on
-// the Manager's clock. The ctx of a real clock also has a deadline.
-func (m *Manager) withTimeout(ctx context.Context, c *call) (context.Context, func()) {
+// the Manager's clock. The ctx of a real clock also has a deadline. A source that
+// has not returned soon after, and so has not called release, has overrun.
+func (m *Manager) withTimeout(ctx context.Context, c *call) (_ context.Context, release func()) {
 	if m.clock.IsReal() {
 		ctx, cancel := context.WithTimeoutCause(ctx, m.config.CallTimeout, errCallTimeout)
-		return ctx, cancel
+		overrun := time.AfterFunc(m.config.CallTimeout+returnGrace, func() { m.overrun(c) })
+		return ctx, func() {
+			overrun.Stop()
+			cancel()
+		}
 	}
-	timer := m.config.Clock.AfterFunc(m.config.CallTimeout, func() { c.cancel(errCallTimeout) })
-	return ctx, func() { timer.Stop() }
+	ctx, cancel := context.WithCancelCause(ctx)
+	returned := make(chan struct{})
+	timeout := m.config.Clock.AfterFunc(m.config.CallTimeout, func() {
+		cancel(errCallTimeout)
+		grace := time.NewTimer(returnGrace)
+		defer grace.Stop()
+		select {
+		case <-grace.C:
+			m.overrun(c)
+		case <-returned:
+		case <-m.closing:
+		}
+	})
+	return ctx, func() {
+		close(returned)
+		timeout.Stop()
+		cancel(nil)
+	}
+}
+
+// valuesCtx ends when its Context does and has the values of another, which never
+// ends.
+type valuesCtx struct {
+	context.Context
+	values context.Context //nolint:containedctx // it is one
+}
+
+func (c valuesCtx) Value(key any) any {
+	if v := c.values.Value(key); v != nil {
+		return v
+	}
+	return c.Context.Value(key)
 }
 
 // judge tells what an error of the source means.
@@ -170,18 +198,9 @@ func judge(op CallKind, err error) outcome {
 	return o
 }
 
-// overrun runs when a call's ctx has ended: a source that has not returned soon
-// after is left alone with its call, and nobody waits for it any longer.
+// overrun runs when a source has not returned soon after its ctx ended: it is left
+// alone with its call, and nobody waits for it any longer.
 func (m *Manager) overrun(c *call) {
-	grace := time.NewTimer(returnGrace)
-	defer grace.Stop()
-	select {
-	case <-c.returned:
-		return
-	case <-m.closing:
-		return
-	case <-grace.C:
-	}
 	m.lock()
 	defer m.unlock()
 	if m.closed || c.room.call != c {
@@ -206,7 +225,6 @@ func (c *call) took(now moment.Moment) time.Duration { return time.Duration(now.
 
 // finish ends a call: broken is the *flight.PanicError that the source threw, if any.
 func (m *Manager) finish(c *call, broken error) {
-	c.cancel(nil)
 	if broken != nil {
 		c.outcome = thrown(c, broken)
 	}

@@ -43,9 +43,11 @@ type core struct {
 	observe func(Event)   // nil: nobody
 
 	flights flight.Group
-	closing chan struct{} // closed by Close
-	atOnce  chan struct{} // closed: for those who need not wait
-	wake    chan struct{} // makes the scheduler look again; holds one
+	life    context.Context         //nolint:containedctx // ended by Close, and with it all calls
+	end     context.CancelCauseFunc // ends life
+	closing <-chan struct{}         // closed when life has ended
+	atOnce  chan struct{}           // closed: for those who need not wait
+	wake    chan struct{}           // makes the scheduler look again; holds one
 
 	// mu guards all that follows and everything in rooms, calls and crowds. It is
 	// never held over a call to a source, an observer, a logger or a consumer, nor
@@ -105,7 +107,6 @@ func NewManager(source TokenSource, config Config) (*Manager, error) {
 		cache: newCache(),
 		core: &core{
 			source:     source,
-			closing:    make(chan struct{}),
 			atOnce:     make(chan struct{}),
 			wake:       make(chan struct{}, 1),
 			calls:      make(map[*call]struct{}),
@@ -140,6 +141,8 @@ func NewManager(source TokenSource, config Config) (*Manager, error) {
 	}
 	m.recency = queue.New(func(r *room) *queue.Position { return &r.recency })
 	close(m.atOnce)
+	m.life, m.end = context.WithCancelCause(context.Background())
+	m.closing = m.life.Done()
 	go m.schedule()
 	return m, nil
 }
@@ -436,7 +439,7 @@ func (m *Manager) isClosed() bool {
 // shut ends everything that can be ended at once. Caller must hold mu.
 func (m *Manager) shut() {
 	m.closed = true
-	close(m.closing)
+	m.end(ErrClosed)
 	m.cache.clear()
 	m.rooms = 0
 	m.sweep = nil
@@ -444,9 +447,6 @@ func (m *Manager) shut() {
 		m.queues[place] = queue.New(func(r *room) *queue.Position { return &r.queued })
 	}
 	m.recency = queue.New(func(r *room) *queue.Position { return &r.recency })
-	for c := range m.calls {
-		c.cancel(ErrClosed)
-	}
 }
 
 // Format implements [fmt.Formatter]: whatever the verb, a line that says how many
