@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
-.PHONY: test setup fmt-check tidy-check vet cross race lint fmt bench bench-check compare million fuzz cover reliability soak mutations help
+.PHONY: test setup fmt-check tidy-check vet cross race lint fmt bench bench-check compare load million fuzz cover reliability soak mutations help
 
 MODULES ?= $(shell find . -name go.mod -not -path '*/.*' -not -path '*/testdata/*' -exec dirname {} \; | sort)
 
@@ -62,6 +62,9 @@ bench-check: ## fails if a hit or a Telnyx call costs more than its floor and a 
 
 compare: ## us and the peers on the same work, about ten minutes; writes docs/benchmarks
 	cd bench && go run . -within 10m
+
+load: ## 10,000 callers for a minute, and calls over real sockets, with what both cost
+	cd bench && go run ./load
 
 million: ## a million rooms, built and kept fresh, with what that costs
 	go run ./examples/million

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/roomtoken/roomtoken/bench/internal/cpu"
 )
 
 // renewWork renews many keys that are all due at the same moment, against a
@@ -74,7 +76,7 @@ func renewAll(j *job, after time.Duration) (err error) {
 	}
 
 	time.Sleep(time.Until(due) - time.Millisecond)
-	begin, cpu := time.Now(), cpuTime()
+	begin, used := time.Now(), cpu.Time()
 	giveUp := begin.Add(renewPatience)
 	for src.answers.Load() < 2*int64(n) {
 		if time.Now().After(giveUp) {
@@ -88,7 +90,7 @@ func renewAll(j *job, after time.Duration) (err error) {
 		time.Sleep(time.Millisecond)
 	}
 	j.report("renew", "µs per key", perKey(time.Since(begin), n))
-	j.report("renew", "µs of CPU per key", perKey(cpuTime()-cpu, n))
+	j.report("renew", "µs of CPU per key", perKey(cpu.Time()-used, n))
 	return nil
 }
 

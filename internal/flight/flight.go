@@ -20,7 +20,7 @@ type Group struct {
 // again. Where a call for the key is in flight already, Go does nothing: neither
 // function runs.
 func (g *Group) Go(key string, call func() error, done func(error)) {
-	go g.flights.Do(key, func() (any, error) {
+	flight := func() (any, error) {
 		var err error
 		// Deferred because a Goexit in call ends this goroutine here; singleflight
 		// would never answer it. A panic it would let kill the process.
@@ -30,7 +30,8 @@ func (g *Group) Go(key string, call func() error, done func(error)) {
 		}()
 		Contain(call, &err)
 		return nil, nil
-	})
+	}
+	go func() { _, _, _ = g.flights.Do(key, flight) }()
 }
 
 // Contain runs call on the calling goroutine and stores what it returns in err, or

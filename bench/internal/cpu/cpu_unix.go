@@ -1,14 +1,15 @@
 //go:build unix
 
-package main
+// Package cpu tells how much processor time the process has used.
+package cpu
 
 import (
 	"syscall"
 	"time"
 )
 
-// cpuTime returns the CPU time that this process has used.
-func cpuTime() time.Duration {
+// Time returns the processor time that this process has used.
+func Time() time.Duration {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
 		return 0

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/bench/internal/cpu"
+	"github.com/roomtoken/roomtoken/bench/internal/stat"
+	"github.com/roomtoken/roomtoken/telnyx"
+)
+
+const (
+	concurrent = 64 // calls at a time, as many as a Manager makes by default
+	apiKey     = "KEY-of-nobody"
+	room       = "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0"
+	rounds     = 5
+)
+
+// client is one way to get tokens of the API.
+type client struct {
+	name  string
+	calls func(context.Context) error // for a while
+}
+
+// manyCalls measures what calls cost, with each protocol. The Manager has as many
+// rooms to renew as are told.
+func manyCalls(ctx context.Context, out io.Writer, span time.Duration, rooms int) error {
+	dir, err := os.MkdirTemp("", "load-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	fmt.Fprintf(out, "\n%d calls at a time over TLS, to a server in a process of its own on the same machine\n\n", concurrent)
+	heading(out, "protocol", "client", "calls", "connections", "calls per second", "processor time per call (to a bare POST)", "calls per second and core")
+	var perRenewal time.Duration
+	for _, protocol := range []string{"http1", "http2"} {
+		api, err := startAPI(ctx, protocol, dir)
+		if err != nil {
+			return err
+		}
+		perRenewal, err = callsOver(ctx, out, protocol, api, span, rooms)
+		if err := errors.Join(err, api.stop()); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(out, "\nA renewal by way of the Manager, over HTTP/2, takes %v of processor time. So one core keeps fresh, while nothing else limits:\n\n", perRenewal.Round(time.Microsecond))
+	heading(out, "lifetime of the tokens", "rooms on half a core")
+	for _, lifetime := range []time.Duration{time.Minute, 10 * time.Minute, time.Hour} {
+		row(out, lifetime, int(0.5*renewedAt*float64(lifetime)/float64(perRenewal)))
+	}
+	return ctx.Err()
+}
+
+// renewedAt is the share of its lifetime after which a token is renewed on
+// average.
+const renewedAt = 2.0/3 - 0.1/2
+
+// callsOver measures all clients on one server, each for a span, and returns the processor time of a
+// renewal by way of the Manager.
+func callsOver(ctx context.Context, out io.Writer, protocol string, api *process, span time.Duration, rooms int) (perRenewal time.Duration, err error) {
+	span /= rounds
+	source, err := telnyx.NewSource(telnyx.Config{APIKey: apiKey, BaseURL: api.url})
+	if err != nil {
+		return 0, err
+	}
+	defer source.CloseIdleConnections()
+	bare := bareClient()
+	defer bare.CloseIdleConnections()
+	grant, err := source.Create(ctx, room)
+	if err != nil {
+		return 0, err
+	}
+	clients := []client{
+		{"bare POST", func(ctx context.Context) error {
+			return repeat(ctx, span, func(ctx context.Context) error { return barePost(ctx, bare, api.url) })
+		}},
+		{"Source.Create", func(ctx context.Context) error {
+			return repeat(ctx, span, func(ctx context.Context) error { _, err := source.Create(ctx, room); return err })
+		}},
+		{"Source.Refresh", func(ctx context.Context) error {
+			return repeat(ctx, span, func(ctx context.Context) error { _, err := source.Refresh(ctx, room, grant.RefreshToken); return err })
+		}},
+		{"Manager, renewals", func(ctx context.Context) error { return renew(ctx, span, rooms, source) }},
+	}
+	all := make([]costs, len(clients))
+	for range rounds { // in turns, so that what slows the machine slows all
+		for i, c := range clients {
+			if err := all[i].add(ctx, api, c.calls); err != nil {
+				return 0, fmt.Errorf("%s, %s: %w", protocol, c.name, err)
+			}
+		}
+	}
+	for i, c := range clients {
+		perCall := stat.Median(all[i].perCall)
+		row(out, protocol, c.name, all[i].calls, all[i].connections, int(float64(all[i].calls)/all[i].took.Seconds()),
+			fmt.Sprintf("%.1f µs (%.2f)", perCall, stat.Median(stat.Ratios(all[i].perCall, all[0].perCall))), int(1e6/perCall))
+	}
+	last := stat.Median(all[len(all)-1].perCall)
+	return time.Duration(last * float64(time.Microsecond)), nil
+}
+
+// costs is what a client's calls cost, in several rounds.
+type costs struct {
+	calls, connections int64
+	took               time.Duration
+	perCall            []float64 // processor time, in us; one for each round
+}
+
+// add has a client make its calls for one more round.
+func (c *costs) add(ctx context.Context, api *process, calls func(context.Context) error) error {
+	before, err := api.traffic()
+	if err != nil {
+		return err
+	}
+	used, begun := cpu.Time(), time.Now()
+	if err := calls(ctx); err != nil {
+		return err
+	}
+	took, used := time.Since(begun), cpu.Time()-used
+	after, err := api.traffic()
+	if err != nil {
+		return err
+	}
+	seen := after.since(before)
+	c.calls += seen.Requests
+	c.connections += seen.Connections
+	c.took += took
+	c.perCall = append(c.perCall, float64(used)/float64(time.Microsecond)/float64(max(seen.Requests, 1)))
+	return nil
+}
+
+// repeat makes calls, 64 at a time, until span has passed.
+func repeat(ctx context.Context, span time.Duration, call func(context.Context) error) error {
+	var running sync.WaitGroup
+	var failed atomic.Pointer[error]
+	until := time.Now().Add(span)
+	for range concurrent {
+		running.Go(func() {
+			for time.Now().Before(until) && failed.Load() == nil {
+				ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+				if err := call(ctx); err != nil {
+					failed.CompareAndSwap(nil, &err)
+				}
+				cancel()
+			}
+		})
+	}
+	running.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// renew has a Manager renew rooms that are due as soon as they have been renewed.
+func renew(ctx context.Context, span time.Duration, rooms int, source roomtoken.TokenSource) error {
+	m, err := roomtoken.NewManager(source, roomtoken.Config{RefreshAfter: 1e-9, MaxConcurrentCalls: concurrent})
+	if err != nil {
+		return err
+	}
+	if err := m.Warm(ctx, roomIDs(rooms)...); err != nil {
+		return errors.Join(err, m.Close())
+	}
+	select {
+	case <-time.After(span):
+	case <-ctx.Done():
+	}
+	failures := m.Stats().RefreshFailures
+	if err := m.Close(); err != nil {
+		return err
+	}
+	if failures > 0 {
+		return fmt.Errorf("%d renewals failed", failures)
+	}
+	return nil
+}
+
+// barePost is the least that a careful program would write.
+func barePost(ctx context.Context, client *http.Client, url string) error {
+	body, err := json.Marshal(map[string]int{"token_ttl_secs": 600})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/rooms/"+room+"/actions/generate_join_client_token", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+apiKey)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var answer struct {
+		Data struct {
+			Token                 string    `json:"token"`
+			TokenExpiresAt        time.Time `json:"token_expires_at"`
+			RefreshToken          string    `json:"refresh_token"`
+			RefreshTokenExpiresAt time.Time `json:"refresh_token_expires_at"`
+		} `json:"data"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, resp.Body) // or the connection is not used again
+	return err
+}

@@ -1,0 +1,79 @@
+// The program load puts the library under load and prints what came of it, as
+// tables in Markdown:
+//
+//	go run ./load                  both
+//	go run ./load -only callers    10,000 goroutines on 1,000 rooms, for a minute
+//	go run ./load -only calls      those of a source to its API, over real sockets
+//
+// It ends with an error if something happened that the library promises never
+// happens.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("load", flag.ContinueOnError)
+	only := flags.String("only", "", "callers or calls: do this one alone")
+	span := flags.Duration("for", time.Minute, "how long the callers ask; each row of the calls takes a tenth of that")
+	serve := flags.String("serve", "", "be the API that calls are made to: http1 or http2")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *serve != "" {
+		return serveAPI(*serve, os.Stdin, out)
+	}
+	var errs []error
+	if *only != "calls" {
+		errs = append(errs, manyCallers(ctx, out, fullCrowd(*span)))
+	}
+	if *only != "callers" {
+		errs = append(errs, manyCalls(ctx, out, *span/10, 5000))
+	}
+	return errors.Join(errs...)
+}
+
+// short rounds a duration to three digits or so.
+func short(d time.Duration) time.Duration {
+	for unit := time.Nanosecond; ; unit *= 10 {
+		if d < 1000*unit {
+			return d.Round(unit)
+		}
+	}
+}
+
+// row writes a row of a table.
+func row(out io.Writer, cells ...any) {
+	texts := make([]string, len(cells))
+	for i, c := range cells {
+		texts[i] = fmt.Sprint(c)
+	}
+	fmt.Fprintf(out, "| %s |\n", strings.Join(texts, " | "))
+}
+
+// heading writes the first two lines of a table.
+func heading(out io.Writer, cells ...any) {
+	row(out, cells...)
+	fmt.Fprintln(out, strings.Repeat("|---", len(cells))+"|")
+}
