@@ -41,7 +41,7 @@ func (m *Manager) plan(r *room, now moment.Moment) {
 	case to == nowhere && r.call == nil:
 		m.evict(r, ReasonIdle)
 	case to == r.place && to != inTimers && to != nowhere:
-		// Keep its place in the line.
+		m.queues[to].Advance(r, key) // never back in the line
 	default:
 		m.move(r, to, key)
 		if to == inTimers && key < m.sleepUntil {
@@ -62,7 +62,7 @@ func (m *Manager) destination(r *room, now moment.Moment) (to place, key int64, 
 		if r.nextAttempt > now.Mono {
 			return inTimers, r.nextAttempt, false
 		}
-		return inCallers, now.Mono, false
+		return inCallers, r.queuesAt(now), false
 	}
 	if r.lifetime == 0 { // nobody waits, and nobody was ever served: keep its memory for a while
 		end := max(r.lastUsed()+int64(m.memory), r.nextAttempt)

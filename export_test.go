@@ -97,8 +97,8 @@ func (m *Manager) CheckInvariants() (faults []string) {
 			fault("room %q: can be let go is %v, want %v", id, r.recency.Queued(), want)
 		}
 		if k := r.crowd; k != nil {
-			if k.waiters < 0 || k.watchers < 0 || k.forced < 0 || k.forced > k.waiters {
-				fault("room %q: %d waiters, %d watchers, %d forced", id, k.waiters, k.watchers, k.forced)
+			if k.waiters < 0 || k.watchers < 0 || k.forced < 0 || k.forced > k.waiters || k.warming < 0 || k.warming > k.waiters {
+				fault("room %q: %d waiters, %d forced, %d of Warm, %d watchers", id, k.waiters, k.forced, k.warming, k.watchers)
 			}
 			if k.waiters+k.watchers == 0 {
 				fault("room %q has an empty crowd", id)

@@ -248,8 +248,10 @@ func (m *Manager) wait(ctx context.Context, roomID string, atLeast time.Duration
 
 // Warm sees to it that every room has a token, with at most
 // Config.MaxConcurrentCalls calls at a time, and returns when all have one, have
-// failed for good, or ctx ends; Config.MaxWait does not apply. The error joins
-// those of the rooms that have none, each naming its room (see [errors.Join]).
+// failed for good, or ctx ends; Config.MaxWait does not apply. Rooms that somebody
+// asks for meanwhile, and renewals that are due, come first, so that a service can
+// warm all its rooms while it serves. The error joins those of the rooms that have
+// none, each naming its room (see [errors.Join]).
 func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 	if m.isClosed() {
 		return ErrClosed
@@ -269,6 +271,7 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 		// Sign all on before waiting for the first, so that one that fails does not
 		// keep the others.
 		w := newWaiter(ctx, m, id, 0, 0)
+		w.warms = true
 		_, news, err := w.step()
 		for news == m.atOnce && ctx.Err() == nil { // it is not signed on yet
 			_, news, err = w.step()

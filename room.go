@@ -45,13 +45,14 @@ type place uint8
 const (
 	nowhere    place = iota // a call is in flight, or there is nothing to do
 	inTimers                // something is to be done at the key, a monotonic time
-	inCallers               // its call may begin and somebody waits; key: since when
+	inCallers               // its call may begin and somebody waits; key: since when, see queuesAt
 	inRenewals              // its call may begin; key: when somebody would have to wait
 )
 
 // crowd is those who wait for a room's token and those who watch it.
 type crowd struct {
 	waiters  int
+	warming  int // of the waiters, those of Warm: they let others go first
 	watchers int
 	forced   int             // waiters whom the present token does not serve, though it is valid
 	ctx      context.Context //nolint:containedctx // the values of who came first, for the call
@@ -96,7 +97,7 @@ func (c *crowd) dismiss() { c.dismissWith(nil, nil) }
 // dismissWith dismisses with a result.
 func (c *crowd) dismissWith(spare *record, failed error) {
 	c.resultOf, c.spare, c.failed = c.epoch.Load(), spare, failed
-	c.waiters, c.forced = 0, 0
+	c.waiters, c.warming, c.forced = 0, 0, 0
 	c.ctx = nil
 	c.epoch.Add(1)
 	c.tell()
@@ -187,6 +188,16 @@ func (r *room) forgetRefresh() {
 func (r *room) wanted(usable bool) bool {
 	c := r.crowd
 	return c != nil && (c.forced > 0 || !usable && (c.waiters > 0 || c.watchers > 0))
+}
+
+// queuesAt returns the room's key among those for which somebody waits: since when,
+// or so late that others come first if it is new and only Warm waits. A million
+// rooms that are warmed must not keep a caller waiting, nor let a token run out.
+func (r *room) queuesAt(now moment.Moment) int64 {
+	if c := r.crowd; r.lifetime == 0 && c.watchers == 0 && c.warming == c.waiters {
+		return moment.Add(now.Mono, farFuture)
+	}
+	return now.Mono
 }
 
 // idle reports whether nobody has asked for the room for so long that it need

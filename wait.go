@@ -17,6 +17,7 @@ type waiter struct {
 	ctx     context.Context //nolint:containedctx // of this one call
 	roomID  string
 	atLeast time.Duration
+	warms   bool          // it is Warm's
 	maxWait time.Duration // 0: no bound but ctx
 
 	// What ctx said when it was asked, without the lock: it is the caller's code.
@@ -205,6 +206,9 @@ func (w *waiter) signOn(r *room, valid bool) {
 		w.crowd = r.join()
 		w.epoch = w.crowd.epoch.Load()
 		w.crowd.waiters++
+		if w.warms {
+			w.crowd.warming++
+		}
 		w.forced = false
 		if w.crowd.ctx == nil {
 			w.crowd.ctx = w.ctx
@@ -221,6 +225,9 @@ func (w *waiter) signOn(r *room, valid bool) {
 func (w *waiter) signOff(now moment.Moment) {
 	if w.counted() {
 		w.crowd.waiters--
+		if w.warms {
+			w.crowd.warming--
+		}
 		if w.forced {
 			w.crowd.forced--
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -187,5 +188,76 @@ func TestWarmEndsWithClose(t *testing.T) {
 		if text := p.err.Error(); !strings.Contains(text, `"a"`) || !strings.Contains(text, `"b"`) {
 			t.Errorf("it does not name its rooms: %v", p.err)
 		}
+	})
+}
+
+// What is warmed lets callers go first, whether for other rooms or for one of its
+// own, and renewals that are due.
+func TestWarmLetsOthersGoFirst(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
+		w.token("due") // at 400 s
+		w.add(399 * time.Second)
+		w.src.holdCalls(true)
+		warm := w.warming(w.t.Context(), "w1", "w2", "w3", "w4") // w1 takes the only slot
+		n := w.src.count()
+		w.add(2 * time.Second)
+		w.ask(w.t.Context(), "caller")
+		w.ask(w.t.Context(), "w3")
+		leaves, leave := context.WithCancel(w.t.Context())
+		w.ask(leaves, "w4")
+		leave() // and keeps its place
+		synctest.Wait()
+		w.src.releaseAll()
+		if !warm.returned() || warm.err != nil {
+			t.Fatalf("Warm has returned: %v, with %v", warm.returned(), warm.err)
+		}
+		if got, want := w.order(n), []string{"caller", "w3", "w4", "due", "w2"}; !slices.Equal(got, want) {
+			t.Fatalf("order of calls %v, want %v", got, want)
+		}
+	})
+}
+
+// A room whose token has run out while its renewal waited is not put off because
+// somebody warms it.
+func TestWarmPutsNothingOff(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
+		w.token("due")
+		w.add(399 * time.Second)
+		w.src.holdCalls(true)
+		w.ask(w.t.Context(), "first") // takes the only slot
+		n := w.src.count()
+		w.add(300 * time.Second)
+		w.warming(w.t.Context(), "new", "due")
+		w.ask(w.t.Context(), "caller")
+		w.src.releaseAll()
+		if got, want := w.order(n), []string{"due", "caller", "new"}; !slices.Equal(got, want) {
+			t.Fatalf("order of calls %v, want %v", got, want)
+		}
+	})
+}
+
+// Those of Warm who leave, and those who have been served, count no longer.
+func TestWarmSignsOff(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1, MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
+		w.src.holdCalls(true)
+		w.ask(w.t.Context(), "first")
+		ctx, cancel := context.WithCancel(w.t.Context())
+		warm := w.warming(ctx, "a", "b")
+		w.warming(ctx, "a", "b")
+		w.ask(w.t.Context(), "a")
+		w.ask(w.t.Context(), "b")
+		cancel()
+		synctest.Wait()
+		if !warm.returned() {
+			t.Fatal("Warm goes on though its ctx has ended")
+		}
+		w.check()
+		w.warming(w.t.Context(), "a") // a watch keeps the crowd when its waiters are served
+		watching, end := context.WithCancel(w.t.Context())
+		w.keepWatching(watching, "a", func(roomtoken.Token, error) {})
+		w.src.releaseAll()
+		w.check()
+		end()
+		synctest.Wait()
 	})
 }
