@@ -1,6 +1,7 @@
 package roomtoken
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/moment"
@@ -41,7 +42,7 @@ func (m *Manager) plan(r *room, now moment.Moment) {
 	case to == nowhere && r.call == nil:
 		m.evict(r, ReasonIdle)
 	case to == r.place && to != inTimers && to != nowhere:
-		m.queues[to].Advance(r, key) // never back in the line
+		// Keep its place in the line.
 	default:
 		m.move(r, to, key)
 		if to == inTimers && key < m.sleepUntil {
@@ -62,7 +63,7 @@ func (m *Manager) destination(r *room, now moment.Moment) (to place, key int64, 
 		if r.nextAttempt > now.Mono {
 			return inTimers, r.nextAttempt, false
 		}
-		return inCallers, r.queuesAt(now), false
+		return r.line(), now.Mono, false
 	}
 	if r.lifetime == 0 { // nobody waits, and nobody was ever served: keep its memory for a while
 		end := max(r.lastUsed()+int64(m.memory), r.nextAttempt)
@@ -146,10 +147,13 @@ func (m *Manager) dispatch(now moment.Moment) {
 func (m *Manager) nextReady() (r *room, forCaller bool) {
 	if m.account.guarded {
 		if r := m.nextProbe(); r != nil {
-			return r, r.place == inCallers
+			return r, r.place != inRenewals
 		}
 	}
 	caller, since, waiting := m.queues[inCallers].Min()
+	if !waiting {
+		caller, since, waiting = m.queues[inWarming].Min()
+	}
 	renewal, latest, due := m.queues[inRenewals].Min()
 	switch {
 	case waiting && m.callersMay() && (!due || since <= latest):
@@ -173,8 +177,8 @@ func (m *Manager) callersMay() bool {
 // shut, were it for them to open it.
 func (m *Manager) nextProbe() *room {
 	var untried *room
-	for _, place := range []place{inRenewals, inCallers} {
-		if place == inCallers && !m.callersMay() {
+	for _, place := range []place{inRenewals, inCallers, inWarming} {
+		if place != inRenewals && !m.callersMay() {
 			continue
 		}
 		looks := batch
@@ -221,6 +225,7 @@ func (m *Manager) schedule() {
 		case !ok:
 			return
 		case pause <= 0:
+			runtime.Gosched() // those who wait for the lock get it in between
 			continue
 		}
 		timer := m.config.Clock.Timer(pause)

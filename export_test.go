@@ -107,7 +107,7 @@ func (m *Manager) CheckInvariants() (faults []string) {
 				fault("room %q: its crowd was set apart", id)
 			}
 		}
-		if r.crowd == nil && m.serves(rec, now, 0) && r.call == nil && r.place == inCallers {
+		if r.crowd == nil && m.serves(rec, now, 0) && r.call == nil && (r.place == inCallers || r.place == inWarming) {
 			fault("room %q has a valid token and nobody waits, yet its call counts as a caller's", id)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 
@@ -249,9 +250,9 @@ func (m *Manager) wait(ctx context.Context, roomID string, atLeast time.Duration
 // Warm sees to it that every room has a token, with at most
 // Config.MaxConcurrentCalls calls at a time, and returns when all have one, have
 // failed for good, or ctx ends; Config.MaxWait does not apply. Rooms that somebody
-// asks for meanwhile, and renewals that are due, come first, so that a service can
-// warm all its rooms while it serves. The error joins those of the rooms that have
-// none, each naming its room (see [errors.Join]).
+// asks for meanwhile come first, so that a service can warm all its rooms while it
+// serves. The error joins those of the rooms that have none, each naming its room
+// (see [errors.Join]).
 func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 	if m.isClosed() {
 		return ErrClosed
@@ -264,7 +265,8 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 		errs = append(errs, err)
 	}
 	waiters := make([]*waiter, 0, len(roomIDs))
-	for _, id := range roomIDs {
+	for i, id := range roomIDs {
+		yield(i)
 		if m.hit(id, 0) != nil {
 			continue
 		}
@@ -283,12 +285,21 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 			failed(id, err)
 		}
 	}
-	for _, w := range waiters {
+	for i, w := range waiters {
+		yield(i)
 		if _, err := w.await(); err != nil {
 			failed(w.roomID, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// yield lets others run now and then in a loop that takes the lock a million times:
+// who waits for the lock is woken, but runs only when a processor is free.
+func yield(i int) {
+	if i%64 == 63 {
+		runtime.Gosched()
+	}
 }
 
 // maxRoomID is the length of the longest room ID, in bytes.

@@ -45,7 +45,8 @@ type place uint8
 const (
 	nowhere    place = iota // a call is in flight, or there is nothing to do
 	inTimers                // something is to be done at the key, a monotonic time
-	inCallers               // its call may begin and somebody waits; key: since when, see queuesAt
+	inCallers               // its call may begin and somebody waits; key: since when
+	inWarming               // the same, where nobody but Warm waits
 	inRenewals              // its call may begin; key: when somebody would have to wait
 )
 
@@ -190,14 +191,14 @@ func (r *room) wanted(usable bool) bool {
 	return c != nil && (c.forced > 0 || !usable && (c.waiters > 0 || c.watchers > 0))
 }
 
-// queuesAt returns the room's key among those for which somebody waits: since when,
-// or so late that others come first if it is new and only Warm waits. A million
-// rooms that are warmed must not keep a caller waiting, nor let a token run out.
-func (r *room) queuesAt(now moment.Moment) int64 {
-	if c := r.crowd; r.lifetime == 0 && c.watchers == 0 && c.warming == c.waiters {
-		return moment.Add(now.Mono, farFuture)
+// line returns the queue for those rooms for which somebody waits: inWarming if that
+// is only Warm and the room is new. A million rooms that are warmed must not keep a
+// caller waiting.
+func (r *room) line() place {
+	if c := r.crowd; r.place != inCallers && r.lifetime == 0 && c.watchers == 0 && c.warming == c.waiters {
+		return inWarming
 	}
-	return now.Mono
+	return inCallers
 }
 
 // idle reports whether nobody has asked for the room for so long that it need

@@ -45,7 +45,7 @@ func (m *Manager) explain(e *roomError, r *room, now moment.Moment) {
 		}
 	case next > now.Mono:
 		e.next, e.in = m.clock.Time(now, next), time.Duration(next-now.Mono)
-	case r.place == inCallers || r.place == inRenewals:
+	case r.place == inCallers || r.place == inWarming || r.place == inRenewals:
 		e.state = fmt.Sprintf("its call waits for one of %d to end", len(m.calls))
 	}
 }

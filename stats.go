@@ -122,7 +122,7 @@ func (m *Manager) Stats() Stats {
 			s.CallsOverdue++
 		}
 	}
-	s.CallsQueued = m.queues[inCallers].Len() + m.queues[inRenewals].Len()
+	s.CallsQueued = m.queues[inCallers].Len() + m.queues[inWarming].Len() + m.queues[inRenewals].Len()
 	now := m.clock.Now()
 	if opens := m.account.opens(now.Mono); opens > 0 {
 		s.HeldUntil = m.clock.Time(now, opens)

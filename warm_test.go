@@ -192,28 +192,34 @@ func TestWarmEndsWithClose(t *testing.T) {
 }
 
 // What is warmed lets callers go first, whether for other rooms or for one of its
-// own, and renewals that are due.
+// own; beside renewals it is a caller.
 func TestWarmLetsOthersGoFirst(t *testing.T) {
 	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
 		w.token("due") // at 400 s
 		w.add(399 * time.Second)
 		w.src.holdCalls(true)
-		warm := w.warming(w.t.Context(), "w1", "w2", "w3", "w4") // w1 takes the only slot
+		warm := w.warming(w.t.Context(), "w1", "w2", "w3", "w4", "w5") // w1 takes the only slot
 		n := w.src.count()
 		w.add(2 * time.Second)
 		w.ask(w.t.Context(), "caller")
+		w.add(time.Second)
 		w.ask(w.t.Context(), "w3")
+		w.add(time.Second)
 		leaves, leave := context.WithCancel(w.t.Context())
 		w.ask(leaves, "w4")
 		leave() // and keeps its place
-		synctest.Wait()
+		w.add(time.Second)
+		watching, end := context.WithCancel(w.t.Context())
+		w.keepWatching(watching, "w5", func(roomtoken.Token, error) {})
 		w.src.releaseAll()
 		if !warm.returned() || warm.err != nil {
 			t.Fatalf("Warm has returned: %v, with %v", warm.returned(), warm.err)
 		}
-		if got, want := w.order(n), []string{"caller", "w3", "w4", "due", "w2"}; !slices.Equal(got, want) {
+		if got, want := w.order(n), []string{"caller", "w3", "w4", "w5", "w2", "due"}; !slices.Equal(got, want) {
 			t.Fatalf("order of calls %v, want %v", got, want)
 		}
+		end()
+		synctest.Wait()
 	})
 }
 

@@ -9,11 +9,13 @@ import (
 
 func TestRun(t *testing.T) {
 	var out strings.Builder
-	if err := run(t.Context(), &out, 2000, 300*time.Millisecond, 10*time.Second); err != nil {
+	p := play{out: &out, rooms: 2000, keep: 300 * time.Millisecond, lifetime: 10 * time.Second, linger: 300 * time.Millisecond}
+	if err := p.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`building +2000 rooms`, `memory +\d`, `renewed +\d+ times`, `hits +\d+, median`, `cold rooms +\d+, median`, `forgotten +in`,
+		`building +2000 rooms`, `memory +\d`, `renewed +\d+ times`, `one by one +in`, `hits +\d+, median`, `cold rooms +\d+, median`, `forgotten +in`,
+		`all warmed +in`, `all due +in`, `all expired +in`, `left +\d+ rooms`,
 	} {
 		if !regexp.MustCompile(want).MatchString(out.String()) {
 			t.Errorf("%q is missing in:\n%s", want, out.String())

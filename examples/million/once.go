@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,26 +11,27 @@ import (
 	"github.com/roomtoken/roomtoken/roomtokentest"
 )
 
-// kept is how many of the rooms are asked for all the time.
-const kept = 1000
-
-// allAtOnce builds rooms whose tokens are all due for renewal at the same moment,
-// after a time that is enough to build them; and next time, since nobody asks for
-// most of them any longer, they all expire at the same moment. It measures
-// how long callers wait meanwhile, and what is left of the memory.
-func allAtOnce(ctx context.Context, out io.Writer, ids []string, pace time.Duration) error {
+// allAtOnce warms all rooms at a stroke, with tokens that are all due for renewal
+// at the same moment, a pace later. Since nobody asks for most of them after that,
+// the next tokens are not renewed, and expire at the same moment.
+func (p play) allAtOnce(ctx context.Context, ids []string, pace time.Duration) error {
 	lifetime := pace * 3 / 2
-	var issued atomic.Pointer[time.Time] // of all tokens alike
+	var birth atomic.Pointer[time.Time] // of all tokens alike; nil: now
 	source := &roomtokentest.Source{TokenTTL: lifetime, RefreshTokenTTL: 24 * time.Hour}
-	source.CreateFunc = func(_ context.Context, room string) (roomtoken.Grant, error) {
-		return mintedAt(source, room, *issued.Load()), nil
+	mint := func(_ context.Context, room string) (roomtoken.Grant, error) {
+		grant := source.Mint(room)
+		if at := birth.Load(); at != nil {
+			grant = issued(grant, *at, lifetime)
+		}
+		return grant, nil
 	}
-	source.RefreshFunc = func(_ context.Context, room string, _ roomtoken.Token) (roomtoken.Grant, error) {
-		return mintedAt(source, room, *issued.Load()), nil
+	source.CreateFunc = mint
+	source.RefreshFunc = func(ctx context.Context, room string, _ roomtoken.Token) (roomtoken.Grant, error) {
+		return mint(ctx, room)
 	}
 	manager, err := roomtoken.NewManager(source, roomtoken.Config{
 		Jitter: -1, MaxRooms: -1, MinValidity: -1,
-		IdleAfter: pace + pace/4, // all rooms are renewed once, and after that those that are kept
+		IdleAfter: pace + pace/2, // long enough for one renewal, however late
 	})
 	if err != nil {
 		return err
@@ -42,25 +40,42 @@ func allAtOnce(ctx context.Context, out io.Writer, ids []string, pace time.Durat
 	empty := heap()
 
 	begun := time.Now()
-	issued.Store(&begun)
-	during(ctx, out, "all queued at once", manager, ids, func() error { return manager.Warm(ctx, ids...) })
-	if spent := time.Since(begun); spent > pace*9/10 {
-		return fmt.Errorf("it took %v to build what is due after %v", spent, pace)
+	birth.Store(&begun)
+	if err := p.during(ctx, "all warmed", manager, ids, func() error { return manager.Warm(ctx, ids...) }); err != nil {
+		return err
+	}
+	if spent := time.Since(begun); spent > pace/3 {
+		return fmt.Errorf("it took %v to build what is due after %v: the machine is too slow for this", spent, pace)
 	}
 	full := heap()
 
 	due := begun.Add(pace)
 	time.Sleep(time.Until(due) - pace/50)
-	issued.Store(&due)
-	during(ctx, out, "all due at once", manager, ids, func() error {
-		return until(ctx, manager, func(s roomtoken.Stats) bool { return s.Refreshes >= uint64(len(ids)) && s.CallsInFlight == 0 })
+	birth.Store(&due)
+	err = p.during(ctx, "all due", manager, ids, func() error {
+		return await(ctx, manager, func(s roomtoken.Stats) bool { return s.Refreshes >= uint64(len(ids)) })
 	})
+	if err != nil {
+		return err
+	}
+	birth.Store(nil)
 	time.Sleep(time.Until(due.Add(lifetime)) - pace/50)
-	during(ctx, out, "all expire at once", manager, ids, func() error {
-		return until(ctx, manager, func(s roomtoken.Stats) bool { return s.Rooms < kept*2 })
+	before := manager.Stats()
+	err = p.during(ctx, "all expired", manager, ids, func() error {
+		return await(ctx, manager, func(s roomtoken.Stats) bool { return s.Evictions-before.Evictions >= uint64(len(ids)-2*kept) })
 	})
 	left := heap()
-	fmt.Fprintf(out, "expired     %d rooms are left, with %.0f MB of %.0f\n", manager.Stats().Rooms, mb(left-min(left, empty)), mb(full-empty))
+	fmt.Fprintf(p.out, "left        %d rooms; %.1f MB of %.0f\n", manager.Stats().Rooms, mb(left-min(left, empty)), mb(full-empty))
 	runtime.KeepAlive(ids)
-	return manager.Close()
+	return err
+}
+
+// await waits until the counters say so.
+func await(ctx context.Context, manager *roomtoken.Manager, done func(roomtoken.Stats) bool) error {
+	for !done(manager.Stats()) {
+		if !every(ctx, 10*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+	return nil
 }

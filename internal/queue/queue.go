@@ -66,15 +66,6 @@ func (q *Queue[T]) Set(item T, key int64) {
 	}
 }
 
-// Advance moves the item to the key if that is less than its own. It must be in
-// the queue.
-func (q *Queue[T]) Advance(item T, key int64) {
-	if i := int(*q.position(item)) - 1; key < q.heap[i].key {
-		q.heap[i].key = key
-		q.up(i)
-	}
-}
-
 // Remove takes the item out of the queue, if it is in there.
 func (q *Queue[T]) Remove(item T) {
 	p := q.position(item)

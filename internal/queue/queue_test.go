@@ -51,15 +51,10 @@ func TestAgainstModel(t *testing.T) {
 	}
 	for range 10_000 {
 		it := items[rng.IntN(len(items))]
-		switch n := rng.IntN(4); {
-		case n == 0:
+		if rng.IntN(3) == 0 {
 			q.Remove(it)
 			delete(model, it)
-		case n == 1 && model[it]:
-			key := rng.Int64N(100)
-			q.Advance(it, key)
-			it.key = min(it.key, key)
-		default:
+		} else {
 			it.key = rng.Int64N(100)
 			q.Set(it, it.key)
 			model[it] = true
