@@ -1,8 +1,9 @@
 // The program load puts the library under load and prints what came of it, as
 // tables in Markdown:
 //
-//	go run ./load                  both
+//	go run ./load                  all three
 //	go run ./load -only callers    10,000 goroutines on 1,000 rooms, for a minute
+//	go run ./load -only renewals   what a renewal costs at 1,000 to 1,000,000 rooms
 //	go run ./load -only calls      those of a source to its API, over real sockets
 //
 // It ends with an error if something happened that the library promises never
@@ -35,8 +36,8 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
-	only := flags.String("only", "", "callers or calls: do this one alone")
-	span := flags.Duration("for", time.Minute, "how long the callers ask; each row of the calls takes a tenth of that")
+	only := flags.String("only", "", "callers, renewals or calls: do this one alone")
+	span := flags.Duration("for", time.Minute, "how long the callers ask; a row of the renewals takes a quarter of that, one of the calls a tenth")
 	serve := flags.String("serve", "", "be the API that calls are made to: http1 or http2")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -45,11 +46,17 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return serveAPI(*serve, os.Stdin, out)
 	}
 	var errs []error
-	if *only != "calls" {
-		errs = append(errs, manyCallers(ctx, out, fullCrowd(*span)))
-	}
-	if *only != "callers" {
-		errs = append(errs, manyCalls(ctx, out, *span/10, 5000))
+	for _, part := range []struct {
+		name string
+		run  func() error
+	}{
+		{"callers", func() error { return manyCallers(ctx, out, fullCrowd(*span)) }},
+		{"renewals", func() error { return manyRenewals(ctx, out, *span/4, 1000, 10_000, 100_000, 1_000_000) }},
+		{"calls", func() error { return manyCalls(ctx, out, *span/10, 5000) }},
+	} {
+		if *only == "" || *only == part.name {
+			errs = append(errs, part.run())
+		}
 	}
 	return errors.Join(errs...)
 }

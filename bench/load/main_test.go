@@ -76,6 +76,14 @@ func TestManyCalls(t *testing.T) {
 		`^\| http2 \| Manager, renewals \| \d+ \|`, `^A renewal .* takes \d`, `^\| 1h0m0s \| \d+ \|`)
 }
 
+func TestManyRenewals(t *testing.T) {
+	var out strings.Builder
+	if err := manyRenewals(t.Context(), &out, 300*time.Millisecond, 1000, 2000); err != nil {
+		t.Fatal(err)
+	}
+	wantLines(t, out.String(), `^\| 1000 \| [1-9]\d+ \| \d`, `^\| 2000 \| [1-9]\d+ \| \d.* %`)
+}
+
 func TestShort(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 123: "123ns", 12345: "12.3µs", 1234567: "1.23ms", 51849113: "51.8ms", 12345678901: "12.3s",

@@ -56,7 +56,8 @@ func (p play) oneByOne(ctx context.Context, ids []string) (built time.Duration, 
 func steady(lifetime time.Duration) *roomtokentest.Source {
 	source := &roomtokentest.Source{TokenTTL: lifetime, RefreshTokenTTL: 24 * time.Hour}
 	source.CreateFunc = func(_ context.Context, room string) (roomtoken.Grant, error) {
-		age := time.Duration(rand.Float64() * 0.6 * float64(lifetime))
+		renewed := 2.0/3 - 0.1*rand.Float64() // the share of its lifetime at which a token is renewed
+		age := time.Duration(rand.Float64() * renewed * float64(lifetime))
 		return issued(source.Mint(room), time.Now().Add(-age), lifetime), nil
 	}
 	return source
