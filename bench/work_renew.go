@@ -22,7 +22,7 @@ var renewWork = work{
 		id: "renew", title: "Renewing a million keys that are due at once", ratios: true,
 		note: "roomtoken does it by itself and with at most 64 calls at a time; the others start a renewal when somebody reads the key, and each in a " +
 			"goroutine of its own, so all keys are read by a goroutine per core, which is counted. The source answers at once.",
-		why: "roomtoken makes each renewal a call with a timeout and a ctx of its own, contains its panics, and keeps to a number of calls at a time; " +
+		why: "roomtoken keeps the order in which they are due, makes each renewal a call with a timeout and a ctx of its own, contains its panics, and keeps to a number of calls at a time; " +
 			"sturdyc stores whatever its goroutine returns, and starts as many goroutines as there are keys.",
 	}},
 	run: func(j *job) error {
