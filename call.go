@@ -139,34 +139,39 @@ func (m *Manager) invoke(ctx context.Context, c *call) {
 }
 
 // withTimeout returns the ctx that the source gets: it ends at CallTimeout on
-// the Manager's clock. The ctx of a real clock also has a deadline. A source that
-// has not returned soon after, and so has not called release, has overrun.
+// the Manager's clock. The ctx of a real clock also has a deadline. release is to
+// be called when the source has returned.
 func (m *Manager) withTimeout(ctx context.Context, c *call) (_ context.Context, release func()) {
+	timeout := m.config.CallTimeout
 	if m.clock.IsReal() {
-		ctx, cancel := context.WithTimeoutCause(ctx, m.config.CallTimeout, errCallTimeout)
-		overrun := time.AfterFunc(m.config.CallTimeout+returnGrace, func() { m.overrun(c) })
+		ctx, cancel := context.WithTimeoutCause(ctx, timeout, errCallTimeout)
+		late := time.AfterFunc(timeout, func() { m.mind(c) })
 		return ctx, func() {
-			overrun.Stop()
+			late.Stop()
 			cancel()
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	returned := make(chan struct{})
-	timeout := m.config.Clock.AfterFunc(m.config.CallTimeout, func() {
+	late := m.config.Clock.AfterFunc(timeout, func() {
 		cancel(errCallTimeout)
-		grace := time.NewTimer(returnGrace)
-		defer grace.Stop()
-		select {
-		case <-grace.C:
-			m.overrun(c)
-		case <-returned:
-		case <-m.closing:
-		}
+		m.mind(c)
 	})
 	return ctx, func() {
-		close(returned)
-		timeout.Stop()
+		late.Stop()
 		cancel(nil)
+	}
+}
+
+// mind gives a source whose ctx has ended a moment to return. The moment begins
+// when this runs and not when the call began: a process that was stopped in
+// between finds both over at once.
+func (m *Manager) mind(c *call) {
+	grace := time.NewTimer(returnGrace)
+	defer grace.Stop()
+	select {
+	case <-grace.C:
+		m.overrun(c)
+	case <-m.closing:
 	}
 }
 
@@ -236,12 +241,12 @@ func (m *Manager) finish(c *call, broken error) {
 	if c.forCaller {
 		m.callerCalls--
 	}
+	r.call = nil
 	if m.closed {
 		m.ended(c, now)
 		m.progress.tell()
 		return
 	}
-	r.call = nil
 	fellBack, held := m.conclude(c, now)
 	m.ended(c, now)
 	if fellBack {

@@ -9,7 +9,7 @@ import (
 
 // The refresh engine: where every room stands, and who gets the next call. All
 // rooms' deadlines are in one queue, one goroutine waits for the earliest, and
-// rooms whose call may begin wait in two further queues for a free slot.
+// rooms whose call may begin wait in three further queues for a free slot.
 
 // settle is called after every change of a room: it puts the room where it now
 // belongs and starts what may start. Caller must hold mu.

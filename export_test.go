@@ -100,6 +100,9 @@ func (m *Manager) CheckInvariants() (faults []string) {
 			if k.waiters < 0 || k.watchers < 0 || k.forced < 0 || k.forced > k.waiters || k.warming < 0 || k.warming > k.waiters {
 				fault("room %q: %d waiters, %d forced, %d of Warm, %d watchers", id, k.waiters, k.forced, k.warming, k.watchers)
 			}
+			if r.place == inWarming && (k.watchers > 0 || k.warming != k.waiters || r.lifetime > 0) {
+				fault("room %q is only being warmed: %d waiters, %d of Warm, %d watchers, lifetime %d", id, k.waiters, k.warming, k.watchers, r.lifetime)
+			}
 			if k.waiters+k.watchers == 0 {
 				fault("room %q has an empty crowd", id)
 			}

@@ -249,10 +249,10 @@ func (m *Manager) wait(ctx context.Context, roomID string, atLeast time.Duration
 
 // Warm sees to it that every room has a token, with at most
 // Config.MaxConcurrentCalls calls at a time, and returns when all have one, have
-// failed for good, or ctx ends; Config.MaxWait does not apply. Rooms that somebody
-// asks for meanwhile come first, so that a service can warm all its rooms while it
-// serves. The error joins those of the rooms that have none, each naming its room
-// (see [errors.Join]).
+// failed for good, or ctx ends; Config.MaxWait does not apply. Where a room is new,
+// those that somebody asks for come before it, so that a service can warm all its
+// rooms while it serves. The error joins those of the rooms that have none, each
+// naming its room (see [errors.Join]).
 func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 	if m.isClosed() {
 		return ErrClosed
@@ -414,10 +414,12 @@ func (m *Manager) Forget(roomID string) {
 // and from the body of a Watch.
 func (m *Manager) Close() error {
 	m.lock()
+	var was []*slots
 	if !m.closed {
-		m.shut()
+		was = m.shut()
 	}
 	m.unlock()
+	m.forgetSecrets(was)
 	me := goroutine()
 	patience := alarm{after: m.config.CallTimeout}
 	defer patience.stop()
@@ -450,17 +452,39 @@ func (m *Manager) isClosed() bool {
 	}
 }
 
-// shut ends everything that can be ended at once. Caller must hold mu.
-func (m *Manager) shut() {
+// forgetSecrets drops what the rooms know beyond their tokens: a Token in somebody's
+// hands keeps its room alive, see record.secret.
+func (m *Manager) forgetSecrets(was []*slots) {
+	n := 0
+	m.lock()
+	defer m.unlock()
+	for _, s := range was {
+		for i := range s.array {
+			if rec := s.array[i].record.Load(); rec != nil {
+				rec.owner.forgetSecrets()
+			}
+			if n++; n%batch == 0 {
+				m.unlock()
+				runtime.Gosched()
+				m.lock()
+			}
+		}
+	}
+}
+
+// shut ends everything that can be ended at once, and returns the rooms that were
+// in the cache. Caller must hold mu.
+func (m *Manager) shut() (was []*slots) {
 	m.closed = true
 	m.end(ErrClosed)
-	m.cache.clear()
+	was = m.cache.clear()
 	m.rooms = 0
 	m.sweep = nil
 	for place := inTimers; place <= inRenewals; place++ {
 		m.queues[place] = queue.New(func(r *room) *queue.Position { return &r.queued })
 	}
 	m.recency = queue.New(func(r *room) *queue.Position { return &r.recency })
+	return was
 }
 
 // Format implements [fmt.Formatter]: whatever the verb, a line that says how many

@@ -184,6 +184,15 @@ func (r *room) forgetRefresh() {
 	r.refresh, r.refreshMono, r.refreshSec, r.refreshNsec = Secret{}, 0, 0, 0
 }
 
+// forgetSecrets drops everything that is or holds a credential, but the token.
+func (r *room) forgetSecrets() {
+	r.forgetRefresh()
+	r.trouble = nil
+	if r.crowd != nil {
+		r.crowd.ctx, r.crowd.spare, r.crowd.failed = nil, nil, nil
+	}
+}
+
 // wanted reports whether somebody waits for a call. usable: the room has a valid
 // token.
 func (r *room) wanted(usable bool) bool {

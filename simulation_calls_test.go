@@ -72,13 +72,16 @@ func (m *model) begins(op, id, refresh string, ctxRoom any) *modelCall {
 	m.needed(r, op, now)
 
 	a := &m.account
-	if a.guarded {
-		switch {
-		case now < a.until:
-			m.breaks(5, "%s(%s) begins %v before the end of the hold of all calls", op, id, a.until-now)
-		case a.probe != nil:
-			m.breaks(5, "%s(%s) begins beside the probe, %s(%s)", op, id, a.probe.op, a.probe.room.id)
-		}
+	// A call that the Manager began at the very moment may reach the source after
+	// the answer that makes it hold calls back.
+	crossed := now == a.heldAt
+	switch {
+	case !a.guarded, crossed && now < a.until:
+	case now < a.until:
+		m.breaks(5, "%s(%s) begins %v before the end of the hold of all calls", op, id, a.until-now)
+	case a.probe != nil && !crossed:
+		m.breaks(5, "%s(%s) begins beside the probe, %s(%s)", op, id, a.probe.op, a.probe.room.id)
+	default:
 		a.probe = c
 		c.guarded = true
 	}
@@ -241,7 +244,7 @@ func (m *model) failed(c *modelCall, err error, wait, now time.Duration) {
 		least, most := m.backoff(a.steps)
 		a.until, a.untilMax, a.limited = now+least, max(a.untilMax, now+most), false
 	case !a.guarded && a.row >= m.config.MaxConcurrentCalls:
-		*a = modelAccount{guarded: true, row: a.row, unsure: a.unsure, untilMax: a.untilMax}
+		*a = modelAccount{guarded: true, row: a.row, unsure: a.unsure, untilMax: a.untilMax, heldAt: now}
 	}
 	if r := c.room; !c.apart {
 		r.failures++
@@ -265,7 +268,7 @@ func (m *model) limited(c *modelCall, wait, now time.Duration) {
 		if already {
 			return
 		}
-		if a.limited && now < a.untilMax {
+		if (a.limited || a.unsure) && now < a.untilMax { // whether there is a hold already depends on a draw
 			_, most = m.backoff(60)
 			a.unsure, a.untilMax = true, now+most
 			return
@@ -277,7 +280,7 @@ func (m *model) limited(c *modelCall, wait, now time.Duration) {
 		_, most = m.backoff(60)
 		most = max(most, wait)
 	}
-	a.guarded, a.limited = true, true
+	a.guarded, a.limited, a.heldAt = true, true, now
 	a.until, a.untilMax = max(a.until, now+least), max(a.untilMax, now+most)
 }
 

@@ -156,6 +156,7 @@ type modelAccount struct {
 	guarded, limited bool
 	unsure           bool // it opened, or not: that depends on a draw
 	until, untilMax  time.Duration
+	heldAt           time.Duration // when it was guarded, or held for longer
 	probe            *modelCall
 	row, steps       int
 }

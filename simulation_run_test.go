@@ -328,13 +328,15 @@ func (s *sim) watch(ctx context.Context, r *modelRoom, st step) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		now := s.now()
-		w.ended = true
 		for i, other := range r.watches {
 			if other == w {
 				r.watches = append(r.watches[:i:i], r.watches[i+1:]...)
 			}
 		}
-		r.asked, r.active, r.left = now, now, now
+		if !w.ended { // with ErrTooManyRooms, and so was in no room while its last body ran
+			r.asked, r.active, r.left = now, now, now
+		}
+		w.ended = true
 	})
 }
 

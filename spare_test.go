@@ -2,8 +2,10 @@ package roomtoken
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
+	"weak"
 )
 
 // minter answers at once, always with the same token.
@@ -20,6 +22,15 @@ func (m minter) Refresh(ctx context.Context, roomID string, _ Token) (Grant, err
 // A token in somebody's hands points into its record, and so keeps the room alive:
 // that must not keep the refresh token.
 func TestHeldTokenKeepsNoRefreshToken(t *testing.T) {
+	for name, end := range map[string]func(*Manager){
+		"Forget": func(m *Manager) { m.Forget("a") },
+		"Close":  func(m *Manager) { _ = m.Close() },
+	} {
+		t.Run(name, func(t *testing.T) { heldTokenKeepsNoRefreshToken(t, end) })
+	}
+}
+
+func heldTokenKeepsNoRefreshToken(t *testing.T, end func(*Manager)) {
 	m, err := NewManager(refreshMinter{}, Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -36,14 +47,48 @@ func TestHeldTokenKeepsNoRefreshToken(t *testing.T) {
 	if rec.owner.refresh.IsZero() {
 		t.Fatal("the room has no refresh token")
 	}
-	m.Forget("a")
+	end(m)
 	if !rec.owner.refresh.IsZero() {
-		t.Error("the room was forgotten and still has its refresh token")
+		t.Error("the room is gone and still has its refresh token")
 	}
 	if got := tok.Value.Reveal(); got != "token" {
 		t.Errorf("the token in hand is %q now", got)
 	}
 }
+
+// When a call has ended nothing holds on to it, no timer above all: a token that
+// was replaced is free to go.
+func TestNothingHoldsACallThatHasEnded(t *testing.T) {
+	m, err := NewManager(minter{}, Config{CallTimeout: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var granted weak.Pointer[string] // the string header that the source made
+	m.source = minterFunc(func() Grant {
+		g, _ := minter{}.Create(t.Context(), "a")
+		granted = weak.Make(g.Token.Value.value)
+		return g
+	})
+	if _, err := m.Token(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		runtime.GC()
+		if granted.Value() == nil {
+			return
+		}
+		runtime.Gosched() // the call's goroutine may be about to end
+	}
+	t.Error("something holds on to the grant of a call that has ended")
+}
+
+// minterFunc is a source of grants.
+type minterFunc func() Grant
+
+func (f minterFunc) Create(context.Context, string) (Grant, error) { return f(), nil }
+
+func (f minterFunc) Refresh(context.Context, string, Token) (Grant, error) { return f(), nil }
 
 // refreshMinter is a minter that also has refresh tokens.
 type refreshMinter struct{ minter }

@@ -52,7 +52,7 @@ func newSlots(n int) *slots {
 
 func newCache() *cache {
 	c := &cache{seed: maphash.MakeSeed()}
-	c.clear()
+	_ = c.clear()
 	return c
 }
 
@@ -180,12 +180,13 @@ func (sh *shard) rebuild() *slots {
 	return next
 }
 
-// clear removes all records.
-func (c *cache) clear() {
+// clear removes all records, and returns the tables they were in.
+func (c *cache) clear() (was []*slots) {
 	for i := range c.shards {
-		c.shards[i].slots.Store(noSlots)
+		was = append(was, c.shards[i].slots.Swap(noSlots))
 		c.shards[i].taken, c.shards[i].live = 0, 0
 	}
+	return was
 }
 
 // all yields every record. Those put or removed meanwhile may be missing; no

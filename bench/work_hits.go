@@ -54,7 +54,7 @@ var hitsWork = work{
 }
 
 const whyHits = "A hit among many keys is mostly waiting for memory, and so varies with what the neighbours of a shared machine leave of its cache: see the " +
-	"rounds in results.csv. roomtoken reads the key, a slot of its table, and one record that has the key, the token's end on two clocks and its text."
+	"rounds in results.csv. roomtoken reads the key, a slot of its table, and one record that has the key, the token's end on two clocks, and the header of its text."
 
 func hits(j *job, size int) error {
 	t := hourly(size)

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ import (
 
 func init() {
 	children["frozen"] = frozen
+	children["patient"] = patient
 	children["starved"] = starved
 	children["churn"] = churn
 	children["forgetful"] = forgetful
@@ -219,6 +221,60 @@ func TestStoppedProcess(t *testing.T) {
 	if calls := server.Calls(); calls.MaxInFlight > 2*16 {
 		t.Errorf("%d calls at a time", calls.MaxInFlight)
 	}
+}
+
+// TestStoppedDuringACall stops a process while the source has a call, for longer
+// than CallTimeout and the moment that a source then has to return. Both were over
+// at once when it went on, and a source that honours its ctx was taken for one that
+// does not: those who waited left.
+func TestStoppedDuringACall(t *testing.T) {
+	t.Parallel()
+	server := telnyxtest.Start(t, telnyxtest.Config{}) // not asked
+	for range 5 {
+		c := startChild(t, "patient", server)
+		c.await("asking")
+		time.Sleep(100 * time.Millisecond)
+		if err := c.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(500 * time.Millisecond)
+		if err := c.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		c.await("served")
+		c.end()
+	}
+}
+
+// hangsOnce is a source whose first call does not end before its ctx.
+type hangsOnce struct{ calls atomic.Int64 }
+
+func (s *hangsOnce) Create(ctx context.Context, _ string) (roomtoken.Grant, error) {
+	if s.calls.Add(1) == 1 {
+		<-ctx.Done()
+		return roomtoken.Grant{}, ctx.Err()
+	}
+	token := roomtoken.Token{Value: roomtoken.NewSecret("token"), ExpiresAt: time.Now().Add(time.Hour)}
+	return roomtoken.Grant{Token: token}, nil
+}
+
+func (s *hangsOnce) Refresh(ctx context.Context, room string, _ roomtoken.Token) (roomtoken.Grant, error) {
+	return s.Create(ctx, room)
+}
+
+// patient asks for one room, once.
+func patient() error {
+	p := newParent()
+	manager, err := roomtoken.NewManager(&hangsOnce{}, roomtoken.Config{CallTimeout: 300 * time.Millisecond, BackoffMin: 10 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	p.say("asking")
+	if _, err := manager.Token(context.Background(), "a"); err != nil {
+		return errors.Join(err, manager.Close())
+	}
+	p.say("served")
+	return manager.Close()
 }
 
 // frozen asks for half of its rooms all the time. When it finds that time has

@@ -53,8 +53,8 @@ func manyCalls(ctx context.Context, out io.Writer, span time.Duration, rooms int
 			return err
 		}
 	}
-	fmt.Fprintf(out, "\nA renewal by way of the Manager, over HTTP/2, takes %v of processor time. So one core keeps fresh, while nothing else limits:\n\n", perRenewal.Round(time.Microsecond))
-	heading(out, "lifetime of the tokens", "rooms on half a core")
+	fmt.Fprintf(out, "\nA renewal by way of the Manager, over HTTP/2, takes %v of processor time. So half a core keeps fresh, while nothing else limits:\n\n", perRenewal.Round(time.Microsecond))
+	heading(out, "lifetime of the tokens", "rooms")
 	for _, lifetime := range []time.Duration{time.Minute, 10 * time.Minute, time.Hour} {
 		row(out, lifetime, int(0.5*renewedAt*float64(lifetime)/float64(perRenewal)))
 	}

@@ -66,5 +66,6 @@ func (p play) forget(manager *roomtoken.Manager, ids []string, empty uint64) {
 	for _, id := range ids {
 		manager.Forget(id)
 	}
-	fmt.Fprintf(p.out, "forgotten   in %.1f s; %.0f MB are left\n", time.Since(begun).Seconds(), mb(heap()-min(empty, heap())))
+	spent, left := time.Since(begun), heap()
+	fmt.Fprintf(p.out, "forgotten   in %.1f s; %.0f MB are left\n", spent.Seconds(), mb(left-min(empty, left)))
 }

@@ -50,7 +50,7 @@ func (p play) allAtOnce(ctx context.Context, ids []string, pace time.Duration) e
 	full := heap()
 
 	due := begun.Add(pace)
-	time.Sleep(time.Until(due) - pace/50)
+	every(ctx, time.Until(due)-pace/50)
 	birth.Store(&due)
 	err = p.during(ctx, "all due", manager, ids, func() error {
 		return await(ctx, manager, func(s roomtoken.Stats) bool { return s.Refreshes >= uint64(len(ids)) })
@@ -59,10 +59,12 @@ func (p play) allAtOnce(ctx context.Context, ids []string, pace time.Duration) e
 		return err
 	}
 	birth.Store(nil)
-	time.Sleep(time.Until(due.Add(lifetime)) - pace/50)
+	every(ctx, time.Until(due.Add(lifetime))-pace/50)
 	before := manager.Stats()
 	err = p.during(ctx, "all expired", manager, ids, func() error {
-		return await(ctx, manager, func(s roomtoken.Stats) bool { return s.Evictions-before.Evictions >= uint64(len(ids)-2*kept) })
+		return await(ctx, manager, func(s roomtoken.Stats) bool {
+			return s.Evictions-before.Evictions >= uint64(len(ids)-min(kept, len(ids)))
+		})
 	})
 	left := heap()
 	fmt.Fprintf(p.out, "left        %d rooms; %.1f MB of %.0f\n", manager.Stats().Rooms, mb(left-min(left, empty)), mb(full-empty))

@@ -18,8 +18,8 @@ type Group struct {
 
 // Go runs call on a goroutine of its own, then done on the same goroutine with
 // what call returned, or with a *[PanicError]. By the time done runs the key is free
-// again. Where a call for the key is in flight already, Go does nothing: neither
-// function runs.
+// again. While a call for the key runs, or waits for a processor, another one is not
+// made: neither of its functions runs.
 func (g *Group) Go(key string, call func() error, done func(error)) {
 	flight := func() (any, error) {
 		var err error

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"sort"
 	"testing"
+	"unsafe"
 )
 
 type item struct {
@@ -100,6 +101,23 @@ func TestAgainstModel(t *testing.T) {
 	}
 	if !sort.SliceIsSorted(got, func(i, j int) bool { return got[i] < got[j] }) || len(got) != len(want) {
 		t.Fatalf("the queue drains out of order: %v", got)
+	}
+}
+
+// The children of a node share a cache line, or a step down costs two.
+func TestChildrenShareACacheLine(t *testing.T) {
+	if unsafe.Sizeof(entry[*item]{}) != 16 {
+		t.Skip("pointers are shorter here")
+	}
+	q := newQueue()
+	items := make([]item, 3*chunkLen)
+	for i := range items {
+		q.Set(&items[i], int64(i))
+	}
+	for i := 1; i < q.len; i += arity {
+		if at := uintptr(unsafe.Pointer(q.at(i))); at%64 != 0 {
+			t.Fatalf("entry %d, a first child, is at %#x", i, at)
+		}
 	}
 }
 
