@@ -31,6 +31,7 @@ func (m *Manager) plan(r *room, now moment.Moment) {
 	if r.dropped {
 		return
 	}
+	m.plannedAhead = min(m.plannedAhead, now.Ahead()) // a step forward from here on counts for this room
 	to, key, dormant := m.destination(r, now)
 	for dormant && !m.fallDormant(r, now) {
 		to, key, dormant = m.destination(r, now)

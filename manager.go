@@ -66,7 +66,7 @@ type core struct {
 	account     account
 
 	sleepUntil   int64   // monotonic: when the scheduler looks again
-	plannedAhead int64   // how far the wall clock was ahead when rooms were planned
+	plannedAhead int64   // how far the wall clock was ahead, at least, when rooms were planned
 	sweep        *cursor // planning all rooms anew; nil: not now
 	scheduling   bool    // the scheduler's goroutine runs
 

@@ -217,6 +217,27 @@ func TestPromise11AWatchedRoomNoticesWithin10Seconds(t *testing.T) {
 	}
 }
 
+// Two steps between two looks of the scheduler, backward and forward again, and a
+// token that was issued between them: all in all the wall clock went backward, but
+// that token has aged.
+func TestPromise11AWatchedRoomNoticesTheSecondOfTwoSteps(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		v := w.watch("r", nil)
+		w.add(11 * time.Second)
+		w.clk.stepWall(-time.Hour)
+		w.add(200 * time.Millisecond) // not until then does the hot path look
+		w.m.Forget("r")
+		w.add(200 * time.Millisecond)
+		w.clk.stepWall(30 * time.Minute)
+		w.src.fail(errDown)
+		w.add(10 * time.Second)
+		if got := v.seen(); !slices.Equal(got, []string{"token-r-1", "token-r-2", "error"}) {
+			t.Errorf("within 10 s of the second step it has yielded %v", got)
+		}
+		v.cancel(nil)
+	})
+}
+
 // Also where no call can begin that would tell.
 func TestPromise11AWatchedRoomNoticesDuringAHold(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
