@@ -18,17 +18,15 @@ func (p play) allAtOnce(ctx context.Context, ids []string, pace time.Duration) e
 	lifetime := pace * 3 / 2
 	var birth atomic.Pointer[time.Time] // of all tokens alike; nil: now
 	source := &roomtokentest.Source{TokenTTL: lifetime, RefreshTokenTTL: 24 * time.Hour}
-	mint := func(_ context.Context, room string) (roomtoken.Grant, error) {
+	mint := func(room string) roomtoken.Grant {
 		grant := source.Mint(room)
 		if at := birth.Load(); at != nil {
 			grant = issued(grant, *at, lifetime)
 		}
-		return grant, nil
+		return grant
 	}
-	source.CreateFunc = mint
-	source.RefreshFunc = func(ctx context.Context, room string, _ roomtoken.Token) (roomtoken.Grant, error) {
-		return mint(ctx, room)
-	}
+	source.CreateFunc = func(_ context.Context, room string) (roomtoken.Grant, error) { return mint(room), nil }
+	source.RefreshFunc = func(_ context.Context, room string, _ roomtoken.Token) (roomtoken.Grant, error) { return mint(room), nil }
 	manager, err := roomtoken.NewManager(source, roomtoken.Config{
 		Jitter: -1, MaxRooms: -1, MinValidity: -1,
 		IdleAfter: pace + pace/2, // long enough for one renewal, however late
