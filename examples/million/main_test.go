@@ -9,7 +9,7 @@ import (
 
 func TestRun(t *testing.T) {
 	var out strings.Builder
-	p := play{out: &out, rooms: 2000, keep: 300 * time.Millisecond, lifetime: 10 * time.Second, linger: 300 * time.Millisecond}
+	p := play{out: &out, rooms: 2000, keep: 300 * time.Millisecond, lifetime: 10 * time.Second, linger: 500 * time.Millisecond}
 	if err := p.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
