@@ -239,7 +239,7 @@ func (f *comparison) betterPeers() string {
 	if len(lines) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("## Where a peer does better\n\nBy more than %.0f %%:\n\n%s\n", 100*noticeable, strings.Join(lines, ""))
+	return fmt.Sprintf("## Where a peer does better\n\nBy more than %.0f %%, in the tables that have ratios:\n\n%s\n", 100*noticeable, strings.Join(lines, ""))
 }
 
 // tables returns all tables, each with its chart, if there is one.
