@@ -19,25 +19,17 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/roomtoken/roomtoken/bench/internal/program"
 	"github.com/roomtoken/roomtoken/bench/internal/stat"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "bench-check:", err)
-		os.Exit(1)
-	}
+	program.Main("bench-check", func(ctx context.Context, args []string) error { return run(ctx, args, os.Stdout) })
 }
 
 // errBeyond says that some number is not what it must be.
