@@ -39,6 +39,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return serveAPI(*serve, os.Stdin, out)
 	}
 	var errs []error
+	known := false
 	for _, part := range []struct {
 		name string
 		run  func() error
@@ -48,8 +49,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		{"calls", func() error { return manyCalls(ctx, out, *span/10, 5000) }},
 	} {
 		if *only == "" || *only == part.name {
+			known = true
 			errs = append(errs, part.run())
 		}
+	}
+	if !known {
+		return fmt.Errorf("-only %q; want callers, renewals or calls", *only)
 	}
 	return errors.Join(errs...)
 }

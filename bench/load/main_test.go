@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -82,6 +83,12 @@ func TestManyRenewals(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantLines(t, out.String(), `^\| 1000 \| [1-9]\d+ \| \d`, `^\| 2000 \| [1-9]\d+ \| \d.* %`)
+}
+
+func TestUnknownPart(t *testing.T) {
+	if err := run(t.Context(), []string{"-only", "everything"}, io.Discard); err == nil || !strings.Contains(err.Error(), "everything") {
+		t.Errorf("-only everything: %v", err)
+	}
 }
 
 func TestShort(t *testing.T) {
