@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/flight"
@@ -13,8 +14,8 @@ import (
 )
 
 // call is one call to the source. Manager.mu guards it, but for what begin sets,
-// which does not change, and outcome, which belongs to the call's own goroutine
-// until the call ends.
+// which does not change, returned, and outcome, which belongs to the call's own
+// goroutine until the call ends.
 type call struct {
 	room      *room
 	roomID    string
@@ -23,6 +24,7 @@ type call struct {
 	refresh   Token  // what Refresh is called with
 	forCaller bool   // somebody waited when it began: it counts against the callers' slots
 	begun     moment.Moment
+	returned  atomic.Bool // the source has returned
 
 	outcome outcome
 
@@ -147,6 +149,7 @@ func (m *Manager) withTimeout(ctx context.Context, c *call) (_ context.Context, 
 		ctx, cancel := context.WithTimeoutCause(ctx, timeout, errCallTimeout)
 		late := time.AfterFunc(timeout, func() { m.mind(c) })
 		return ctx, func() {
+			c.returned.Store(true)
 			late.Stop()
 			cancel()
 		}
@@ -157,6 +160,7 @@ func (m *Manager) withTimeout(ctx context.Context, c *call) (_ context.Context, 
 		m.mind(c)
 	})
 	return ctx, func() {
+		c.returned.Store(true)
 		late.Stop()
 		cancel(nil)
 	}
@@ -208,7 +212,7 @@ func judge(op CallKind, err error) outcome {
 func (m *Manager) overrun(c *call) {
 	m.lock()
 	defer m.unlock()
-	if m.closed || c.room.call != c {
+	if m.closed || c.room.call != c || c.returned.Load() {
 		return
 	}
 	now := m.clock.Now()

@@ -69,6 +69,7 @@ type core struct {
 	plannedAhead int64   // how far the wall clock was ahead, at least, when rooms were planned
 	sweep        *cursor // planning all rooms anew; nil: not now
 	scheduling   bool    // the scheduler's goroutine runs
+	forgetting   bool    // Close is about to drop the refresh tokens
 
 	events   []Event // not told yet
 	telling  bool    // a goroutine tells events
@@ -419,13 +420,15 @@ func (m *Manager) Close() error {
 		was = m.shut()
 	}
 	m.unlock()
-	m.forgetSecrets(was)
+	if was != nil {
+		m.forgetSecrets(was)
+	}
 	me := goroutine()
 	patience := alarm{after: m.config.CallTimeout}
 	defer patience.stop()
 	for {
 		m.lock()
-		calls, others := len(m.calls), m.scheduling || m.telling && m.teller != me
+		calls, others := len(m.calls), m.scheduling || m.forgetting || m.telling && m.teller != me
 		progress := m.progress.wait()
 		m.unlock()
 		if calls == 0 && !others {
@@ -470,6 +473,8 @@ func (m *Manager) forgetSecrets(was []*slots) {
 			}
 		}
 	}
+	m.forgetting = false
+	m.progress.tell()
 }
 
 // shut ends everything that can be ended at once, and returns the rooms that were
@@ -477,6 +482,7 @@ func (m *Manager) forgetSecrets(was []*slots) {
 func (m *Manager) shut() (was []*slots) {
 	m.closed = true
 	m.end(ErrClosed)
+	m.forgetting = true
 	was = m.cache.clear()
 	m.rooms = 0
 	m.sweep = nil

@@ -64,8 +64,8 @@ func (p play) allAtOnce(ctx context.Context, ids []string, pace time.Duration) e
 		return err
 	}
 	birth.Store(nil)
+	before := manager.Stats() // in good time: they must not begin to expire before it
 	every(ctx, time.Until(due.Add(lifetime))-pace/50)
-	before := manager.Stats()
 	err = p.during(ctx, "all expired", manager, ids, func() error {
 		return await(ctx, manager, func(s roomtoken.Stats) bool {
 			return s.Evictions-before.Evictions >= uint64(len(ids)-min(kept, len(ids)))
