@@ -122,6 +122,7 @@ func (m *Manager) fallBack(r *room, reason string) {
 func (m *Manager) invoke(ctx context.Context, c *call) {
 	ctx, release := m.withTimeout(ctx, c)
 	defer release()
+	defer c.returned.Store(true)
 
 	var grant Grant
 	var err error
@@ -149,7 +150,6 @@ func (m *Manager) withTimeout(ctx context.Context, c *call) (_ context.Context, 
 		ctx, cancel := context.WithTimeoutCause(ctx, timeout, errCallTimeout)
 		late := time.AfterFunc(timeout, func() { m.mind(c) })
 		return ctx, func() {
-			c.returned.Store(true)
 			late.Stop()
 			cancel()
 		}
@@ -160,7 +160,6 @@ func (m *Manager) withTimeout(ctx context.Context, c *call) (_ context.Context, 
 		m.mind(c)
 	})
 	return ctx, func() {
-		c.returned.Store(true)
 		late.Stop()
 		cancel(nil)
 	}

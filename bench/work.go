@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -109,18 +108,6 @@ var scales = map[string]scale{
 		renew:      300,
 		renewAfter: 500 * time.Millisecond,
 	},
-}
-
-// newKeys returns n keys of the form that Telnyx's room IDs have, the same ones
-// each time.
-func newKeys(n int) []string {
-	rng := rand.New(rand.NewPCG(1, 1))
-	keys := make([]string, n)
-	for i := range keys {
-		a, b := rng.Uint64(), rng.Uint64()
-		keys[i] = fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", uint32(a), uint16(a>>32), uint16(a>>48), uint16(b), b>>16)
-	}
-	return keys
 }
 
 // everybody and loaders say to whom a work applies.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"runtime"
 	"time"
+
+	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 )
 
 // heapWork holds many keys, and reports what that costs.
@@ -19,7 +21,7 @@ var heapWork = work{
 	}},
 	run: func(j *job) error {
 		n := j.scale.heap
-		keys := newKeys(n)
+		keys := roomid.New(n)
 		t := hourly(n)
 		before := heapInUse()
 		c, err := j.contender.open(newSource(0, t.lifetime), t)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 	"github.com/roomtoken/roomtoken/bench/internal/stat"
 )
 
@@ -63,7 +64,7 @@ func hits(j *job, size int) error {
 	if err != nil {
 		return err
 	}
-	keys := newKeys(size)
+	keys := roomid.New(size)
 	if err := fill(context.Background(), c, keys); err != nil {
 		return err
 	}

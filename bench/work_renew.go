@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/roomtoken/roomtoken/bench/internal/cpu"
+	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 )
 
 // renewWork renews many keys that are all due at the same moment, against a
@@ -52,7 +53,7 @@ func renewAll(j *job, after time.Duration) (err error) {
 	n := j.scale.renew
 	t := hourly(n)
 	t.lifetime, t.renewAfter, t.early = 10*after, after, 0
-	keys := newKeys(n)
+	keys := roomid.New(n)
 
 	src := newSource(0, 0)
 	epoch := time.Now()

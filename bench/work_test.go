@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 )
 
 // Every contender does every work that applies to it, at sizes that say nothing
@@ -117,7 +119,7 @@ func TestFloorsExpire(t *testing.T) {
 func TestReadersVisitAllKeys(t *testing.T) {
 	for name, read := range map[string]reader{"independent": readIndependent, "dependent": readDependent} {
 		seen := recorder{}
-		keys := newKeys(10)
+		keys := roomid.New(10)
 		if _, err := read(seen, keys, 3, time.Now().Add(time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +141,7 @@ func (recorder) Close() error { return nil }
 
 func TestKeysAreDistinct(t *testing.T) {
 	seen := map[string]bool{}
-	for _, key := range newKeys(10_000) {
+	for _, key := range roomid.New(10_000) {
 		if len(key) != 36 || seen[key] {
 			t.Fatalf("key %q", key)
 		}

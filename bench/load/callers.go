@@ -13,6 +13,7 @@ import (
 
 	"github.com/roomtoken/roomtoken"
 	"github.com/roomtoken/roomtoken/bench/internal/hist"
+	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 )
 
 // crowd is callers who ask for rooms, some rooms far more often than others, as
@@ -26,7 +27,7 @@ type crowd struct {
 	outage   time.Duration // how long the source then fails while they go on
 }
 
-// fullCrowd is the one that issue reports can be compared with.
+// fullCrowd is the one whose figures are in docs/capacity.md.
 func fullCrowd(span time.Duration) crowd {
 	return crowd{
 		callers: 10_000, rooms: 1000, lifetime: 10 * time.Second, latency: 20 * time.Millisecond,
@@ -104,7 +105,7 @@ func (s *failingSource) Refresh(ctx context.Context, room string, _ roomtoken.To
 
 // manyCallers lets a crowd ask while all is well and during an outage.
 func manyCallers(ctx context.Context, out io.Writer, c crowd) error {
-	rooms := roomIDs(c.rooms)
+	rooms := roomid.New(c.rooms)
 	b := newBook(rooms, c.lifetime/10)
 	source := &failingSource{latency: c.latency, lifetime: c.lifetime}
 	m, err := roomtoken.NewManager(source, roomtoken.Config{OnEvent: b.hear})
@@ -138,15 +139,6 @@ func manyCallers(ctx context.Context, out io.Writer, c crowd) error {
 		return fmt.Errorf("%d calls were not answered at once though a valid token was known", broken)
 	}
 	return ctx.Err()
-}
-
-// roomIDs returns n room IDs as Telnyx has them.
-func roomIDs(n int) []string {
-	ids := make([]string, n)
-	for i := range ids {
-		ids[i] = fmt.Sprintf("%08x-0000-4000-8000-%012x", rand.Uint32(), i)
-	}
-	return ids
 }
 
 // draws returns which room is asked for next, many times over.

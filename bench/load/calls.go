@@ -15,6 +15,7 @@ import (
 
 	"github.com/roomtoken/roomtoken"
 	"github.com/roomtoken/roomtoken/bench/internal/cpu"
+	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 	"github.com/roomtoken/roomtoken/bench/internal/stat"
 	"github.com/roomtoken/roomtoken/telnyx"
 )
@@ -65,8 +66,8 @@ func manyCalls(ctx context.Context, out io.Writer, span time.Duration, rooms int
 // average.
 const renewedAt = 2.0/3 - 0.1/2
 
-// callsOver measures all clients on one server, each for a span, and returns the processor time of a
-// renewal by way of the Manager.
+// callsOver measures all clients on one server, each for a span, and returns the
+// processor time of a renewal by way of the Manager.
 func callsOver(ctx context.Context, out io.Writer, protocol string, api *process, span time.Duration, rooms int) (perRenewal time.Duration, err error) {
 	span /= rounds
 	source, err := telnyx.NewSource(telnyx.Config{APIKey: apiKey, BaseURL: api.url})
@@ -168,7 +169,7 @@ func renew(ctx context.Context, span time.Duration, rooms int, source roomtoken.
 	if err != nil {
 		return err
 	}
-	if err := m.Warm(ctx, roomIDs(rooms)...); err != nil {
+	if err := m.Warm(ctx, roomid.New(rooms)...); err != nil {
 		return errors.Join(err, m.Close())
 	}
 	select {

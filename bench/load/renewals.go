@@ -9,6 +9,7 @@ import (
 
 	"github.com/roomtoken/roomtoken"
 	"github.com/roomtoken/roomtoken/bench/internal/cpu"
+	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 )
 
 // renewalsPerSecond is how many renewals are made, whatever the number of rooms:
@@ -64,7 +65,7 @@ func renewals(ctx context.Context, rooms int, span time.Duration) (n int64, used
 		return 0, 0, err
 	}
 	defer m.Close()
-	if err := m.Warm(ctx, roomIDs(rooms)...); err != nil {
+	if err := m.Warm(ctx, roomid.New(rooms)...); err != nil {
 		return 0, 0, err
 	}
 	before, began := m.Stats(), cpu.Time()

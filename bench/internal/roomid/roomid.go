@@ -1,0 +1,19 @@
+// Package roomid makes the room IDs that the programs of this module ask for.
+package roomid
+
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
+// New returns n room IDs of the form that Telnyx has, the same ones each
+// time.
+func New(n int) []string {
+	rng := rand.New(rand.NewPCG(1, 1))
+	ids := make([]string, n)
+	for i := range ids {
+		a, b := rng.Uint64(), rng.Uint64()
+		ids[i] = fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", uint32(a), uint16(a>>32), uint16(a>>48), uint16(b), b>>16)
+	}
+	return ids
+}
