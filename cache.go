@@ -208,7 +208,7 @@ func (m *Manager) drop(r *room) {
 // evict drops the room for a reason of the Manager's own. Caller must hold mu.
 func (m *Manager) evict(r *room, reason string) {
 	m.stats.Evictions++
-	m.event(Event{Kind: RoomEvicted, RoomID: r.rec.roomID(), Reason: reason})
+	m.event(Event{Kind: EventRoomEvicted, RoomID: r.rec.roomID(), Reason: reason})
 	m.drop(r)
 }
 

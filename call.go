@@ -105,7 +105,7 @@ func (m *Manager) start(r *room, forCaller bool) {
 		m.callerCalls++
 	}
 	m.account.begin(c)
-	m.event(Event{Kind: CallBegun, RoomID: c.roomID, Call: c.op})
+	m.event(Event{Kind: EventCallBegun, RoomID: c.roomID, Call: c.op})
 	m.flights.Go(c.roomID,
 		func() error { m.invoke(ctx, c); return nil },
 		func(broken error) { m.finish(c, broken) })
@@ -114,7 +114,7 @@ func (m *Manager) start(r *room, forCaller bool) {
 // fallBack notes that a create takes the place of a refresh.
 func (m *Manager) fallBack(r *room, reason string) {
 	m.stats.Fallbacks++
-	m.event(Event{Kind: FellBack, RoomID: r.rec.roomID(), Reason: reason})
+	m.event(Event{Kind: EventFellBack, RoomID: r.rec.roomID(), Reason: reason})
 }
 
 // invoke makes the call and judges what came of it. It runs on the call's own
@@ -217,7 +217,7 @@ func (m *Manager) overrun(c *call) {
 	now := m.clock.Now()
 	c.overdue = true
 	err := &timeoutError{after: m.config.CallTimeout}
-	m.event(Event{Kind: CallOverdue, RoomID: c.roomID, Call: c.op, Duration: c.took(now), Err: err})
+	m.event(Event{Kind: EventCallOverdue, RoomID: c.roomID, Call: c.op, Duration: c.took(now), Err: err})
 	if m.passingFailure(c, outcome{err: err, text: err.Error()}, now) {
 		m.holdBack(c, now)
 	}
@@ -300,7 +300,7 @@ func (m *Manager) answer(c *call, now moment.Moment) {
 
 // ended tells of a call's end.
 func (m *Manager) ended(c *call, now moment.Moment) {
-	e := Event{Kind: CallEnded, RoomID: c.roomID, Call: c.op, Duration: c.took(now), Err: c.outcome.err}
+	e := Event{Kind: EventCallEnded, RoomID: c.roomID, Call: c.op, Duration: c.took(now), Err: c.outcome.err}
 	if c.outcome.err != nil {
 		if c.op == CallRefresh {
 			m.stats.RefreshFailures++
@@ -317,7 +317,7 @@ func (m *Manager) ended(c *call, now moment.Moment) {
 	m.event(e)
 	if c.outcome.err == nil && c.forgotten == nil && !m.closed {
 		m.event(Event{
-			Kind: TokenPublished, RoomID: c.roomID, Call: c.op,
+			Kind: EventTokenPublished, RoomID: c.roomID, Call: c.op,
 			Fingerprint: m.fingerprint(c.outcome.grant.Token.Value),
 			ExpiresAt:   c.outcome.grant.Token.ExpiresAt, Generation: uint64(c.room.generation),
 			Failures: c.recovered,
@@ -381,7 +381,7 @@ func (m *Manager) postpone(c *call, now moment.Moment) {
 // it. Caller must hold mu.
 func (m *Manager) holdBack(c *call, now moment.Moment) {
 	m.event(Event{
-		Kind: HeldBack, RoomID: c.roomID, Err: m.account.err,
+		Kind: EventHeldBack, RoomID: c.roomID, Err: m.account.err,
 		Until: m.clock.Time(now, m.account.until),
 	})
 	m.wakeScheduler()

@@ -14,41 +14,41 @@ type EventKind uint8
 // The kinds of events, and which fields of Event each fills beside Kind, Time
 // and RoomID.
 const (
-	// CallBegun: a call to the source begins. Call.
-	CallBegun EventKind = iota + 1
-	// CallOverdue: CallTimeout has passed and the source has not returned. Those
+	// EventCallBegun: a call to the source begins. Call.
+	EventCallBegun EventKind = iota + 1
+	// EventCallOverdue: CallTimeout has passed and the source has not returned. Those
 	// who wait get the error; the call keeps its room's place until it returns.
 	// Call, Duration, Err.
-	CallOverdue
-	// CallEnded: the call returned. Call, Duration; with a failure Err, Failures,
+	EventCallOverdue
+	// EventCallEnded: the call returned. Call, Duration; with a failure Err, Failures,
 	// and Until where the time of the next attempt is known.
-	CallEnded
-	// TokenPublished: callers get a new token from now on. Call, Fingerprint,
+	EventCallEnded
+	// EventTokenPublished: callers get a new token from now on. Call, Fingerprint,
 	// ExpiresAt, Generation, Failures.
-	TokenPublished
-	// FellBack: a create takes the place of a refresh. Reason.
-	FellBack
-	// TokenInvalidated: a token was dropped by Invalidate. Fingerprint.
-	TokenInvalidated
-	// RoomForgotten: a room was dropped by Forget.
-	RoomForgotten
-	// RoomEvicted: a room was let go. Reason.
-	RoomEvicted
-	// HeldBack: no call of any room begins before Until; RoomID is the room whose
+	EventTokenPublished
+	// EventFellBack: a create takes the place of a refresh. Reason.
+	EventFellBack
+	// EventTokenInvalidated: a token was dropped by Invalidate. Fingerprint.
+	EventTokenInvalidated
+	// EventRoomForgotten: a room was dropped by Forget.
+	EventRoomForgotten
+	// EventRoomEvicted: a room was let go. Reason.
+	EventRoomEvicted
+	// EventHeldBack: no call of any room begins before Until; RoomID is the room whose
 	// call led to it. Err, Until.
-	HeldBack
+	EventHeldBack
 )
 
 var eventNames = [...]string{
-	CallBegun:        "call begun",
-	CallOverdue:      "call overdue",
-	CallEnded:        "call ended",
-	TokenPublished:   "token published",
-	FellBack:         "fell back to create",
-	TokenInvalidated: "token invalidated",
-	RoomForgotten:    "room forgotten",
-	RoomEvicted:      "room evicted",
-	HeldBack:         "calls held back",
+	EventCallBegun:        "call begun",
+	EventCallOverdue:      "call overdue",
+	EventCallEnded:        "call ended",
+	EventTokenPublished:   "token published",
+	EventFellBack:         "fell back to create",
+	EventTokenInvalidated: "token invalidated",
+	EventRoomForgotten:    "room forgotten",
+	EventRoomEvicted:      "room evicted",
+	EventHeldBack:         "calls held back",
 }
 
 // String returns the kind in words: "token published".

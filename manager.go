@@ -357,7 +357,7 @@ func (m *Manager) Invalidate(roomID string, rejected Token) bool {
 	}
 	r.forgetRefresh()
 	m.stats.Invalidations++
-	m.event(Event{Kind: TokenInvalidated, RoomID: roomID, Fingerprint: m.fingerprint(rejected.Value)})
+	m.event(Event{Kind: EventTokenInvalidated, RoomID: roomID, Fingerprint: m.fingerprint(rejected.Value)})
 	m.show(r, r.rec.blank())
 	r.tell()
 	m.settle(r, now)
@@ -375,7 +375,7 @@ func (m *Manager) Forget(roomID string) {
 	if r == nil || r.ghost {
 		return
 	}
-	m.event(Event{Kind: RoomForgotten, RoomID: roomID})
+	m.event(Event{Kind: EventRoomForgotten, RoomID: roomID})
 	watched := r.crowd != nil && r.crowd.watchers > 0
 	if r.call == nil && !watched {
 		m.drop(r)

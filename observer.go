@@ -118,9 +118,9 @@ func logger(log *slog.Logger) func(Event) {
 	return func(e Event) {
 		level := slog.LevelDebug
 		switch {
-		case e.Kind == CallOverdue, e.Kind == FellBack, e.Kind == CallEnded && e.Err != nil:
+		case e.Kind == EventCallOverdue, e.Kind == EventFellBack, e.Kind == EventCallEnded && e.Err != nil:
 			level = slog.LevelWarn
-		case e.Kind == HeldBack, e.Kind == TokenInvalidated, e.Kind == TokenPublished && e.Failures > 0:
+		case e.Kind == EventHeldBack, e.Kind == EventTokenInvalidated, e.Kind == EventTokenPublished && e.Failures > 0:
 			level = slog.LevelInfo
 		}
 		if !log.Enabled(context.Background(), level) {

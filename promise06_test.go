@@ -70,7 +70,7 @@ func TestPromise6DocumentedExample(t *testing.T) {
 		if n := w.src.count(); n < 9 || n > 11 {
 			w.t.Errorf("%d calls in an hour", n)
 		}
-		if n := w.kinds()[roomtoken.FellBack]; n != w.src.count()-1 {
+		if n := w.kinds()[roomtoken.EventFellBack]; n != w.src.count()-1 {
 			w.t.Errorf("%d times fell back, want each time but the first", n)
 		}
 	})

@@ -248,8 +248,8 @@ func TestPromise8CloseConcurrently(t *testing.T) {
 // From OnEvent, at every kind of event, and with Close called elsewhere as well.
 func TestPromise8CloseFromOnEvent(t *testing.T) {
 	for _, kind := range []roomtoken.EventKind{
-		roomtoken.CallBegun, roomtoken.CallOverdue, roomtoken.CallEnded, roomtoken.TokenPublished, roomtoken.FellBack,
-		roomtoken.TokenInvalidated, roomtoken.RoomForgotten, roomtoken.RoomEvicted, roomtoken.HeldBack,
+		roomtoken.EventCallBegun, roomtoken.EventCallOverdue, roomtoken.EventCallEnded, roomtoken.EventTokenPublished, roomtoken.EventFellBack,
+		roomtoken.EventTokenInvalidated, roomtoken.EventRoomForgotten, roomtoken.EventRoomEvicted, roomtoken.EventHeldBack,
 	} {
 		t.Run(kind.String(), func(t *testing.T) {
 			var w *world
@@ -317,7 +317,7 @@ func TestPromise8CloseFromTheObserverOfAnotherManager(t *testing.T) {
 	var err error
 	closed := make(chan struct{}, 1)
 	within(t, roomtoken.Config{OnEvent: func(e roomtoken.Event) {
-		if e.Kind == roomtoken.TokenPublished {
+		if e.Kind == roomtoken.EventTokenPublished {
 			err = inner.Close()
 			closed <- struct{}{}
 		}

@@ -187,8 +187,8 @@ func TestPromise9ThrownInOnEvent(t *testing.T) {
 				w.add(401 * time.Second)
 				kinds := w.kinds()
 				want := map[roomtoken.EventKind]int{
-					roomtoken.CallBegun: 15, roomtoken.CallEnded: 15, roomtoken.TokenPublished: 15,
-					roomtoken.TokenInvalidated: 5, roomtoken.RoomForgotten: 5,
+					roomtoken.EventCallBegun: 15, roomtoken.EventCallEnded: 15, roomtoken.EventTokenPublished: 15,
+					roomtoken.EventTokenInvalidated: 5, roomtoken.EventRoomForgotten: 5,
 				}
 				sum := 0
 				for kind, n := range want {
@@ -247,7 +247,7 @@ func TestPromise9ThrownInTheLogger(t *testing.T) {
 				w.src.fail(errDown)
 				w.ask(w.t.Context(), "other")
 				w.rest()
-				if kinds := w.kinds(); kinds[roomtoken.CallBegun] != 2 || kinds[roomtoken.CallEnded] != 2 {
+				if kinds := w.kinds(); kinds[roomtoken.EventCallBegun] != 2 || kinds[roomtoken.EventCallEnded] != 2 {
 					t.Errorf("OnEvent has missed events: %v", kinds)
 				}
 				w.inOrder()
@@ -290,8 +290,8 @@ func (w *world) inOrder() {
 	events := slices.Clone(w.events)
 	w.mu.Unlock()
 	before := map[roomtoken.EventKind][]roomtoken.EventKind{
-		roomtoken.CallEnded:      {roomtoken.CallBegun, roomtoken.CallOverdue},
-		roomtoken.TokenPublished: {roomtoken.CallEnded},
+		roomtoken.EventCallEnded:      {roomtoken.EventCallBegun, roomtoken.EventCallOverdue},
+		roomtoken.EventTokenPublished: {roomtoken.EventCallEnded},
 	}
 	last := map[string]roomtoken.EventKind{}
 	for i, e := range events {
@@ -301,7 +301,7 @@ func (w *world) inOrder() {
 		if want, ok := before[e.Kind]; ok && !slices.Contains(want, last[e.RoomID]) {
 			w.t.Errorf("event %d, %v, comes after %v", i, e, last[e.RoomID])
 		}
-		if e.Kind == roomtoken.CallBegun || before[e.Kind] != nil || e.Kind == roomtoken.CallOverdue {
+		if e.Kind == roomtoken.EventCallBegun || before[e.Kind] != nil || e.Kind == roomtoken.EventCallOverdue {
 			last[e.RoomID] = e.Kind
 		}
 	}

@@ -27,7 +27,7 @@ func (w *world) evicted(reason string) []string {
 	defer w.mu.Unlock()
 	var ids []string
 	for _, e := range w.events {
-		if e.Kind == roomtoken.RoomEvicted && e.Reason == reason {
+		if e.Kind == roomtoken.EventRoomEvicted && e.Reason == reason {
 			ids = append(ids, e.RoomID)
 		}
 	}

@@ -229,7 +229,7 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 		all.hear(w.m.Close())
 		look()
 		w.rest()
-		if minted < 60 || w.kinds()[roomtoken.RoomEvicted] == 0 || w.kinds()[roomtoken.HeldBack] == 0 || w.kinds()[roomtoken.FellBack] == 0 {
+		if minted < 60 || w.kinds()[roomtoken.EventRoomEvicted] == 0 || w.kinds()[roomtoken.EventHeldBack] == 0 || w.kinds()[roomtoken.EventFellBack] == 0 {
 			t.Errorf("the scenario is too poor: %d secrets, %v", minted, w.kinds())
 		}
 	})

@@ -93,7 +93,7 @@ func TestPromise14WithAPlainMock(t *testing.T) {
 				src := &source{clk: mock, lifetime: 10 * time.Minute, refreshLifetime: time.Hour}
 				renewed := make(chan struct{}, 10)
 				m, err := roomtoken.NewManager(src, roomtoken.Config{Jitter: -1, Clock: mock, OnEvent: func(e roomtoken.Event) {
-					if e.Kind == roomtoken.TokenPublished {
+					if e.Kind == roomtoken.EventTokenPublished {
 						renewed <- struct{}{}
 					}
 				}})

@@ -183,7 +183,7 @@ func (s *sim) observer() func(roomtoken.Event) {
 		}
 		throw := d.chance(s.plan.temper.thrower)
 		s.mu.Unlock()
-		if current && e.Kind == roomtoken.RoomEvicted {
+		if current && e.Kind == roomtoken.EventRoomEvicted {
 			s.evicted(e.RoomID, e.Reason)
 		}
 		switch {

@@ -71,18 +71,18 @@ func TestEventsOfACallAndARenewal(t *testing.T) {
 		w.ask(w.t.Context(), "r")
 		w.add(time.Second)
 		wantEvents(t, "a create", w.told(0),
-			roomtoken.Event{Kind: roomtoken.CallBegun, RoomID: "r", Call: roomtoken.CallCreate},
-			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(250 * time.Millisecond), Duration: 250 * time.Millisecond},
+			roomtoken.Event{Kind: roomtoken.EventCallBegun, RoomID: "r", Call: roomtoken.CallCreate},
+			roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(250 * time.Millisecond), Duration: 250 * time.Millisecond},
 			roomtoken.Event{
-				Kind: roomtoken.TokenPublished, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(250 * time.Millisecond),
+				Kind: roomtoken.EventTokenPublished, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(250 * time.Millisecond),
 				Fingerprint: fingerprint("token-r-1"), ExpiresAt: epoch(10 * time.Minute), Generation: 1,
 			})
 		w.add(401 * time.Second)
 		wantEvents(t, "a refresh", w.told(3),
-			roomtoken.Event{Kind: roomtoken.CallBegun, RoomID: "r", Call: roomtoken.CallRefresh, Time: epoch(400 * time.Second)},
-			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "r", Call: roomtoken.CallRefresh, Time: epoch(400250 * time.Millisecond), Duration: 250 * time.Millisecond},
+			roomtoken.Event{Kind: roomtoken.EventCallBegun, RoomID: "r", Call: roomtoken.CallRefresh, Time: epoch(400 * time.Second)},
+			roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "r", Call: roomtoken.CallRefresh, Time: epoch(400250 * time.Millisecond), Duration: 250 * time.Millisecond},
 			roomtoken.Event{
-				Kind: roomtoken.TokenPublished, RoomID: "r", Call: roomtoken.CallRefresh, Time: epoch(400250 * time.Millisecond),
+				Kind: roomtoken.EventTokenPublished, RoomID: "r", Call: roomtoken.CallRefresh, Time: epoch(400250 * time.Millisecond),
 				Fingerprint: fingerprint("token-r-2"), ExpiresAt: epoch(1000 * time.Second), Generation: 2,
 			})
 		w.src.on(nil)
@@ -91,11 +91,11 @@ func TestEventsOfACallAndARenewal(t *testing.T) {
 
 func TestEventsOfFailures(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, BackoffMin: 10 * time.Second, BackoffMax: 10 * time.Second}, func(w *world) {
-		begun := roomtoken.Event{Kind: roomtoken.CallBegun, RoomID: "r", Call: roomtoken.CallCreate}
+		begun := roomtoken.Event{Kind: roomtoken.EventCallBegun, RoomID: "r", Call: roomtoken.CallCreate}
 		w.src.fail(errDown)
 		w.ask(w.t.Context(), "r")
 		wantEvents(t, "a passing failure", w.told(0), begun,
-			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "r", Call: roomtoken.CallCreate, Err: errDown, Failures: 1, Until: epoch(10 * time.Second)})
+			roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "r", Call: roomtoken.CallCreate, Err: errDown, Failures: 1, Until: epoch(10 * time.Second)})
 		w.m.Forget("r")
 
 		w.src.fail(roomtoken.Permanent(errDown))
@@ -104,14 +104,14 @@ func TestEventsOfFailures(t *testing.T) {
 		w.ask(w.t.Context(), "s")
 		begun.RoomID = "s"
 		wantEvents(t, "a permanent failure", w.told(n), begun,
-			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "s", Call: roomtoken.CallCreate, Err: roomtoken.ErrPermanent, Failures: 1, Until: epoch(10 * time.Second)})
+			roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "s", Call: roomtoken.CallCreate, Err: roomtoken.ErrPermanent, Failures: 1, Until: epoch(10 * time.Second)})
 
 		w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, nil })
 		n = len(w.told(0))
 		w.ask(w.t.Context(), "t")
 		begun.RoomID = "t"
 		wantEvents(t, "a grant that cannot be used", w.told(n), begun, roomtoken.Event{
-			Kind: roomtoken.CallEnded, RoomID: "t", Call: roomtoken.CallCreate, Err: roomtoken.ErrInvalidGrant, Failures: 1, Until: epoch(10 * time.Second),
+			Kind: roomtoken.EventCallEnded, RoomID: "t", Call: roomtoken.CallCreate, Err: roomtoken.ErrInvalidGrant, Failures: 1, Until: epoch(10 * time.Second),
 		})
 
 		// A hold is told after the call that led to it.
@@ -120,8 +120,8 @@ func TestEventsOfFailures(t *testing.T) {
 		w.ask(w.t.Context(), "u")
 		begun.RoomID = "u"
 		wantEvents(t, "a rate limit", w.told(n), begun,
-			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "u", Call: roomtoken.CallCreate, Err: roomtoken.ErrRateLimited, Until: epoch(time.Minute)},
-			roomtoken.Event{Kind: roomtoken.HeldBack, RoomID: "u", Err: errDown, Until: epoch(time.Minute)})
+			roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "u", Call: roomtoken.CallCreate, Err: roomtoken.ErrRateLimited, Until: epoch(time.Minute)},
+			roomtoken.Event{Kind: roomtoken.EventHeldBack, RoomID: "u", Err: errDown, Until: epoch(time.Minute)})
 		w.src.on(nil)
 		w.add(2 * time.Minute)
 	})
@@ -135,11 +135,11 @@ func TestEventsOfAnOverdueCall(t *testing.T) {
 		w.src.clk.(*skewed).Add(5 * time.Second)
 		w.src.releaseAll()
 		wantEvents(t, "an overdue call", w.told(0),
-			roomtoken.Event{Kind: roomtoken.CallBegun, RoomID: "r", Call: roomtoken.CallCreate},
-			roomtoken.Event{Kind: roomtoken.CallOverdue, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(10 * time.Second), Duration: 10 * time.Second, Err: context.DeadlineExceeded},
-			roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(15 * time.Second), Duration: 15 * time.Second},
+			roomtoken.Event{Kind: roomtoken.EventCallBegun, RoomID: "r", Call: roomtoken.CallCreate},
+			roomtoken.Event{Kind: roomtoken.EventCallOverdue, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(10 * time.Second), Duration: 10 * time.Second, Err: context.DeadlineExceeded},
+			roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(15 * time.Second), Duration: 15 * time.Second},
 			roomtoken.Event{
-				Kind: roomtoken.TokenPublished, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(15 * time.Second),
+				Kind: roomtoken.EventTokenPublished, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(15 * time.Second),
 				Fingerprint: fingerprint("token-r-1"), ExpiresAt: epoch(615 * time.Second), Generation: 1, Failures: 1,
 			})
 		if s := w.m.Stats(); s.CreateFailures != 0 || s.Creates != 1 {
@@ -176,17 +176,17 @@ func TestEventsOfFallbacks(t *testing.T) {
 				n := len(w.told(0))
 				w.add(401 * time.Second)
 				var want []roomtoken.Event
-				fell := roomtoken.Event{Kind: roomtoken.FellBack, RoomID: "r", Reason: c.reason}
+				fell := roomtoken.Event{Kind: roomtoken.EventFellBack, RoomID: "r", Reason: c.reason}
 				if name == "rejected" {
 					want = append(want,
-						roomtoken.Event{Kind: roomtoken.CallBegun, RoomID: "r", Call: roomtoken.CallRefresh},
-						roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "r", Call: roomtoken.CallRefresh, Err: roomtoken.ErrRefreshRejected})
+						roomtoken.Event{Kind: roomtoken.EventCallBegun, RoomID: "r", Call: roomtoken.CallRefresh},
+						roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "r", Call: roomtoken.CallRefresh, Err: roomtoken.ErrRefreshRejected})
 				}
 				want = append(want, fell,
-					roomtoken.Event{Kind: roomtoken.CallBegun, RoomID: "r", Call: roomtoken.CallCreate},
-					roomtoken.Event{Kind: roomtoken.CallEnded, RoomID: "r", Call: roomtoken.CallCreate},
+					roomtoken.Event{Kind: roomtoken.EventCallBegun, RoomID: "r", Call: roomtoken.CallCreate},
+					roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "r", Call: roomtoken.CallCreate},
 					roomtoken.Event{
-						Kind: roomtoken.TokenPublished, RoomID: "r", Call: roomtoken.CallCreate, Generation: 2,
+						Kind: roomtoken.EventTokenPublished, RoomID: "r", Call: roomtoken.CallCreate, Generation: 2,
 						Fingerprint: fingerprint("token-r-2"), ExpiresAt: epoch(1000 * time.Second),
 					})
 				wantEvents(t, "a fallback", w.told(n), want...)
@@ -203,9 +203,9 @@ func TestEventsOfFallbacks(t *testing.T) {
 			w.add(500 * time.Second)
 			n := 0
 			for i, e := range w.told(0) {
-				if e.Kind == roomtoken.FellBack {
+				if e.Kind == roomtoken.EventFellBack {
 					n++
-					if next := w.told(0)[i+1]; e.Reason != roomtoken.ReasonRefreshFailing || next.Kind != roomtoken.CallBegun || next.Call != roomtoken.CallCreate {
+					if next := w.told(0)[i+1]; e.Reason != roomtoken.ReasonRefreshFailing || next.Kind != roomtoken.EventCallBegun || next.Call != roomtoken.CallCreate {
 						t.Errorf("%v, then %v", e, next)
 					}
 				}
@@ -228,18 +228,18 @@ func TestEventsOfRooms(t *testing.T) {
 		w.m.Forget("r")
 		w.m.Forget("unknown")
 		wantEvents(t, "Invalidate and Forget", w.told(n),
-			roomtoken.Event{Kind: roomtoken.TokenInvalidated, RoomID: "r", Fingerprint: fingerprint("token-r-1")},
-			roomtoken.Event{Kind: roomtoken.RoomForgotten, RoomID: "r"})
+			roomtoken.Event{Kind: roomtoken.EventTokenInvalidated, RoomID: "r", Fingerprint: fingerprint("token-r-1")},
+			roomtoken.Event{Kind: roomtoken.EventRoomForgotten, RoomID: "r"})
 		w.token("a")
 		w.rest()
 		n = len(w.told(0))
 		w.token("b")
-		if got := w.told(n)[0]; got.Kind != roomtoken.RoomEvicted || got.RoomID != "a" || got.Reason != roomtoken.ReasonMaxRooms {
+		if got := w.told(n)[0]; got.Kind != roomtoken.EventRoomEvicted || got.RoomID != "a" || got.Reason != roomtoken.ReasonMaxRooms {
 			t.Errorf("an eviction: %v", got)
 		}
 		n = len(w.told(0))
 		w.add(571 * time.Second)
-		wantEvents(t, "an idle room", w.told(n), roomtoken.Event{Kind: roomtoken.RoomEvicted, RoomID: "b", Reason: roomtoken.ReasonIdle})
+		wantEvents(t, "an idle room", w.told(n), roomtoken.Event{Kind: roomtoken.EventRoomEvicted, RoomID: "b", Reason: roomtoken.ReasonIdle})
 	})
 }
 
@@ -285,7 +285,7 @@ func TestEventsAreDroppedWhenTheObserverIsSlow(t *testing.T) {
 
 func TestEventString(t *testing.T) {
 	e := roomtoken.Event{
-		Kind: roomtoken.CallEnded, RoomID: strings.Repeat("r", 200), Call: roomtoken.CallRefresh, Duration: time.Second, Err: errDown,
+		Kind: roomtoken.EventCallEnded, RoomID: strings.Repeat("r", 200), Call: roomtoken.CallRefresh, Duration: time.Second, Err: errDown,
 		Until: epoch(time.Minute), Fingerprint: "f00", ExpiresAt: epoch(time.Hour), Reason: "why",
 	}
 	for _, want := range []string{"call ended", "refresh", "1s", errDown.Error(), "f00", "why", "00:01:00", "01:00:00"} {

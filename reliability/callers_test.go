@@ -65,9 +65,9 @@ func newCallers(rooms []string, verify func(room, token string) error) *callers 
 // event learns from the Manager until when tokens are usable.
 func (c *callers) event(e roomtoken.Event) {
 	switch e.Kind {
-	case roomtoken.CallBegun:
+	case roomtoken.EventCallBegun:
 		c.begun[e.RoomID] = e.Time
-	case roomtoken.TokenPublished:
+	case roomtoken.EventTokenPublished:
 		c.usable[c.index[e.RoomID]].Store(c.begun[e.RoomID].Add(usable).UnixNano())
 	}
 }

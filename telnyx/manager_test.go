@@ -83,13 +83,13 @@ func (s *stack) await(kind roomtoken.EventKind) roomtoken.Event {
 func TestLifeOfARoom(t *testing.T) {
 	s := newStack(t, telnyx.Config{})
 	first := s.token()
-	s.await(roomtoken.TokenPublished)
+	s.await(roomtoken.EventTokenPublished)
 	created := s.clk.Now()
 	const refreshTokens = time.Hour - time.Second // the second that the source takes off
 	creates := 1
 	for renewal := range 20 {
 		s.clk.Add(405 * time.Second)
-		begun := s.await(roomtoken.CallBegun)
+		begun := s.await(roomtoken.EventCallBegun)
 		want := roomtoken.CallRefresh
 		if begun.Time.Sub(created) >= refreshTokens {
 			want = roomtoken.CallCreate
@@ -99,7 +99,7 @@ func TestLifeOfARoom(t *testing.T) {
 		if begun.Call != want {
 			t.Fatalf("renewal %d is a %v, want a %v", renewal+1, begun.Call, want)
 		}
-		s.await(roomtoken.TokenPublished)
+		s.await(roomtoken.EventTokenPublished)
 		if tok := s.token(); tok.Value.Equal(first.Value) {
 			t.Fatal("the token was not renewed")
 		}
@@ -115,13 +115,13 @@ func TestLifeOfARoom(t *testing.T) {
 func TestRevokedRefreshTokenMeansCreate(t *testing.T) {
 	s := newStack(t, telnyx.Config{})
 	s.token()
-	s.await(roomtoken.TokenPublished)
+	s.await(roomtoken.EventTokenPublished)
 	s.api.RevokeRefreshTokens()
 	s.clk.Add(405 * time.Second)
-	if e := s.await(roomtoken.FellBack); e.Reason != roomtoken.ReasonRefreshRejected {
+	if e := s.await(roomtoken.EventFellBack); e.Reason != roomtoken.ReasonRefreshRejected {
 		t.Fatalf("fell back because of %q", e.Reason)
 	}
-	if e := s.await(roomtoken.TokenPublished); e.Call != roomtoken.CallCreate {
+	if e := s.await(roomtoken.EventTokenPublished); e.Call != roomtoken.CallCreate {
 		t.Fatalf("the token comes from a %v", e.Call)
 	}
 	s.token()
@@ -177,9 +177,9 @@ func TestWrongServerClock(t *testing.T) {
 			if left := tok.ExpiresAt.Sub(s.clk.Now()); left > 10*time.Minute || left < 10*time.Minute-2*time.Second {
 				t.Fatalf("a token of 10 min has %v left", left)
 			}
-			s.await(roomtoken.TokenPublished)
+			s.await(roomtoken.EventTokenPublished)
 			s.clk.Add(405 * time.Second)
-			if e := s.await(roomtoken.TokenPublished); e.Call != roomtoken.CallRefresh {
+			if e := s.await(roomtoken.EventTokenPublished); e.Call != roomtoken.CallRefresh {
 				t.Fatalf("renewed by a %v", e.Call)
 			}
 			s.token()
@@ -201,7 +201,7 @@ func TestBadRoomIDMakesNoCall(t *testing.T) {
 func TestOutageIsInvisible(t *testing.T) {
 	s := newStack(t, telnyx.Config{})
 	s.token()
-	s.await(roomtoken.TokenPublished)
+	s.await(roomtoken.EventTokenPublished)
 	end := s.api.Inject(telnyxtest.Fault{Status: 503})
 	for range 50 {
 		s.clk.Add(10 * time.Second)
@@ -212,5 +212,5 @@ func TestOutageIsInvisible(t *testing.T) {
 		s.clk.Add(5 * time.Second)
 		s.token()
 	}
-	s.await(roomtoken.TokenPublished)
+	s.await(roomtoken.EventTokenPublished)
 }

@@ -445,7 +445,7 @@ func listen(t *testing.T, endpoints telnyx.Endpoints, keyFunc bool, handler func
 	// With the Manager around it: a renewal that fails, one that throws, one that
 	// is refused, then a caller who gets the error.
 	ask()
-	await(roomtoken.TokenPublished)
+	await(roomtoken.EventTokenPublished)
 	renew := func(until roomtoken.EventKind) {
 		ask() // it is in use
 		clk.Add(405 * time.Second)
@@ -453,24 +453,24 @@ func listen(t *testing.T, endpoints telnyx.Endpoints, keyFunc bool, handler func
 		look()
 	}
 	w.set(spoilers()["a list with 500"]) //nolint:bodyclose // the caller of the transport closes it
-	renew(roomtoken.CallEnded)
+	renew(roomtoken.EventCallEnded)
 	w.set(nil)
-	await(roomtoken.TokenPublished)
+	await(roomtoken.EventTokenPublished)
 	for _, throw := range []func(string){
 		func(refresh string) { panic("threw " + refresh) },
 		func(refresh string) { panic(fmt.Errorf("threw %s, %q", refresh, refresh)) },
 		func(refresh string) { panic(struct{ RefreshToken string }{refresh}) },
 	} {
 		wrapped.with(throw)
-		renew(roomtoken.CallEnded)
+		renew(roomtoken.EventCallEnded)
 		wrapped.with(nil)
-		await(roomtoken.TokenPublished)
+		await(roomtoken.EventTokenPublished)
 	}
 	w.set(spoilers()["a list with 403"]) //nolint:bodyclose // the caller of the transport closes it
-	renew(roomtoken.FellBack)
-	await(roomtoken.CallEnded)
+	renew(roomtoken.EventFellBack)
+	await(roomtoken.EventCallEnded)
 	w.set(nil)
-	await(roomtoken.TokenPublished)
+	await(roomtoken.EventTokenPublished)
 	tok := ask()
 	for _, name := range []string{"an object with 403", "text with 429", "token as expiry"} {
 		manager.Forget(lobby)

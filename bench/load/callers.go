@@ -65,7 +65,7 @@ func newBook(rooms []string, margin time.Duration) *book {
 }
 
 func (b *book) hear(e roomtoken.Event) {
-	if e.Kind != roomtoken.TokenPublished {
+	if e.Kind != roomtoken.EventTokenPublished {
 		return
 	}
 	b.until[b.rooms[e.RoomID]].Store(e.ExpiresAt.Add(-b.margin).UnixNano())

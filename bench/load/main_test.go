@@ -55,7 +55,7 @@ func TestAskNoticesAWait(t *testing.T) {
 	}
 	defer m.Close()
 	b := newBook([]string{"a"}, 0)
-	published := roomtoken.Event{Kind: roomtoken.TokenPublished, RoomID: "a", ExpiresAt: time.Now().Add(time.Hour)}
+	published := roomtoken.Event{Kind: roomtoken.EventTokenPublished, RoomID: "a", ExpiresAt: time.Now().Add(time.Hour)}
 	b.hear(published) // a lie
 	if r := ask(t.Context(), m, b, []string{"a"}, []uint16{0}, 2, 50*time.Millisecond); r.broken == 0 {
 		t.Errorf("%d calls, and none that would have waited", r.hits.Total())

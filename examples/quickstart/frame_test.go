@@ -159,17 +159,17 @@ func TestInWords(t *testing.T) {
 		event roomtoken.Event
 		want  string
 	}{
-		{roomtoken.Event{Kind: roomtoken.CallBegun, Call: roomtoken.CallCreate}, ""},
-		{roomtoken.Event{Kind: roomtoken.CallEnded, Call: roomtoken.CallCreate}, ""},
-		{roomtoken.Event{Kind: roomtoken.CallEnded, Call: roomtoken.CallRefresh, Err: errors.New("no route"), Until: at.Add(612 * time.Millisecond)}, "refresh failed: no route, next try in 0.6 s"},
-		{roomtoken.Event{Kind: roomtoken.CallEnded, Call: roomtoken.CallCreate, Err: roomtoken.Permanent(errors.New("no such room"))}, "create failed: no such room"},
-		{roomtoken.Event{Kind: roomtoken.CallEnded, Call: roomtoken.CallRefresh, Err: roomtoken.ErrRefreshRejected}, "refresh refused: roomtoken: refresh token rejected"},
-		{roomtoken.Event{Kind: roomtoken.CallOverdue, Call: roomtoken.CallCreate, Duration: 10 * time.Second}, "create has not returned after 10 s"},
-		{roomtoken.Event{Kind: roomtoken.TokenPublished, Call: roomtoken.CallCreate, Generation: 3, ExpiresAt: at.Add(39 * time.Second)}, "token 3, by create, good for 39 s"},
-		{roomtoken.Event{Kind: roomtoken.FellBack, Reason: roomtoken.ReasonRefreshLapsed}, "falls back to create: refresh token lapsed"},
-		{roomtoken.Event{Kind: roomtoken.HeldBack, Err: roomtoken.ErrRateLimited, Until: at.Add(5 * time.Second)}, "no call of any room for 5.0 s: roomtoken: rate limited"},
-		{roomtoken.Event{Kind: roomtoken.RoomEvicted, Reason: roomtoken.ReasonIdle}, "dropped: idle"},
-		{roomtoken.Event{Kind: roomtoken.TokenInvalidated}, "token invalidated"},
+		{roomtoken.Event{Kind: roomtoken.EventCallBegun, Call: roomtoken.CallCreate}, ""},
+		{roomtoken.Event{Kind: roomtoken.EventCallEnded, Call: roomtoken.CallCreate}, ""},
+		{roomtoken.Event{Kind: roomtoken.EventCallEnded, Call: roomtoken.CallRefresh, Err: errors.New("no route"), Until: at.Add(612 * time.Millisecond)}, "refresh failed: no route, next try in 0.6 s"},
+		{roomtoken.Event{Kind: roomtoken.EventCallEnded, Call: roomtoken.CallCreate, Err: roomtoken.Permanent(errors.New("no such room"))}, "create failed: no such room"},
+		{roomtoken.Event{Kind: roomtoken.EventCallEnded, Call: roomtoken.CallRefresh, Err: roomtoken.ErrRefreshRejected}, "refresh refused: roomtoken: refresh token rejected"},
+		{roomtoken.Event{Kind: roomtoken.EventCallOverdue, Call: roomtoken.CallCreate, Duration: 10 * time.Second}, "create has not returned after 10 s"},
+		{roomtoken.Event{Kind: roomtoken.EventTokenPublished, Call: roomtoken.CallCreate, Generation: 3, ExpiresAt: at.Add(39 * time.Second)}, "token 3, by create, good for 39 s"},
+		{roomtoken.Event{Kind: roomtoken.EventFellBack, Reason: roomtoken.ReasonRefreshLapsed}, "falls back to create: refresh token lapsed"},
+		{roomtoken.Event{Kind: roomtoken.EventHeldBack, Err: roomtoken.ErrRateLimited, Until: at.Add(5 * time.Second)}, "no call of any room for 5.0 s: roomtoken: rate limited"},
+		{roomtoken.Event{Kind: roomtoken.EventRoomEvicted, Reason: roomtoken.ReasonIdle}, "dropped: idle"},
+		{roomtoken.Event{Kind: roomtoken.EventTokenInvalidated}, "token invalidated"},
 	} {
 		tt.event.Time = at
 		if got, _ := inWords(tt.event); got != tt.want {

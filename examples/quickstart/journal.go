@@ -50,15 +50,15 @@ func (j *journal) observe(e roomtoken.Event) {
 	defer j.mu.Unlock()
 	log := j.rooms[e.RoomID]
 	switch e.Kind {
-	case roomtoken.CallBegun:
+	case roomtoken.EventCallBegun:
 		log.calls++
-	case roomtoken.CallEnded:
+	case roomtoken.EventCallEnded:
 		if e.Err != nil {
 			log.failed++
 		}
-	case roomtoken.FellBack:
+	case roomtoken.EventFellBack:
 		log.fallbacks++
-	case roomtoken.TokenPublished:
+	case roomtoken.EventTokenPublished:
 		log.lifetime = e.ExpiresAt.Sub(e.Time)
 	}
 	if j.rooms == nil {

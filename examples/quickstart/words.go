@@ -15,19 +15,19 @@ import (
 // nothing new.
 func inWords(e roomtoken.Event) (string, mood) {
 	switch e.Kind {
-	case roomtoken.CallBegun:
+	case roomtoken.EventCallBegun:
 		return "", neutral // the view shows what is in flight
-	case roomtoken.CallEnded:
+	case roomtoken.EventCallEnded:
 		return callEnded(e)
-	case roomtoken.CallOverdue:
+	case roomtoken.EventCallOverdue:
 		return fmt.Sprintf("%v has not returned after %s", e.Call, seconds(e.Duration)), alarm
-	case roomtoken.TokenPublished:
+	case roomtoken.EventTokenPublished:
 		return fmt.Sprintf("token %d, by %v, good for %s", e.Generation, e.Call, seconds(e.ExpiresAt.Sub(e.Time))), good
-	case roomtoken.FellBack:
+	case roomtoken.EventFellBack:
 		return "falls back to create: " + e.Reason, warning
-	case roomtoken.HeldBack:
+	case roomtoken.EventHeldBack:
 		return fmt.Sprintf("no call of any room for %s: %s", seconds(e.Until.Sub(e.Time)), reason(e.Err)), warning
-	case roomtoken.RoomEvicted:
+	case roomtoken.EventRoomEvicted:
 		return "dropped: " + e.Reason, neutral
 	default:
 		return e.Kind.String(), neutral
