@@ -1,271 +1,226 @@
 package roomtoken
 
 import (
-	"errors"
-	"fmt"
-	"math"
-	"strings"
+	"hash/maphash"
 	"sync/atomic"
-	"time"
-
-	"github.com/roomtoken/roomtoken/internal/moment"
 )
 
-// record is one room's line in the cache: all that a hit reads, in 96 bytes that
-// span two cache lines side by side. At a million rooms it is the misses of the
-// processor's cache that a hit waits for, one after the other, so the room ID is
-// in here too and not behind a pointer, and so is the token's string, to which the
-// Secret that callers get points. A record is immutable but for lastUsed; a new
-// token is a new record.
-type record struct {
-	text  string // of the token; "": the room has none
-	owner *room
-
-	// The fields of an end, see there. As a struct of their own they would take four
-	// bytes more.
-	mono, margin, sec int64
-	nsec              uint32
-
-	lastUsed atomic.Uint32 // see tick; with dormantMark, the next hit starts the renewal
-
-	idLen uint8 // or longID
-	id    [maxShortID]byte
-	// No room for more: see TestRecordFillsTwoCacheLines.
-}
-
+// shardCount is a power of two. Shards grow one at a time, so that an insert waits
+// while a sixty-fourth of the rooms is moved, not all of them.
 const (
-	// maxShortID is the length of the longest room ID that a record holds. Telnyx's
-	// have 36 bytes.
-	maxShortID = 39
-	// longID, as a length, means that the ID is in the room.
-	longID = maxShortID + 1
+	shardBits  = 6
+	shardCount = 1 << shardBits
 )
 
-// newRecord returns a line without a token for a new room.
-func newRecord(owner *room, roomID string) *record {
-	r := &record{owner: owner, idLen: longID}
-	if len(roomID) <= maxShortID {
-		r.idLen = uint8(copy(r.id[:], roomID))
-	} else {
-		long := strings.Clone(roomID) // the caller's may be part of something large
-		owner.longID = &long
+// cache holds the rooms in memory, by ID: a hash table for many readers and one
+// writer at a time. A reader takes no lock and writes nothing.
+//
+// Each shard is an open-addressing table with linear probing. A slot keeps the
+// key's hash beside the pointer to the record, so that a probe that does not match
+// costs no further cache miss. A slot's hash, once set, stays until the shard is
+// rebuilt: a removed record leaves a nil pointer behind, and probing skips it.
+type cache struct {
+	seed   maphash.Seed
+	shards [shardCount]shard
+}
+
+type shard struct {
+	slots atomic.Pointer[slots]
+	// Only the writer reads and writes these:
+	taken int // slots with a hash, removed ones included
+	live  int // slots with a record
+	_     [40]byte
+}
+
+type slots struct {
+	mask  uint64 // number of slots - 1, which is a power of two - 1
+	array []slot
+}
+
+type slot struct {
+	hash   atomic.Uint64 // 0: never used
+	record atomic.Pointer[record]
+}
+
+// noSlots is the table of an empty shard: one slot, never used.
+var noSlots = newSlots(1)
+
+func newSlots(n int) *slots {
+	return &slots{mask: uint64(n - 1), array: make([]slot, n)}
+}
+
+func newCache() *cache {
+	c := &cache{seed: maphash.MakeSeed()}
+	_ = c.clear()
+	return c
+}
+
+// hash returns the key's hash, never 0. Its top bits choose the shard, its
+// bottom bits the slot.
+func (c *cache) hash(key string) uint64 {
+	h := maphash.String(c.seed, key)
+	if h == 0 {
+		h = 1
 	}
-	return r
+	return h
 }
 
-// blank returns a line without a token for the same room.
-func (r *record) blank() *record {
-	line := &record{owner: r.owner, idLen: r.idLen, id: r.id}
-	line.lastUsed.Store(r.lastUsed.Load() &^ dormantMark)
-	return line
-}
-
-// end returns when the token ends.
-func (r *record) end() end { return end{r.mono, r.margin, r.sec, r.nsec} }
-
-// secret returns the token, zero if there is none. It points into the record, and
-// keeps it alive.
-func (r *record) secret() Secret {
-	if r.text == "" {
-		return Secret{}
-	}
-	return Secret{value: &r.text}
-}
-
-// is reports whether this is the line of the room.
-func (r *record) is(roomID string) bool {
+// hashOf returns the hash of the record's key.
+func (c *cache) hashOf(r *record) uint64 {
 	if r.idLen == longID {
-		return *r.owner.longID == roomID
+		return c.hash(*r.owner.longID)
 	}
-	return string(r.id[:r.idLen]) == roomID
-}
-
-// sameRoom reports whether both are lines of rooms with the same ID.
-func (r *record) sameRoom(other *record) bool {
-	if r.idLen != other.idLen {
-		return false
+	if h := maphash.Bytes(c.seed, r.id[:r.idLen]); h != 0 {
+		return h
 	}
-	return r.idLen == longID && *r.owner.longID == *other.owner.longID || r.idLen != longID && r.id == other.id
+	return 1
 }
 
-// roomID returns the room's ID, in a string of its own.
-func (r *record) roomID() string {
-	if r.idLen == longID {
-		return *r.owner.longID
-	}
-	return string(r.id[:r.idLen])
-}
-
-// farFuture is a distance in time that no calculation here overflows: 146 years.
-const farFuture = int64(math.MaxInt64 / 2)
-
-// end is the end of a token: on both clocks, and the time before it from which it
-// is no longer handed out.
-type end struct {
-	mono   int64 // monotonic nanoseconds since the clock's base
-	margin int64 // nanoseconds
-	sec    int64 // Token.ExpiresAt in Unix time
-	nsec   uint32
-}
-
-// left returns how long the token lives from now on, see timeLeft.
-func (e end) left(now moment.Moment, base unixTime) int64 {
-	return timeLeft(e.mono, e.sec, e.nsec, now, base)
-}
-
-// serves reports whether the token may be handed out to one who needs it for so
-// long.
-func (e end) serves(now moment.Moment, base unixTime, atLeast time.Duration) bool {
-	left := e.left(now, base)
-	return left > 0 && left >= max(e.margin, int64(atLeast))
-}
-
-// timeLeft returns how long a credential lives from now on that ends at mono on
-// the monotonic clock and at sec and nsec of Unix time on the wall clock: by the
-// one that says less, in nanoseconds; negative or zero if it has ended. base is
-// the wall clock's base in Unix time.
-func timeLeft(mono, sec int64, nsec uint32, now moment.Moment, base unixTime) int64 {
-	wall := farFuture
-	if s := sec - base.sec; s < farFuture/int64(time.Second) {
-		wall = s*int64(time.Second) + int64(nsec) - base.nsec - now.Wall
-	}
-	return min(mono-now.Mono, wall)
-}
-
-// token returns the token as callers get it.
-func (r *record) token() Token {
-	return Token{Value: r.secret(), ExpiresAt: time.Unix(r.sec, int64(r.nsec)).UTC()}
-}
-
-// unixTime is a moment in Unix time.
-type unixTime struct{ sec, nsec int64 }
-
-// lookUp returns the room, nil if it is not in memory. Caller must hold mu.
-func (m *Manager) lookUp(roomID string) *room {
-	if rec := m.cache.get(roomID); rec != nil {
-		return rec.owner
-	}
-	return nil
-}
-
-// admit returns the room, made if need be; ErrTooManyRooms if there is no place
-// for it, errAgain if the caller should let go of the lock and come back. Caller
-// must hold mu.
-func (m *Manager) admit(roomID string, now moment.Moment) (*room, error) {
-	r := m.lookUp(roomID)
-	if r != nil && !r.ghost {
-		return r, nil
-	}
-	switch err := m.makePlace(now); {
-	case errors.Is(err, errAgain):
-		return nil, err
-	case err != nil:
-		return nil, fmt.Errorf("%w: room %q: each of %d (MaxRooms) is watched, waited for, or has a call in flight",
-			err, shorten(roomID), m.config.MaxRooms)
-	}
-	m.rooms++
-	if r != nil {
-		r.ghost = false
-		return r, nil
-	}
-	r = &room{}
-	r.rec = newRecord(r, roomID)
-	r.used(now)
-	m.cache.put(r.rec)
-	if m.rooms == 1 {
-		m.wakeScheduler() // it has slept without a look at the clock
-	}
-	return r, nil
-}
-
-// show makes a line the room's line in the cache. Caller must hold mu.
-func (m *Manager) show(r *room, line *record) {
-	old := r.rec
-	r.rec = line
-	m.cache.put(line)
-	// A hit may have found the old one meanwhile.
-	if last := old.lastUsed.Load() &^ dormantMark; last > line.lastUsed.Load() {
-		line.lastUsed.Store(last)
-	}
-}
-
-// drop takes the room out of memory, and lets those who wait for it start anew.
-// Caller must hold mu.
-func (m *Manager) drop(r *room) {
-	r.dropped = true
-	m.move(r, nowhere, 0)
-	m.recency.Remove(r)
-	m.cache.remove(r.rec)
-	r.forgetRefresh() // a Token in somebody's hands keeps the room alive, see record.secret
-	if !r.ghost {
-		m.rooms--
-	}
-	if r.crowd != nil {
-		r.crowd.dismiss()
-	}
-}
-
-// evict drops the room for a reason of the Manager's own. Caller must hold mu.
-func (m *Manager) evict(r *room, reason string) {
-	m.stats.Evictions++
-	m.event(Event{Kind: EventRoomEvicted, RoomID: r.rec.roomID(), Reason: reason})
-	m.drop(r)
-}
-
-// rank puts the room where it belongs among those that can be let go. Those
-// without a valid token come first, then the one used least recently; a room
-// that is watched, waited for or in a call is not among them. Caller must hold
-// mu.
-func (m *Manager) rank(r *room, now moment.Moment) {
-	switch {
-	case m.config.MaxRooms < 0:
-	case r.dropped || r.call != nil || r.crowd != nil:
-		m.recency.Remove(r)
-	default:
-		m.recency.Set(r, m.rankOf(r, now))
-	}
-}
-
-// rankOf returns a room's key in m.recency.
-func (m *Manager) rankOf(r *room, now moment.Moment) int64 {
-	key := r.lastUsed()
-	if m.serves(r.rec, now, 0) {
-		key += farFuture
-	}
-	return key
-}
-
-// errAgain is makePlace's way to say that it needs the lock for longer than it
-// ought to hold it.
-var errAgain = errors.New("again")
-
-// makePlace lets rooms go until there is place for one more. It returns
-// errAgain when the caller should let go of the lock and come back, and
-// ErrTooManyRooms if there is nothing to let go. Caller must hold mu.
-func (m *Manager) makePlace(now moment.Moment) error {
-	for looks := 0; m.config.MaxRooms >= 0 && m.rooms >= m.config.MaxRooms; looks++ {
-		// One whose renewal waits while its token runs out is not ranked anew.
-		r, gone, ok := m.queues[inRenewals].Min()
-		if ok && gone <= now.Mono && r.recency.Queued() && !m.serves(r.rec, now, 0) {
-			m.evict(r, ReasonMaxRooms)
-			continue
-		}
-		r, key, ok := m.recency.Min()
-		if !ok {
-			return ErrTooManyRooms
-		}
-		// Hits do not move a room in the queue; it is moved when its turn comes.
-		// If all are hit faster than they can be ranked, the first will do.
-		if actual := m.rankOf(r, now); actual != key && m.ranked < 2*m.rooms {
-			m.recency.Set(r, actual)
-			m.ranked++
-			if looks >= batch {
-				return errAgain
+// get returns the record of a room, nil if there is none. It is safe for concurrent
+// use, also with a writer.
+func (c *cache) get(key string) *record {
+	h := c.hash(key)
+	s := c.shards[h>>(64-shardBits)].slots.Load()
+	for i := h; ; i++ {
+		slot := &s.array[i&s.mask]
+		switch slot.hash.Load() {
+		case h:
+			if r := slot.record.Load(); r != nil && r.is(key) {
+				return r
 			}
+		case 0:
+			return nil
+		}
+	}
+}
+
+// put stores a room's record and replaces an earlier one. Only one goroutine at a
+// time may call put, remove or clear.
+func (c *cache) put(r *record) {
+	h := c.hashOf(r)
+	sh := &c.shards[h>>(64-shardBits)]
+	s := sh.slots.Load()
+	if 4*(sh.taken+1) > 3*len(s.array) {
+		s = sh.rebuild()
+	}
+	var free *slot // removed earlier, of the same hash
+	for i := h; ; i++ {
+		slot := &s.array[i&s.mask]
+		switch slot.hash.Load() {
+		case h:
+			old := slot.record.Load()
+			if old != nil && old.sameRoom(r) {
+				slot.record.Store(r)
+				return
+			}
+			if old == nil && free == nil {
+				free = slot
+			}
+		case 0:
+			if free == nil {
+				free = slot
+				sh.taken++
+			}
+			sh.live++
+			free.record.Store(r) // before the hash: a reader that sees the hash finds the record
+			free.hash.Store(h)
+			return
+		}
+	}
+}
+
+// remove deletes a record.
+func (c *cache) remove(r *record) {
+	h := c.hashOf(r)
+	sh := &c.shards[h>>(64-shardBits)]
+	s := sh.slots.Load()
+	for i := h; ; i++ {
+		slot := &s.array[i&s.mask]
+		switch slot.hash.Load() {
+		case h:
+			if slot.record.Load() == r {
+				slot.record.Store(nil)
+				sh.live--
+				if 8*sh.live < len(s.array) && len(s.array) > 8 {
+					sh.rebuild()
+				}
+				return
+			}
+		case 0:
+			return
+		}
+	}
+}
+
+// rebuild moves the records of a shard to a table that they fill by half or less,
+// without the slots of removed records. Readers finish in the old table.
+func (sh *shard) rebuild() *slots {
+	size := 4
+	for size < 2*(sh.live+1) {
+		size *= 2
+	}
+	next := newSlots(size)
+	old := sh.slots.Load()
+	for i := range old.array {
+		r := old.array[i].record.Load()
+		if r == nil {
 			continue
 		}
-		m.ranked = 0
-		m.evict(r, ReasonMaxRooms)
+		h := old.array[i].hash.Load()
+		at := h
+		for next.array[at&next.mask].hash.Load() != 0 {
+			at++
+		}
+		next.array[at&next.mask].record.Store(r)
+		next.array[at&next.mask].hash.Store(h)
 	}
-	return nil
+	sh.taken = sh.live
+	sh.slots.Store(next)
+	return next
+}
+
+// clear removes all records, and returns the tables they were in.
+func (c *cache) clear() (was []*slots) {
+	for i := range c.shards {
+		was = append(was, c.shards[i].slots.Swap(noSlots))
+		c.shards[i].taken, c.shards[i].live = 0, 0
+	}
+	return was
+}
+
+// all yields every record. Records put or removed meanwhile may be missing; a room
+// that stays is neither missing nor yielded twice.
+func (c *cache) all(yield func(*record) bool) {
+	for at := c.cursor(); ; {
+		if r := at.next(); r == nil || !yield(r) {
+			return
+		}
+	}
+}
+
+// cursor is a walk over all records that can pause.
+type cursor struct {
+	cache *cache
+	shard int
+	slots *slots // the shard's table when the walk reached it
+	slot  int
+}
+
+func (c *cache) cursor() *cursor { return &cursor{cache: c, shard: -1, slots: noSlots, slot: 1} }
+
+// next returns the next record, nil at the end.
+func (c *cursor) next() *record {
+	for {
+		for c.slot < len(c.slots.array) {
+			r := c.slots.array[c.slot].record.Load()
+			c.slot++
+			if r != nil {
+				return r
+			}
+		}
+		if c.shard++; c.shard == shardCount {
+			return nil
+		}
+		c.slots, c.slot = c.cache.shards[c.shard].slots.Load(), 0
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"unsafe"
+
+	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
 // A record is 96 bytes, a size that the allocator has, so that it spans two cache
@@ -68,7 +70,7 @@ func testID(n int) string {
 }
 
 // testRecord returns a record of a room of its own.
-func testRecord(roomID string, expires int64) *record {
+func testRecord(roomID string, expires monotime.Time) *record {
 	r := newRecord(&room{}, roomID)
 	r.mono = expires
 	return r
@@ -94,7 +96,7 @@ func TestCacheAgainstModel(t *testing.T) {
 					removeKey(c, key)
 					delete(model, key)
 				} else {
-					r := testRecord(key, int64(op))
+					r := testRecord(key, monotime.Time(op))
 					c.put(r)
 					model[key] = r
 				}
@@ -236,7 +238,7 @@ func TestCacheReadersBesideAWriter(t *testing.T) {
 	var readers sync.WaitGroup
 	for range max(2, runtime.GOMAXPROCS(0)) {
 		readers.Go(func() {
-			last := make([]int64, staying)
+			last := make([]monotime.Time, staying)
 			for n := 0; !stop.Load(); n++ {
 				i := n % staying
 				key := fmt.Sprint("stays-", i)
@@ -273,7 +275,7 @@ func TestCacheReadersBesideAWriter(t *testing.T) {
 	for n := range 100_000 {
 		switch rng.IntN(4) {
 		case 0:
-			c.put(testRecord(fmt.Sprint("stays-", rng.IntN(staying)), int64(n)))
+			c.put(testRecord(fmt.Sprint("stays-", rng.IntN(staying)), monotime.Time(n)))
 		case 1, 2:
 			c.put(testRecord(fmt.Sprint("comes-", rng.IntN(3000)), 0))
 		default:

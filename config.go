@@ -10,80 +10,83 @@ import (
 	"github.com/benbjohnson/clock"
 )
 
-// Config holds the knobs of a [Manager]. The zero Config is a good one. In every
-// field zero means the default; negative means "none" where that makes sense,
-// and is refused elsewhere.
+// Config configures a [Manager]. The zero Config uses the defaults. In every field,
+// zero means the default; a negative value means "none" where that makes sense, and is
+// an error elsewhere.
 type Config struct {
-	// RefreshAfter is the fraction of a token's lifetime after which it is
-	// renewed. Between 0 and 0.85. Defaults to 2/3.
+	// RefreshAfter is the fraction of a token's lifetime after which it is renewed:
+	// more than 0 and at most 0.85. Defaults to 2/3.
 	RefreshAfter float64
 
-	// Jitter is the fraction of a token's lifetime by which a renewal comes
-	// earlier, at most; how much is drawn once per token. It keeps tokens that
-	// were issued together from being renewed together. Negative: none. Less
-	// than RefreshAfter. Defaults to 0.1, or to half of RefreshAfter where that
-	// is less.
+	// Jitter is the fraction of a token's lifetime by which a renewal is advanced, at
+	// most; how much is drawn once per token. It keeps tokens that were issued together
+	// from being renewed together. It must be less than RefreshAfter. Negative: none.
+	// Defaults to 0.1, or to half of RefreshAfter where that is less.
 	Jitter float64
 
-	// MinValidity is the least time that a token handed out has left, or a tenth
-	// of the token's lifetime where that is less. Negative: none, tokens are
+	// MinValidity is the least time that a token has left when it is handed out, or a
+	// tenth of the token's lifetime where that is less. Negative: none, tokens are
 	// handed out until they expire. Defaults to 30 s.
 	MinValidity time.Duration
 
-	// IdleAfter is the time after which a room that is neither asked for nor
-	// watched is no longer renewed; it is dropped when its token runs out.
-	// Negative: rooms are kept fresh until they are forgotten. Counted to half a
-	// second; less than that counts as that. Defaults to 30 min.
+	// IdleAfter is how long a room is kept fresh after it was last asked for or
+	// watched. Then it is no longer renewed, and dropped when its token expires. It is
+	// counted in steps of about half a second, and at least one. Negative: rooms are
+	// kept fresh until they are forgotten. Defaults to 30 min.
 	IdleAfter time.Duration
 
-	// MaxRooms is the greatest number of rooms in memory. Beyond it rooms
-	// without a token are let go first, then the one used least recently.
-	// Negative: no bound. Defaults to 100,000.
+	// MaxRooms bounds the number of rooms in memory. Beyond it rooms without a token
+	// are evicted first, then the least recently used one. Negative: no bound. Defaults
+	// to 100,000.
 	MaxRooms int
 
-	// MaxConcurrentCalls is the greatest number of calls to the source at a
-	// time. A quarter of them, rounded down, is kept for renewals. Defaults to 64.
+	// MaxConcurrentCalls bounds the number of calls to the source at a time. A quarter
+	// of them, rounded down, is kept for renewals. Defaults to 64.
 	//
-	// It bounds how many rooms can be kept fresh: rooms times the duration of a
-	// call, divided by the time between two renewals of a room, must be less.
+	// It bounds how many rooms can be kept fresh: the number of rooms times the
+	// duration of a call, divided by the time between two renewals of a room, must be
+	// less than MaxConcurrentCalls.
 	MaxConcurrentCalls int
 
 	// CallTimeout is the time after which a call to the source counts as failed.
 	// Defaults to 10 s.
 	CallTimeout time.Duration
 
-	// MaxWait is the longest that [Manager.Token] waits for a token, whatever
-	// its ctx allows. Negative: as long as the ctx allows. Defaults to 30 s.
+	// MaxWait bounds how long [Manager.Token] waits for a token, whatever its ctx
+	// allows. Negative: only the ctx bounds the wait. Defaults to 30 s.
 	MaxWait time.Duration
 
-	// BackoffMin is the shortest wait after the first passing failure of a room
-	// or of the account. Waits double from step to step and are drawn from the
-	// step's value to 1.5 times that. Defaults to 500 ms.
+	// BackoffMin is the shortest wait after the first transient failure of a room or of
+	// the account. The wait doubles with each failure, and is drawn from its value to
+	// 1.5 times that. Defaults to 500 ms.
 	BackoffMin time.Duration
 
-	// BackoffMax is the longest wait after a passing failure, unless the other
-	// side asks for more. At least BackoffMin. Defaults to 30 s, or to
-	// BackoffMin where that is more.
+	// BackoffMax is the longest wait after a transient failure, unless the server asks
+	// for more. At least BackoffMin. Defaults to 30 s, or to BackoffMin where that is
+	// more.
 	BackoffMax time.Duration
 
-	// Clock is the time, for tests: a *clock.Mock, say. Defaults to the real one.
+	// Clock is a clock for tests. Prefer testing/synctest, which needs none; a
+	// *clock.Mock is the second choice. Defaults to the real clock.
+	//
+	// The Manager only calls its methods Now, Since and AfterFunc: the Timer and Ticker
+	// of a *clock.Mock can deadlock when several goroutines use them.
 	Clock clock.Clock
 
-	// Logger receives what an operator wants to read: failures and fallbacks at
-	// level Warn, recoveries and holds at Info, each call and token at Debug. It
-	// never receives a secret. Defaults to none.
+	// Logger receives what an operator wants to read: failures and fallbacks at level
+	// Warn, recoveries and holds at Info, each call and token at Debug. It never
+	// receives a secret. Defaults to none.
 	Logger *slog.Logger
 
-	// OnEvent is told of everything that happens, in order, one Event at a time,
-	// from a goroutine of the Manager's own. It may call any method of the
-	// Manager. One that is slow delays only the events behind it; when it falls
-	// [MaxPendingEvents] behind, further events are dropped and counted (see
-	// [Stats]). A panic in it is contained and logged. Defaults to none. See
-	// [Events] for several.
+	// OnEvent receives everything that happens, in order, one Event at a time, on a
+	// goroutine of the Manager. It may call any method of the Manager. If it is slow,
+	// it delays only the events behind; when [MaxPendingEvents] are pending, further
+	// events are dropped and counted (see [Stats]). A panic in it is contained and
+	// logged. Defaults to none. See [Events] for several observers.
 	OnEvent func(Event)
 }
 
-// The defaults, in one place: the doc comments of Config quote them.
+// The defaults. The doc comments of Config repeat them.
 const (
 	defaultRefreshAfter       = 2.0 / 3
 	defaultJitter             = 0.1
@@ -99,8 +102,11 @@ const (
 	maxRefreshAfter = 0.85
 )
 
-// withDefaults returns c with every zero replaced by its default, or an error
-// that names every field that cannot be.
+// maxLife is longer than any token lives, yet short enough to be added to.
+const maxLife = 100 * 365 * 24 * time.Hour
+
+// withDefaults returns c with every zero replaced by its default, or an error that
+// names every invalid field.
 func (c Config) withDefaults() (Config, error) {
 	var errs []error
 	refuse := func(field string, value any, want string) {
@@ -145,8 +151,8 @@ func (c Config) withDefaults() (Config, error) {
 		refuse("BackoffMax", c.BackoffMax, fmt.Sprintf("at least BackoffMin, which is %v", c.BackoffMin))
 	}
 
-	// What is longer than any token lives is as good as for ever, and must not
-	// overflow when it is added to.
+	// A time longer than any token lives is as good as for ever. Sums with it must not
+	// overflow.
 	for _, d := range []*time.Duration{&c.MinValidity, &c.IdleAfter, &c.CallTimeout, &c.MaxWait, &c.BackoffMin, &c.BackoffMax} {
 		*d = min(*d, maxLife)
 	}

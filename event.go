@@ -4,38 +4,36 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/roomtoken/roomtoken/internal/policy"
 )
 
-// EventKind says what an [Event] tells.
+// EventKind is the kind of an [Event].
 type EventKind uint8
 
-// The kinds of events, and which fields of Event each fills beside Kind, Time
+// The kinds of events, each with the fields of Event that it sets beside Kind, Time
 // and RoomID.
 const (
-	// EventCallBegun: a call to the source begins. Call.
+	// EventCallBegun: a call to the source begins. Sets Call.
 	EventCallBegun EventKind = iota + 1
-	// EventCallOverdue: CallTimeout has passed and the source has not returned. Those
-	// who wait get the error; the call keeps its room's place until it returns.
-	// Call, Duration, Err.
+	// EventCallOverdue: CallTimeout has passed and the source has not returned.
+	// Callers who wait get the error. No other call for the room begins until this
+	// one returns. Sets Call, Duration, Err.
 	EventCallOverdue
-	// EventCallEnded: the call returned. Call, Duration; with a failure Err, Failures,
-	// and Until where the time of the next attempt is known.
+	// EventCallEnded: a call returned. Sets Call and Duration; after a failure also
+	// Err, Failures, and Until if the time of the next attempt is known.
 	EventCallEnded
-	// EventTokenPublished: callers get a new token from now on. Call, Fingerprint,
-	// ExpiresAt, Generation, Failures.
+	// EventTokenPublished: callers get a new token from now on. Sets Call,
+	// Fingerprint, ExpiresAt, Generation, Failures.
 	EventTokenPublished
-	// EventFellBack: a create takes the place of a refresh. Reason.
+	// EventFellBack: a create takes the place of a refresh. Sets Reason.
 	EventFellBack
-	// EventTokenInvalidated: a token was dropped by Invalidate. Fingerprint.
+	// EventTokenInvalidated: Invalidate dropped a token. Sets Fingerprint.
 	EventTokenInvalidated
-	// EventRoomForgotten: a room was dropped by Forget.
+	// EventRoomForgotten: Forget dropped a room.
 	EventRoomForgotten
-	// EventRoomEvicted: a room was let go. Reason.
+	// EventRoomEvicted: the Manager dropped a room. Sets Reason.
 	EventRoomEvicted
-	// EventHeldBack: no call of any room begins before Until; RoomID is the room whose
-	// call led to it. Err, Until.
+	// EventHeldBack: no call for any room begins before Until. RoomID is the room
+	// whose call led to it. Sets Err, Until.
 	EventHeldBack
 )
 
@@ -51,7 +49,7 @@ var eventNames = [...]string{
 	EventHeldBack:         "calls held back",
 }
 
-// String returns the kind in words: "token published".
+// String returns the kind as text, such as "token published".
 func (k EventKind) String() string {
 	if int(k) < len(eventNames) && k > 0 {
 		return eventNames[k]
@@ -59,52 +57,30 @@ func (k EventKind) String() string {
 	return fmt.Sprintf("EventKind(%d)", uint8(k))
 }
 
-// CallKind is one of the two calls of a [TokenSource].
-type CallKind uint8
-
-// The calls of a [TokenSource]; the zero CallKind is none.
+// Reasons for which a room was evicted or a create took the place of a refresh
+// (Event.Reason).
 const (
-	CallCreate  = CallKind(policy.Create)
-	CallRefresh = CallKind(policy.Refresh)
-)
-
-// String returns "create", "refresh" or "none".
-func (k CallKind) String() string {
-	switch k {
-	case CallCreate:
-		return "create"
-	case CallRefresh:
-		return "refresh"
-	case 0:
-		return "none"
-	default:
-		return fmt.Sprintf("CallKind(%d)", uint8(k))
-	}
-}
-
-// Why a room was evicted or a create took a refresh's place (Event.Reason).
-const (
-	ReasonIdle            = "idle"                       // not asked for during IdleAfter, and its token has run out
-	ReasonMaxRooms        = "MaxRooms reached"           // the place was needed for another room
+	ReasonIdle            = "idle"                       // not asked for during IdleAfter, and its token has expired
+	ReasonMaxRooms        = "MaxRooms reached"           // another room needed the space
 	ReasonRefreshRejected = "refresh token rejected"     // the source refused the refresh token
-	ReasonRefreshLapsed   = "refresh token lapsed"       // it ran out before the renewal
-	ReasonRefreshFailing  = "refresh fails, trying both" // from the third failure on, create and refresh alternate
+	ReasonRefreshLapsed   = "refresh token lapsed"       // the refresh token expired before the renewal
+	ReasonRefreshFailing  = "refresh fails, trying both" // from the third consecutive failure on, create and refresh alternate
 )
 
-// Event is one thing that happened in a [Manager]. It holds no secret. Which
-// fields are set depends on Kind; the others are zero.
+// Event is something that happened in a [Manager]. It holds no secret. Kind decides
+// which fields are set; the others are zero.
 type Event struct {
 	Kind        EventKind
 	Time        time.Time     // when it happened, on Config.Clock
 	RoomID      string        // the room
-	Call        CallKind      // which call
+	Call        CallKind      // the call
 	Duration    time.Duration // how long the call took
 	Err         error         // why the call failed
-	Failures    int           // failed calls of the room in a row; with a token, how many it put an end to
+	Failures    int           // consecutive failed calls of the room; with a token, how many it ended
 	Until       time.Time     // when the next attempt may begin
 	Fingerprint string        // of the token, see Secret.Fingerprint
-	ExpiresAt   time.Time     // end of the token
-	Generation  uint64        // how many tokens the room has had, this one included
+	ExpiresAt   time.Time     // when the token expires
+	Generation  uint64        // how many tokens the room has had, including this one
 	Reason      string        // why, one of the Reason constants
 }
 
@@ -139,9 +115,9 @@ func (e Event) String() string {
 	return b.String()
 }
 
-// Events returns an observer for Config.OnEvent that calls each of fs in order.
-// A nil among them is passed over; a panic in one does not keep the event from
-// the others.
+// Events returns an observer for Config.OnEvent that calls each of fs in order. It
+// skips nil functions. A panic in one of them does not keep the event from the
+// others.
 func Events(fs ...func(Event)) func(Event) {
 	var observers []func(Event)
 	for _, f := range fs {
@@ -149,13 +125,13 @@ func Events(fs ...func(Event)) func(Event) {
 			observers = append(observers, f)
 		}
 	}
-	return func(e Event) { tellAll(observers, e) }
+	return func(e Event) { callAll(observers, e) }
 }
 
-func tellAll(observers []func(Event), e Event) {
+func callAll(observers []func(Event), e Event) {
 	if len(observers) == 0 {
 		return
 	}
-	defer tellAll(observers[1:], e) // whatever the first does
+	defer callAll(observers[1:], e) // whatever the first one does
 	observers[0](e)
 }

@@ -6,70 +6,59 @@ import (
 	"strings"
 	"time"
 
-	"github.com/roomtoken/roomtoken/internal/moment"
+	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
-// tooShort is the error for a caller whose token would have to live longer than
-// any of this source does.
-func tooShort(r *room, atLeast time.Duration) error {
-	return fmt.Errorf("%w: room %q: asked for a token with %v left, the newest had a lifetime of %v",
-		ErrTooShort, shorten(r.rec.roomID()), atLeast, time.Duration(r.lifetime))
+// roomError is what a caller gets who leaves without a token: what happened, to which
+// room, and what will happen next. It wraps the source's error and what ended the
+// caller's wait.
+type roomError struct {
+	roomID    string
+	call      CallKind // that failed last; 0: none
+	err       error    // of the source; nil: it has not failed
+	failures  int      // consecutive transient ones
+	permanent bool
+	ended     error // the Err of the caller's ctx
+	cause     error // the Cause of the caller's ctx
+	waited    time.Duration
+	held      bool          // all calls are held back
+	next      time.Time     // of the next attempt; zero: now, or unknown
+	in        time.Duration // until next
+	state     string        // of the call in flight or in line
 }
 
-// explain fills in what is known of the room's failures and of what happens
-// next. Caller must hold mu.
-func (m *Manager) explain(e *roomError, r *room, now moment.Moment) {
-	if t := r.trouble; t != nil {
-		e.op, e.err, e.failures = t.op, t.err, t.failures
-		e.permanent = r.failedForGood(now)
-		if e.err == nil && t.refusals > 0 {
-			e.err = fmt.Errorf("the last %d tokens were refused soon after their issue", t.refusals)
+// explain fills in what is known about the room's failures and what happens next.
+func (e *engine) explain(err *roomError, r *room, now monotime.Reading) {
+	if f := r.failure; f != nil {
+		err.call, err.err, err.failures = f.lastCall, f.lastErr, f.transient
+		err.permanent = r.failedPermanently(now)
+		if err.err == nil && f.refusals > 0 {
+			err.err = fmt.Errorf("the last %d tokens were refused soon after they were issued", f.refusals)
 		}
 	}
 	next := r.nextAttempt
-	if opens := m.account.opens(now.Mono); opens > 0 {
+	if opens := e.account.opens(now.Mono); opens > 0 {
 		next = max(next, opens)
-		e.held = true
+		err.held = true
 	}
-	if m.account.guarded && e.err == nil {
-		e.err = m.account.err
+	if e.account.guarded && err.err == nil {
+		err.err = e.account.err
 	}
 	switch {
 	case r.call != nil:
-		e.state = fmt.Sprintf("a %v has been in flight for %v", r.call.op, r.call.took(now).Round(time.Millisecond))
+		err.state = fmt.Sprintf("a %v has been in flight for %v", r.call.kind, r.call.took(now).Round(time.Millisecond))
 		if r.call.overdue {
-			e.state += "; no other can begin until it returns"
-			if e.err == nil {
-				e.err = &timeoutError{after: m.config.CallTimeout}
+			err.state += "; no other can begin until it returns"
+			if err.err == nil {
+				err.err = &timeoutError{after: e.config.CallTimeout}
 			}
 		}
-	case next > now.Mono:
-		e.next, e.in = m.clock.Time(now, next), time.Duration(next-now.Mono)
-	case r.place == inCallers || r.place == inWarming || r.place == inRenewals:
-		e.state = fmt.Sprintf("its call waits for one of %d to end", len(m.calls))
+	case next.After(now.Mono):
+		err.next, err.in = e.clock.Time(now, next), next.Sub(now.Mono)
+	case r.queue == callerQueue || r.queue == warmQueue || r.queue == renewalQueue:
+		err.state = fmt.Sprintf("its call waits for one of %d to end", len(e.calls))
 	}
 }
-
-// roomError is what a caller gets who leaves without a token: what happened, to
-// which room, and what will happen next. It wraps the error of the source, and
-// what ended the caller's wait.
-type roomError struct {
-	roomID    string
-	op        CallKind
-	err       error // of the source; nil: it has not failed
-	failures  int
-	permanent bool
-	ended     error // of the caller's ctx
-	cause     error // why it ended
-	waited    time.Duration
-	held      bool
-	next      time.Time // of the next attempt; zero: now, or not known
-	in        time.Duration
-	state     string
-}
-
-// timeFormat is how errors and logs show a moment.
-const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
 func (e *roomError) Error() string {
 	var b strings.Builder
@@ -87,8 +76,8 @@ func (e *roomError) Error() string {
 		if e.ended != nil || e.waited > 0 {
 			b.WriteString("; ")
 		}
-		if e.op != 0 {
-			fmt.Fprintf(&b, "%v failed", e.op)
+		if e.call != 0 {
+			fmt.Fprintf(&b, "%v failed", e.call)
 			if e.permanent {
 				b.WriteString(" for good")
 			}
@@ -111,7 +100,7 @@ func (e *roomError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns what ended the caller's wait and the source's error.
+// Unwrap returns what ended the caller's wait, and the source's error.
 func (e *roomError) Unwrap() []error {
 	var errs []error
 	if e.ended != nil {
@@ -125,15 +114,6 @@ func (e *roomError) Unwrap() []error {
 	return errs
 }
 
-// RetryAfter returns how long after the error was made the next attempt for the
-// room begins, 0 if that is not known.
+// RetryAfter returns how long after the error was made the next attempt for the room
+// begins, 0 if that is unknown.
 func (e *roomError) RetryAfter() time.Duration { return e.in }
-
-// shorten cuts a room ID to what is fit to be shown.
-func shorten(roomID string) string {
-	const most = 80
-	if len(roomID) <= most {
-		return roomID
-	}
-	return roomID[:most] + "..."
-}

@@ -65,7 +65,7 @@ func TestNothingHoldsACallThatHasEnded(t *testing.T) {
 	}
 	defer m.Close()
 	var granted weak.Pointer[string] // the string header that the source made
-	m.source = minterFunc(func() Grant {
+	m.engine.source = minterFunc(func() Grant {
 		g, _ := minter{}.Create(t.Context(), "a")
 		granted = weak.Make(g.Token.Value.value)
 		return g
@@ -107,18 +107,21 @@ func TestInvalidatedTokenIsNotPickedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	w := newWaiter(t.Context(), m, "a", 0, 0)
-	_, news, err := w.step()
+	w := newWaiter(t.Context(), m.engine, "a", 0, 0)
+	_, wait, err := w.look()
 	if err != nil {
 		t.Fatal(err)
 	}
-	<-news
+	if !wait {
+		t.Fatal("the caller need not wait: is this test of use?")
+	}
+	<-w.cohort.done
 	tok, _ := m.Cached("a")
 	if !m.Invalidate("a", tok) {
 		t.Fatal("there was nothing to invalidate")
 	}
 	m.Forget("a")
-	if got, _, err := w.step(); err != nil || !got.IsZero() {
+	if got, _, err := w.look(); err != nil || !got.IsZero() {
 		t.Errorf("the one who waited got a token that was invalidated: %v, %v", !got.IsZero(), err)
 	}
 }

@@ -2,52 +2,50 @@ package roomtoken
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
-	"github.com/benbjohnson/clock"
-
-	"github.com/roomtoken/roomtoken/internal/moment"
+	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
 // waiter is one caller who waits for a token. Its fields belong to the caller's
 // goroutine.
 type waiter struct {
-	m       *Manager
+	engine  *engine
 	ctx     context.Context //nolint:containedctx // of this one call
 	roomID  string
 	atLeast time.Duration
-	warms   bool          // it is Warm's
-	maxWait time.Duration // 0: no bound but ctx
+	maxWait time.Duration // 0: only ctx bounds the wait
+	warms   bool          // it is a call of Warm
 
-	// What ctx said when it was asked, without the lock: it is the caller's code.
-	ended error // its Err
-	cause error
-	until time.Duration // its deadline, in real time
+	// What ctx said when it was asked. It is asked without the lock, because its
+	// methods are the caller's code.
+	ended       error         // its Err
+	cause       error         // its Cause
+	ctxDeadline time.Duration // its deadline, as real time from newWaiter on
 
-	waiting  bool
-	begun    int64 // monotonic, if waiting
-	deadline int64 // monotonic: when it leaves at the latest
+	waiting  bool          // the wait has begun
+	began    monotime.Time // when it began
+	deadline monotime.Time // when it ends at the latest
 	room     *room
-	crowd    *crowd          // where it is counted; nil: nowhere
-	epoch    uint32          // of the crowd, when it was counted
-	forced   bool            // it is counted among the forced
+	cohort   *waiters        // of which it is a member; nil: none
+	forced   bool            // the cohort counts it as forced
 	holds    <-chan struct{} // closed when all calls are held back, or for longer
-	after    uint64          // the last call that had begun when it came
-	servedBy uint64          // the last call that brought a token while it waited
+	after    uint64          // the last call that had begun when the wait began
+	servedBy uint64          // the last call that brought a token during the wait
 }
 
-func newWaiter(ctx context.Context, m *Manager, roomID string, atLeast, maxWait time.Duration) *waiter {
-	w := &waiter{ctx: ctx, m: m, roomID: roomID, atLeast: atLeast, maxWait: maxWait, until: time.Duration(farFuture)}
+func newWaiter(ctx context.Context, e *engine, roomID string, atLeast, maxWait time.Duration) *waiter {
+	w := &waiter{engine: e, ctx: ctx, roomID: roomID, atLeast: atLeast, maxWait: maxWait, ctxDeadline: time.Duration(monotime.Never)}
 	if deadline, ok := ctx.Deadline(); ok {
-		w.until = time.Until(deadline)
+		w.ctxDeadline = time.Until(deadline)
 	}
-	w.askWhetherEnded()
+	w.askCtx()
 	return w
 }
 
-// askWhetherEnded asks ctx whether it has ended, and why.
-func (w *waiter) askWhetherEnded() {
+// askCtx asks ctx whether it has ended, and why.
+func (w *waiter) askCtx() {
 	if w.ended = w.ctx.Err(); w.ended != nil {
 		w.cause = context.Cause(w.ctx)
 	}
@@ -55,223 +53,259 @@ func (w *waiter) askWhetherEnded() {
 
 // await waits for the token.
 func (w *waiter) await() (Token, error) {
-	patience := alarm{after: w.maxWait}
-	defer patience.stop()
+	e := w.engine
+	timeout := alarm{after: w.maxWait}
+	defer timeout.stop()
 	for {
-		tok, news, err := w.step()
-		if news == nil {
+		tok, wait, err := w.look()
+		if !wait {
 			return tok, err
 		}
 		select {
-		case <-news:
+		case <-w.cohort.done:
 		case <-w.holds:
-		case <-w.m.closing:
+		case <-e.closing:
 		case <-w.ctx.Done():
 			return Token{}, w.giveUp()
-		case <-patience.rings(w.m.config.Clock):
+		case <-timeout.ring(e.config.Clock):
 			return Token{}, w.giveUp()
 		}
-		// Most often the token is there now, and whoever published it has let all
-		// waiters go at once: then ten thousand of them need not queue for the lock.
-		if rec := w.m.hit(w.roomID, w.atLeast); rec != nil {
+		// Usually the token is there now, and its cohort released: then ten thousand
+		// callers need not queue for the lock.
+		if rec := e.hit(w.roomID, w.atLeast); rec != nil {
 			w.leave()
 			return rec.token(), nil
 		}
 	}
 }
 
-// alarm is a timer that begins when it is first waited for. The zero alarm never
-// rings.
-type alarm struct {
-	after time.Duration // 0: never
-	timer *clock.Timer
-}
-
-// rings returns the channel on which the alarm rings.
-func (a *alarm) rings(c clock.Clock) <-chan time.Time {
-	if a.after <= 0 {
-		return nil
+// look decides what the caller gets now: a token, an error, or neither, in which case
+// it has to wait for its cohort. It takes the lock.
+func (w *waiter) look() (tok Token, wait bool, err error) {
+	e := w.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return Token{}, false, ErrClosed
 	}
-	if a.timer == nil {
-		a.timer = c.Timer(a.after)
-	}
-	return a.timer.C
-}
-
-func (a *alarm) stop() {
-	if a.timer != nil {
-		a.timer.Stop()
-	}
-}
-
-// step looks where the room stands. It returns a token or an error, or a channel
-// that is closed when it is worth to look again.
-func (w *waiter) step() (tok Token, news <-chan struct{}, err error) {
-	m := w.m
-	m.lock()
-	defer m.unlock()
-	if m.closed {
-		return Token{}, nil, ErrClosed
-	}
-	now := m.clock.Now()
-	w.holds = m.holds.wait()
+	now := e.clock.Now()
+	w.holds = e.holds.wait()
 	if !w.waiting {
-		if err := checkRoomID(w.roomID); err != nil {
-			return Token{}, nil, err
+		if err := w.begin(now); err != nil {
+			return Token{}, false, err
 		}
-		if w.ended != nil {
-			return Token{}, nil, w.failure(m.lookUp(w.roomID), now)
-		}
-		w.begin(now)
 	}
-
-	if w.crowd != nil {
-		w.servedBy = w.crowd.servedBy
+	if tok, answered, err := w.collect(now); answered || err != nil {
+		return tok, false, err
 	}
-	switch k := w.crowd; {
-	case k == nil:
-	case w.counted():
-		if k.apart { // the room was forgotten, but the call in flight is still theirs
-			return Token{}, k.news(), nil
-		}
-	case k.resultOf != w.epoch:
-	case k.failed != nil:
-		return Token{}, nil, k.failed
-	case k.spare != nil && (k.apart || w.room.dropped && w.room.rec == k.spare) && m.serves(k.spare, now, w.atLeast):
-		return k.spare.token(), nil, nil
+	if w.cohort != nil && w.cohort.orphaned {
+		return Token{}, true, nil // the call in flight answers it, whatever becomes of the room
 	}
 
 	r := w.room
-	if r == nil || r.dropped || r.ghost {
-		if r, err = m.admit(w.roomID, now); err != nil {
-			if errors.Is(err, errAgain) {
-				return Token{}, m.atOnce, nil
-			}
-			return Token{}, nil, err
+	if r == nil || r.dropped {
+		if r, now, err = e.admit(w.roomID); err != nil {
+			return Token{}, false, err
 		}
-		w.room, w.crowd = r, nil
+		w.room = r
 	}
 	dormant := r.dormant()
-	r.used(now)
-	if dormant { // who gets an error below has asked for it all the same
-		m.settle(r, now)
+	r.use(now)
+	if dormant { // even a caller who gets an error below has asked for the room
+		e.settle(r, now)
 	}
-	valid := m.serves(r.rec, now, 0)
-	switch {
-	case valid && m.serves(r.rec, now, w.atLeast):
+	valid := e.valid(r.rec, now, 0)
+	switch w.answer(valid, now) {
+	case serve:
 		w.signOff(now)
-		return r.rec.token(), nil, nil
-	case r.lifetime > 0 && r.lifetime < int64(w.atLeast), valid && w.servedBy > w.after:
+		return r.rec.token(), false, nil
+	case refuseTooShort:
 		w.signOff(now)
-		return Token{}, nil, tooShort(r, w.atLeast)
-	case r.failedForGood(now), r.call != nil && r.call.overdue:
+		return Token{}, false, tooShort(r, w.atLeast)
+	case refuse:
 		w.signOff(now)
-		return Token{}, nil, w.failure(r, now)
+		return Token{}, false, w.failure(r, now)
+	case stay:
 	}
-
 	w.signOn(r, valid)
-	m.settle(r, now)
-	if r.call == nil {
-		// Not begun: is there a point in waiting?
-		next := max(r.nextAttempt, m.account.opens(now.Mono))
-		if next > w.deadline && (r.trouble != nil || m.account.err != nil) {
-			err := w.failure(r, now)
-			w.signOff(now)
-			return Token{}, nil, err
-		}
+	e.settle(r, now)
+	if w.inVain(r, now) {
+		err := w.failure(r, now)
+		w.signOff(now)
+		return Token{}, false, err
 	}
-	return Token{}, r.crowd.news(), nil
+	return Token{}, true, nil
 }
 
-// begin notes when the wait began and when it must end. A deadline of the ctx is
-// a distance in real time, never a point on the Manager's clock.
-func (w *waiter) begin(now moment.Moment) {
-	w.begun, w.waiting = now.Mono, true
-	w.deadline = farFuture
+// begin begins the wait, unless the caller gets an error at once. A deadline of the
+// ctx is a distance in real time, never a point on the Manager's clock.
+func (w *waiter) begin(now monotime.Reading) error {
+	e := w.engine
+	if err := checkRoomID(w.roomID); err != nil {
+		return err
+	}
+	if w.ended != nil {
+		return w.failure(e.lookUp(w.roomID), now)
+	}
+	w.began, w.waiting = now.Mono, true
+	w.deadline = now.Mono.Add(w.ctxDeadline)
 	if w.maxWait > 0 {
-		w.deadline = moment.Add(now.Mono, int64(w.maxWait))
+		w.deadline = min(w.deadline, now.Mono.Add(w.maxWait))
 	}
-	w.deadline = min(w.deadline, moment.Add(now.Mono, int64(w.until)))
-	w.after = w.m.started
-	w.m.stats.Misses++
+	w.after = e.begun
+	e.stats.Misses++
+	return nil
 }
 
-// counted reports whether the crowd still counts the waiter.
-func (w *waiter) counted() bool { return w.crowd != nil && w.crowd.epoch.Load() == w.epoch }
+// collect takes the result of the cohort, if it has one; answered is false if the
+// caller has to look at the room.
+func (w *waiter) collect(now monotime.Reading) (tok Token, answered bool, err error) {
+	if w.cohort == nil {
+		return Token{}, false, nil
+	}
+	w.cohort = w.cohort.latest()
+	k := w.cohort
+	if !k.released() {
+		return Token{}, false, nil
+	}
+	w.cohort = nil
+	if k.err != nil {
+		return Token{}, true, k.err
+	}
+	if k.token == nil {
+		return Token{}, false, nil
+	}
+	w.servedBy = k.servedBy
+	// The token is in the cache, unless the room is gone from there or never had it. If
+	// it was replaced there, it may have been invalidated.
+	gone := k.orphaned || k.token.owner.dropped && k.token.owner.rec == k.token
+	if gone && w.engine.valid(k.token, now, w.atLeast) {
+		return k.token.token(), true, nil
+	}
+	return Token{}, false, nil
+}
 
-// signOn counts the waiter among those who wait for the room. valid: the room has
-// a token, which does not live long enough for this one.
+// answer is what a caller gets who looks at its room.
+type answer uint8
+
+const (
+	stay answer = iota // nothing yet
+	serve
+	refuse
+	refuseTooShort
+)
+
+// answer returns what the caller gets. valid: the room has a valid token.
+func (w *waiter) answer(valid bool, now monotime.Reading) answer {
+	r := w.room
+	switch {
+	case valid && w.engine.valid(r.rec, now, w.atLeast):
+		return serve
+	case r.lifetime > 0 && r.lifetime < w.atLeast, valid && w.servedBy > w.after:
+		return refuseTooShort
+	case r.failedPermanently(now), r.call != nil && r.call.overdue:
+		return refuse
+	default:
+		return stay
+	}
+}
+
+// inVain reports whether something has failed and the next attempt lies beyond the
+// end of the wait.
+func (w *waiter) inVain(r *room, now monotime.Reading) bool {
+	e := w.engine
+	next := max(r.nextAttempt, e.account.opens(now.Mono))
+	return r.call == nil && next.After(w.deadline) && (r.failure != nil || e.account.err != nil)
+}
+
+// signOn makes the waiter a member of the room's cohort. valid: the room has a valid
+// token, which does not live long enough for this caller.
 func (w *waiter) signOn(r *room, valid bool) {
-	if !w.counted() || w.crowd != r.crowd {
-		w.crowd = r.join()
-		w.epoch = w.crowd.epoch.Load()
-		w.crowd.waiters++
-		if w.warms {
-			w.crowd.warming++
+	if w.cohort == nil {
+		d := r.want()
+		if d.waiters == nil {
+			d.waiters = newWaiters()
 		}
-		w.forced = false
-		if w.crowd.ctx == nil {
-			w.crowd.ctx = w.ctx
+		if d.ctx == nil {
+			d.ctx = w.ctx
+		}
+		w.cohort, w.forced = d.waiters, false
+		w.cohort.count++
+		if w.warms {
+			w.cohort.warming++
 		}
 	}
 	if valid && !w.forced {
 		w.forced = true
-		w.crowd.forced++
+		w.cohort.forced++
 	}
 }
 
-// signOff takes the waiter out of the count, and settles the room. Caller must hold
-// mu.
-func (w *waiter) signOff(now moment.Moment) {
-	if w.counted() {
-		w.crowd.waiters--
-		if w.warms {
-			w.crowd.warming--
-		}
-		if w.forced {
-			w.crowd.forced--
-		}
-		if !w.crowd.apart {
-			w.m.settle(w.room, now)
-		}
-	}
-	w.crowd = nil
-}
-
-// leave takes the waiter out of the count, if it is still in.
-func (w *waiter) leave() {
-	if !w.counted() {
+// signOff ends the waiter's membership in its cohort and settles the room.
+func (w *waiter) signOff(now monotime.Reading) {
+	w.engine.mu.assertHeld()
+	if w.cohort == nil {
 		return
 	}
-	w.m.lock()
-	defer w.m.unlock()
-	w.signOff(w.m.clock.Now())
+	k := w.cohort.latest()
+	w.cohort = nil
+	if k.released() {
+		return
+	}
+	k.count--
+	if w.warms {
+		k.warming--
+	}
+	if w.forced {
+		k.forced--
+	}
+	if !k.orphaned {
+		w.engine.settle(w.room, now)
+	}
+}
+
+// leave ends the waiter's membership in its cohort. It takes the lock unless the
+// cohort was released.
+func (w *waiter) leave() {
+	if w.cohort == nil || w.cohort.latest().released() {
+		return
+	}
+	w.engine.mu.Lock()
+	defer w.engine.mu.Unlock()
+	w.signOff(w.engine.clock.Now())
 }
 
 // giveUp leaves without a token and says why: the ctx has ended, or MaxWait has
-// passed.
+// passed. It takes the lock.
 func (w *waiter) giveUp() error {
-	m := w.m
-	w.askWhetherEnded()
-	m.lock()
-	defer m.unlock()
-	if m.closed {
+	e := w.engine
+	w.askCtx()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
 		return ErrClosed
 	}
-	now := m.clock.Now()
+	now := e.clock.Now()
 	err := w.failure(w.room, now)
 	w.signOff(now)
 	return err
 }
 
-// failure is the error with which the waiter leaves. Caller must hold mu.
-func (w *waiter) failure(r *room, now moment.Moment) error {
-	e := &roomError{roomID: w.roomID, ended: w.ended, cause: w.cause}
-	if w.ended == nil && w.maxWait > 0 && w.waiting && now.Mono-w.begun >= int64(w.maxWait) {
-		e.waited = w.maxWait
+// failure returns the error with which the waiter leaves.
+func (w *waiter) failure(r *room, now monotime.Reading) error {
+	err := &roomError{roomID: w.roomID, ended: w.ended, cause: w.cause}
+	if w.ended == nil && w.maxWait > 0 && w.waiting && now.Mono.Sub(w.began) >= w.maxWait {
+		err.waited = w.maxWait
 	}
 	if r != nil {
-		w.m.explain(e, r, now)
+		w.engine.explain(err, r, now)
 	}
-	return e
+	return err
+}
+
+// tooShort returns the error for a caller who needs a token to live longer than any
+// of this source does.
+func tooShort(r *room, atLeast time.Duration) error {
+	return fmt.Errorf("%w: room %q: asked for a token with %v left, the newest had a lifetime of %v",
+		ErrTooShort, shorten(r.rec.roomID()), atLeast, r.lifetime)
 }

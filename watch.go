@@ -2,182 +2,162 @@ package roomtoken
 
 import (
 	"context"
-	"errors"
-	"iter"
 	"time"
 
-	"github.com/roomtoken/roomtoken/internal/moment"
+	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
-// Watch yields the room's token, and then each newer one as it comes, for those
-// who hold a connection and have to put every new token into it. The room is kept
-// fresh for as long as the watch lasts, however long that is.
-//
-// Each range over the result is one watch, from its beginning to its end, and
-// runs on the caller's goroutine: a consumer that is slow misses what is
-// outdated, and gets the latest when it comes back. A pair holds a token and a
-// nil error, or no token and an error:
-//
-//   - the last valid token is gone and its replacement has failed. It comes
-//     once; another comes only after a token, or if the failure is a different
-//     one. The watch goes on, and so do the attempts.
-//   - the watch has ended: [ErrClosed], the cause of the ctx's end (see
-//     [context.Cause]), [ErrTooManyRooms], or a bad room ID. It is the last pair.
-//
-// It ends without a last pair when the consumer leaves the loop. Forget does not
-// end it: the room starts anew.
-func (m *Manager) Watch(ctx context.Context, roomID string) iter.Seq2[Token, error] {
-	return func(yield func(Token, error) bool) {
-		w := &watch{m: m, ctx: ctx, roomID: roomID}
-		defer w.end()
-		for {
-			switch v := w.step(); {
-			case v.last:
-				yield(Token{}, v.err)
+// watch is one watch of a room. Its fields belong to the consumer's goroutine.
+type watch struct {
+	engine *engine
+	ctx    context.Context //nolint:containedctx // of this one watch
+	roomID string
+
+	demand  *demand         // that counts it; nil: none yet
+	yielded *record         // whose token was yielded last
+	lastErr string          // the text of the failure that was yielded since
+	holds   <-chan struct{} // closed when all calls are held back, or for longer
+}
+
+// run yields to the consumer until it leaves the loop or the watch ends.
+func (w *watch) run(yield func(Token, error) bool) {
+	defer w.end()
+	for {
+		switch v := w.look(); {
+		case v.last:
+			yield(Token{}, v.err)
+			return
+		case v.err != nil || !v.token.IsZero():
+			if !yield(v.token, v.err) {
 				return
-			case v.err != nil || !v.token.IsZero():
-				if !yield(v.token, v.err) {
-					return
-				}
-			default:
-				w.sleep(v)
 			}
+		default:
+			w.sleep(v)
 		}
 	}
 }
 
-// watch is one watch of a room. Its fields belong to the consumer's goroutine.
-type watch struct {
-	m      *Manager
-	ctx    context.Context //nolint:containedctx // of this one watch
-	roomID string
-
-	room  *room           // nil: not yet
-	seen  *record         // what was yielded last
-	told  string          // the failure that was yielded since, in words
-	holds <-chan struct{} // closed when all calls are held back, or for longer
-}
-
-// view is what a watch finds: a token to yield, an error to yield, or neither
-// and what to wait for.
+// view is what a watch finds: a token to yield, an error to yield, or neither, and
+// then what to wait for.
 type view struct {
 	token Token
 	err   error
 	last  bool // err ends the watch
 
-	news <-chan struct{} // closed when it is worth to look again
-	look time.Duration   // look again after so long at the latest; 0: no need
+	changed <-chan struct{} // closed when the watch has to look again
+	within  time.Duration   // look again after this time at the latest; 0: no need
 }
 
-// step looks where the room stands.
-func (w *watch) step() view {
-	m := w.m
+// look returns what there is to yield. It takes the lock.
+func (w *watch) look() view {
+	e := w.engine
 	ended := w.ctx.Err() // without the lock: it is the caller's code
 	if ended != nil {
 		ended = context.Cause(w.ctx)
 	}
-	m.lock()
-	defer m.unlock()
-	if m.closed {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.closed:
 		return view{err: ErrClosed, last: true}
-	}
-	if ended != nil {
+	case ended != nil:
 		return view{err: ended, last: true}
-	}
-	now := m.clock.Now()
-	w.holds = m.holds.wait()
-	if w.room == nil || w.room.dropped {
-		err := checkRoomID(w.roomID)
-		var r *room
-		if err == nil {
-			r, err = m.admit(w.roomID, now)
-		}
-		if err != nil {
-			w.room = nil
-			if errors.Is(err, errAgain) {
-				return view{news: m.atOnce}
-			}
+	case w.demand == nil:
+		if err := w.signOn(); err != nil {
 			return view{err: err, last: true}
 		}
-		w.room = r
-		r.join().watchers++
-		r.used(now)
 	}
-	r := w.room
-	if r.crowd.ctx == nil {
-		r.crowd.ctx = w.ctx
+	now := e.clock.Now()
+	w.holds = e.holds.wait()
+	d, r := w.demand, w.demand.room
+	if d.ctx == nil {
+		d.ctx = w.ctx
 	}
-	m.settle(r, now) // a watch keeps it, and if its token is gone it waits
-	valid := m.serves(r.rec, now, 0)
-	if valid && w.isNew(r.rec) {
-		w.seen, w.told = r.rec, ""
+	e.settle(r, now) // a watch keeps the room, and waits if its token is gone
+	if !e.valid(r.rec, now, 0) {
+		if text := e.whyNoToken(r, now); text != "" && text != w.lastErr {
+			w.lastErr = text
+			err := &roomError{roomID: w.roomID}
+			e.explain(err, r, now)
+			return view{err: err}
+		}
+		return view{changed: d.changed.wait()}
+	}
+	if w.isNew(r.rec) {
+		w.yielded, w.lastErr = r.rec, ""
 		return view{token: r.rec.token()}
 	}
-	if !valid {
-		if text := m.whyNot(r, now); text != "" && text != w.told {
-			w.told = text
-			e := &roomError{roomID: w.roomID}
-			m.explain(e, r, now)
-			return view{err: e}
-		}
-		return view{news: r.crowd.news()}
-	}
-	v := view{news: r.crowd.news()}
-	if r.trouble != nil || m.left(r, now) <= r.renewLeft {
-		// Its renewal is late. Nobody else will say when the token is gone.
-		v.look = time.Duration(m.unusable(r, now) - now.Mono)
+	v := view{changed: d.changed.wait()}
+	if r.failure != nil || e.left(r, now) <= r.renewLeft {
+		// Its renewal is late. Nothing else will tell the watch when the token is gone.
+		v.within = e.validUntil(r, now).Sub(now.Mono)
 	}
 	return v
 }
 
+// signOn makes the room count the watch.
+func (w *watch) signOn() error {
+	if err := checkRoomID(w.roomID); err != nil {
+		return err
+	}
+	r, now, err := w.engine.admit(w.roomID)
+	if err != nil {
+		return err
+	}
+	w.demand = r.want()
+	w.demand.watchers++
+	r.use(now)
+	return nil
+}
+
 // isNew reports whether the record holds a token that was not yielded yet.
 func (w *watch) isNew(rec *record) bool {
-	if rec == w.seen {
+	old := w.yielded
+	if rec == old {
 		return false
 	}
-	same := w.seen != nil && w.told == "" && w.seen.secret().Equal(rec.secret()) &&
-		w.seen.sec == rec.sec && w.seen.nsec == rec.nsec
+	same := old != nil && w.lastErr == "" && old.secret().Equal(rec.secret()) && old.sec == rec.sec && old.nsec == rec.nsec
 	if same {
-		w.seen = rec
+		w.yielded = rec
 	}
 	return !same
 }
 
-// whyNot returns why a room without a valid token has none, "" if nothing has
-// failed yet. Caller must hold mu.
-func (m *Manager) whyNot(r *room, now moment.Moment) string {
+// whyNoToken returns why a room has no valid token, "" if nothing has failed yet.
+func (e *engine) whyNoToken(r *room, now monotime.Reading) string {
 	switch {
-	case r.trouble != nil && r.trouble.err != nil:
-		return r.trouble.text
-	case m.account.opens(now.Mono) > 0 && r.call == nil:
+	case r.failure.hasFailed():
+		return r.failure.lastText
+	case e.account.opens(now.Mono) > 0 && r.call == nil:
 		return "held back"
 	default:
 		return ""
 	}
 }
 
-// sleep waits for what the view says.
+// sleep waits until the watch has to look again.
 func (w *watch) sleep(v view) {
-	look := alarm{after: v.look}
-	defer look.stop()
+	timeout := alarm{after: v.within}
+	defer timeout.stop()
 	select {
-	case <-v.news:
+	case <-v.changed:
 	case <-w.holds:
-	case <-look.rings(w.m.config.Clock):
+	case <-timeout.ring(w.engine.config.Clock):
 	case <-w.ctx.Done():
-	case <-w.m.closing:
+	case <-w.engine.closing:
 	}
 }
 
-// end takes the watch out of the room's count.
+// end ends the watch. It takes the lock.
 func (w *watch) end() {
-	m := w.m
-	m.lock()
-	defer m.unlock()
-	if r := w.room; r != nil && !r.dropped && !m.closed {
-		now := m.clock.Now()
-		r.used(now)
-		r.crowd.watchers--
-		m.settle(r, now)
+	e := w.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if w.demand != nil && !e.closed {
+		now := e.clock.Now()
+		r := w.demand.room
+		r.use(now)
+		w.demand.watchers--
+		e.settle(r, now)
 	}
 }

@@ -1,5 +1,5 @@
-// Package flight runs calls into other people's code: at most one per key at a
-// time, and so that neither a panic nor a runtime.Goexit gets out.
+// Package flight calls code of other people: at most one call per key at a time,
+// and with panics and runtime.Goexit contained.
 package flight
 
 import (
@@ -10,20 +10,24 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Group runs at most one call per key at a time. The zero Group is ready, and
-// safe for concurrent use.
+// Group runs at most one call per key at a time. The zero Group is ready to use
+// and safe for concurrent use.
 type Group struct {
 	flights singleflight.Group
 }
 
-// Go runs call on a goroutine of its own, then done on the same goroutine with
-// what call returned, or with a *[PanicError]. By the time done runs the key is free
-// again. While a call for the key runs, or waits for a processor, another one is not
-// made: neither of its functions runs.
+// Go runs call on a new goroutine, then done on the same goroutine with the error
+// that call returned, or with a *[PanicError]. The key is free again when done
+// runs.
+//
+// The key must be free. That is for the caller to know: Go panics on the new
+// goroutine, and so ends the process, rather than lose a call.
 func (g *Group) Go(key string, call func() error, done func(error)) {
+	begun := false
 	flight := func() (any, error) {
+		begun = true
 		var err error
-		// Deferred because a Goexit in call ends this goroutine here; singleflight
+		// Deferred because a Goexit in call ends this goroutine here, and singleflight
 		// would never answer it. A panic it would let kill the process.
 		defer func() {
 			g.flights.Forget(key)
@@ -33,18 +37,21 @@ func (g *Group) Go(key string, call func() error, done func(error)) {
 		return nil, nil
 	}
 	go func() {
-		// A call that ends begins the next one. Such a chain, if the calls do not
-		// wait for anything, has a processor for itself for 10 ms (a goroutine that is
-		// made last runs first, in what is left of its maker's time), and those whom
-		// it has served wait that long to learn of it.
+		// A call that ends begins the next one. A chain of calls that do not wait for
+		// anything would keep a processor for 10 ms, since a goroutine that is started
+		// last runs first, in what is left of its starter's time slice; and the callers
+		// that it has served would wait for that long.
 		runtime.Gosched()
 		_, _, _ = g.flights.Do(key, flight)
+		if !begun {
+			panic(fmt.Sprintf("bug: two calls at a time for the key %q", key))
+		}
 	}()
 }
 
-// Contain runs call on the calling goroutine and stores what it returns in err, or
-// a *[PanicError]. It cannot stop a runtime.Goexit: that still ends the goroutine,
-// but err is stored by the time the caller's deferred functions run.
+// Contain runs call on the calling goroutine and stores its error in err, or a
+// *[PanicError]. It cannot stop a runtime.Goexit: the goroutine still ends, but
+// err is set when the caller's deferred functions run.
 func Contain(call func() error, err *error) {
 	returned := false
 	defer func() {
@@ -63,8 +70,8 @@ func Contain(call func() error, err *error) {
 
 // PanicError is the error of a call that panicked or called runtime.Goexit.
 type PanicError struct {
-	Text  string // what was thrown
-	Stack string // where
+	Text  string // the value that was thrown
+	Stack string // where it was thrown
 }
 
 // Error returns the text and the stack.

@@ -2,6 +2,8 @@ package flight
 
 import (
 	"errors"
+	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -52,22 +54,46 @@ func TestGoContains(t *testing.T) {
 	}
 }
 
-func TestGoRunsOnePerKey(t *testing.T) {
+func TestKeysAreIndependent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group
 		var running atomic.Int32
 		release := make(chan struct{})
 		call := func() error { running.Add(1); <-release; return nil }
-		finished := func(error) { running.Add(-1) }
-		g.Go("a", call, finished)
-		g.Go("a", call, finished)
-		g.Go("b", call, finished)
+		for _, key := range []string{"a", "b"} {
+			g.Go(key, call, func(error) { running.Add(-1) })
+		}
 		synctest.Wait()
 		if n := running.Load(); n != 2 {
-			t.Fatalf("%d calls run, want one for each of two keys", n)
+			t.Fatalf("%d calls are running, want one for each of two keys", n)
 		}
 		close(release)
 	})
+}
+
+// TestBusyKeyIsABug runs itself in another process, which a second call for a busy
+// key must end.
+func TestBusyKeyIsABug(t *testing.T) {
+	const child = "FLIGHT_TEST_BUSY_KEY"
+	if os.Getenv(child) != "" {
+		synctest.Test(t, func(*testing.T) {
+			var g Group
+			release := make(chan struct{})
+			g.Go("a", func() error { <-release; return nil }, func(error) {})
+			synctest.Wait()
+			g.Go("a", func() error { return nil }, func(error) {})
+			synctest.Wait()
+			close(release)
+			synctest.Wait()
+		})
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBusyKeyIsABug$", "-test.timeout=1m")
+	cmd.Env = append(os.Environ(), child+"=1")
+	out, err := cmd.CombinedOutput()
+	if want := `panic: bug: two calls at a time for the key "a"`; err == nil || !strings.Contains(string(out), want) {
+		t.Fatalf("the process ended with %v, want %q; it printed:\n%s", err, want, out)
+	}
 }
 
 // TestKeyIsFreeInDone: done may start the next call for the same key.

@@ -62,13 +62,13 @@ func TestAt(t *testing.T) {
 	}
 }
 
-func TestWhich(t *testing.T) {
-	for failures, want := range []Call{Refresh, Refresh, Refresh, Create, Refresh, Create, Refresh, Create} {
-		if got := Which(true, failures); got != want {
-			t.Errorf("after %d failures: call %d, want %d", failures, got, want)
+func TestRefreshes(t *testing.T) {
+	for failures, want := range []bool{true, true, true, false, true, false, true, false} {
+		if got := Refreshes(true, failures); got != want {
+			t.Errorf("Refreshes(true, %d) = %v, want %v", failures, got, want)
 		}
-		if got := Which(false, failures); got != Create {
-			t.Errorf("after %d failures and without a refresh token: call %d, want a create", failures, got)
+		if Refreshes(false, failures) {
+			t.Errorf("Refreshes(false, %d) = true, want a create without a refresh token", failures)
 		}
 	}
 }

@@ -1,26 +1,26 @@
 // Package queue is a priority queue whose items can be moved and removed: a 4-ary
-// heap of 16 bytes an item.
+// heap that takes 16 bytes per item.
 package queue
 
-// Position is where an item stands in its Queue. The zero Position is nowhere.
+// Position is where an item stands in its Queue. The zero Position is in no queue.
 // The item holds it, the Queue writes it.
 type Position int32
 
 // Queued reports whether the item stands in a queue.
 func (p Position) Queued() bool { return p != 0 }
 
-// Queue orders items by key, least first. It is not safe for concurrent use.
-// An item stands in it at most once.
-type Queue[T any] struct {
-	// The heap, in chunks, so that it grows and shrinks by a little at a time: with a
-	// million items one array takes 16 MB, and to move it 10 ms.
-	chunks   []*chunk[T]
+// Queue orders items by key, least first. An item stands in it at most once. It is
+// not safe for concurrent use.
+type Queue[K ~int64, T any] struct {
+	// The heap is made of chunks, so that it grows and shrinks in small steps: with a
+	// million items one array takes 16 MB, and moving it takes 10 ms.
+	chunks   []*chunk[K, T]
 	len      int
 	position func(T) *Position
 }
 
-type entry[T any] struct {
-	key  int64
+type entry[K ~int64, T any] struct {
+	key  K
 	item T
 }
 
@@ -30,35 +30,35 @@ const (
 	// binary one.
 	arity = 4
 
-	// offset is where in the first chunk the root is, so that the children of every
-	// node begin at a multiple of arity, which is the beginning of a cache line.
+	// offset is the index of the root in the first chunk. It makes the children of
+	// every node begin at a multiple of arity, which is the start of a cache line.
 	offset = arity - 1
 
-	// A chunk has 32 KB: from there on the allocator gives whole pages. What is
-	// smaller and has pointers gets a header of 8 bytes, and is not aligned.
+	// A chunk has 32 KB: from that size on the allocator hands out whole pages.
+	// Smaller objects with pointers get a header of 8 bytes and are not aligned.
 	chunkBits = 11
 	chunkLen  = 1 << chunkBits
 )
 
-type chunk[T any] [chunkLen]entry[T]
+type chunk[K ~int64, T any] [chunkLen]entry[K, T]
 
-// New returns an empty Queue; position tells where an item keeps its Position.
-func New[T any](position func(T) *Position) *Queue[T] {
-	return &Queue[T]{position: position}
+// New returns an empty Queue. position returns where an item keeps its Position.
+func New[K ~int64, T any](position func(T) *Position) *Queue[K, T] {
+	return &Queue[K, T]{position: position}
 }
 
 // Len returns the number of items.
-func (q *Queue[T]) Len() int { return q.len }
+func (q *Queue[K, T]) Len() int { return q.len }
 
 // at returns the entry at i.
-func (q *Queue[T]) at(i int) *entry[T] {
+func (q *Queue[K, T]) at(i int) *entry[K, T] {
 	i += offset
 	return &q.chunks[i>>chunkBits][i&(chunkLen-1)]
 }
 
-// Min returns the item with the least key and that key; ok is false if there is
-// none.
-func (q *Queue[T]) Min() (item T, key int64, ok bool) {
+// Min returns the item with the least key, and that key; ok is false if the queue
+// is empty.
+func (q *Queue[K, T]) Min() (item T, key K, ok bool) {
 	if q.len == 0 {
 		return item, 0, false
 	}
@@ -67,21 +67,21 @@ func (q *Queue[T]) Min() (item T, key int64, ok bool) {
 }
 
 // Set puts the item into the queue under the key, or moves it there.
-func (q *Queue[T]) Set(item T, key int64) {
+func (q *Queue[K, T]) Set(item T, key K) {
 	p := q.position(item)
 	if !p.Queued() {
 		if q.len+offset >= len(q.chunks)*chunkLen {
-			q.chunks = append(q.chunks, new(chunk[T]))
+			q.chunks = append(q.chunks, new(chunk[K, T]))
 		}
 		q.len++
-		q.up(q.len-1, entry[T]{key, item})
+		q.up(q.len-1, entry[K, T]{key, item})
 		return
 	}
-	q.reset(int(*p)-1, entry[T]{key, item})
+	q.reset(int(*p)-1, entry[K, T]{key, item})
 }
 
 // Remove takes the item out of the queue, if it is in there.
-func (q *Queue[T]) Remove(item T) {
+func (q *Queue[K, T]) Remove(item T) {
 	p := q.position(item)
 	if !p.Queued() {
 		return
@@ -91,11 +91,11 @@ func (q *Queue[T]) Remove(item T) {
 	q.len--
 	last := q.at(q.len)
 	moved := *last
-	*last = entry[T]{} // let go of the item
+	*last = entry[K, T]{} // release the item
 	if i < q.len {
 		q.reset(i, moved)
 	}
-	// One chunk is kept, so that one item that comes and goes does not make them.
+	// One spare chunk is kept, so that an item that comes and goes does not allocate.
 	if needed := (q.len + offset + chunkLen - 1) / chunkLen; needed+1 < len(q.chunks) {
 		q.chunks[needed+1] = nil
 		q.chunks = q.chunks[:needed+1]
@@ -104,7 +104,7 @@ func (q *Queue[T]) Remove(item T) {
 
 // All calls yield with every item and its key, in no order, until it returns
 // false. The queue must not change meanwhile.
-func (q *Queue[T]) All(yield func(item T, key int64) bool) {
+func (q *Queue[K, T]) All(yield func(item T, key K) bool) {
 	for i := range q.len {
 		if e := q.at(i); !yield(e.item, e.key) {
 			return
@@ -112,8 +112,8 @@ func (q *Queue[T]) All(yield func(item T, key int64) bool) {
 	}
 }
 
-// reset puts e in the place of the entry at i, and moves it to where it belongs.
-func (q *Queue[T]) reset(i int, e entry[T]) {
+// reset replaces the entry at i by e, and moves e to where it belongs.
+func (q *Queue[K, T]) reset(i int, e entry[K, T]) {
 	if e.key < q.at(i).key {
 		q.up(i, e)
 	} else {
@@ -122,7 +122,7 @@ func (q *Queue[T]) reset(i int, e entry[T]) {
 }
 
 // up puts e at i, and moves it towards the root until its parent is not greater.
-func (q *Queue[T]) up(i int, e entry[T]) {
+func (q *Queue[K, T]) up(i int, e entry[K, T]) {
 	for i > 0 {
 		parent := q.at((i - 1) / arity)
 		if parent.key <= e.key {
@@ -135,7 +135,7 @@ func (q *Queue[T]) up(i int, e entry[T]) {
 }
 
 // down puts e at i, and moves it towards the leaves until no child is less.
-func (q *Queue[T]) down(i int, e entry[T]) {
+func (q *Queue[K, T]) down(i int, e entry[K, T]) {
 	for {
 		first := i*arity + 1
 		if first >= q.len {
@@ -158,8 +158,8 @@ func (q *Queue[T]) down(i int, e entry[T]) {
 	q.place(i, e)
 }
 
-// place writes e at i and tells its item.
-func (q *Queue[T]) place(i int, e entry[T]) {
+// place writes e at i and updates its item's Position.
+func (q *Queue[K, T]) place(i int, e entry[K, T]) {
 	*q.at(i) = e
 	*q.position(e.item) = Position(i + 1)
 }

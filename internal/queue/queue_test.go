@@ -12,13 +12,13 @@ type item struct {
 	at  Position
 }
 
-func newQueue() *Queue[*item] {
-	return New(func(i *item) *Position { return &i.at })
+func newQueue() *Queue[int64, *item] {
+	return New[int64](func(i *item) *Position { return &i.at })
 }
 
 // check walks the heap: every entry knows its place and no child is less than
 // its parent.
-func check(t *testing.T, q *Queue[*item]) {
+func check(t *testing.T, q *Queue[int64, *item]) {
 	t.Helper()
 	for i := range q.len {
 		e := q.at(i)
@@ -30,8 +30,8 @@ func check(t *testing.T, q *Queue[*item]) {
 		}
 	}
 	for i := q.len; i+offset < len(q.chunks)*chunkLen; i++ {
-		if *q.at(i) != (entry[*item]{}) {
-			t.Fatalf("entry %d of %d was not let go", i, q.len)
+		if *q.at(i) != (entry[int64, *item]{}) {
+			t.Fatalf("entry %d of %d was not released", i, q.len)
 		}
 	}
 	if spare := len(q.chunks) - (q.len+offset+chunkLen-1)/chunkLen; spare < 0 || spare > 1 {
@@ -106,7 +106,7 @@ func TestAgainstModel(t *testing.T) {
 
 // The children of a node share a cache line, or a step down costs two.
 func TestChildrenShareACacheLine(t *testing.T) {
-	if unsafe.Sizeof(entry[*item]{}) != 16 {
+	if unsafe.Sizeof(entry[int64, *item]{}) != 16 {
 		t.Skip("pointers are shorter here")
 	}
 	q := newQueue()

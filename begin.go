@@ -1,0 +1,138 @@
+package roomtoken
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/roomtoken/roomtoken/internal/monotime"
+	"github.com/roomtoken/roomtoken/internal/policy"
+)
+
+// begin begins the room's next call. The room has none in flight and stands in no
+// queue.
+func (e *engine) begin(r *room, forCaller bool) {
+	e.mu.assertHeld()
+	ctx := e.life
+	if forCaller && r.demand != nil && r.demand.ctx != nil {
+		ctx = valuesCtx{e.life, context.WithoutCancel(r.demand.ctx)}
+	}
+	e.begun++
+	now := e.clock.Look() // the token's age counts from here
+	c := &call{
+		room:      r,
+		roomID:    r.rec.roomID(),
+		number:    e.begun,
+		forCaller: forCaller,
+		began:     now,
+	}
+	e.choose(c, now)
+	r.call = c
+	e.calls[c] = struct{}{}
+	if forCaller {
+		e.callerCalls++
+	}
+	e.account.begin(c)
+	e.report(Event{Kind: EventCallBegun, RoomID: c.roomID, Call: c.kind})
+	e.flights.Go(c.roomID,
+		func() error { e.invoke(ctx, c); return nil },
+		func(thrown error) { e.finish(c, thrown) })
+}
+
+// choose decides whether the call is a create or a refresh.
+func (e *engine) choose(c *call, now monotime.Reading) {
+	r := c.room
+	refreshable := e.refreshable(r, now)
+	if c.kind = nextKind(refreshable, r); c.kind == CallRefresh {
+		c.refresh = r.refreshToken()
+		e.stats.Refreshes++
+		return
+	}
+	e.stats.Creates++
+	switch {
+	case refreshable:
+		e.fallBack(c.roomID, ReasonRefreshFailing)
+	case !r.refresh.IsZero():
+		r.dropRefresh()
+		e.fallBack(c.roomID, ReasonRefreshLapsed)
+	}
+}
+
+// nextKind returns which call the room's next call is.
+func nextKind(refreshable bool, r *room) CallKind {
+	if policy.Refreshes(refreshable, r.transientFailures()) {
+		return CallRefresh
+	}
+	return CallCreate
+}
+
+// fallBack reports that a create takes the place of a refresh.
+func (e *engine) fallBack(roomID, reason string) {
+	e.stats.Fallbacks++
+	e.report(Event{Kind: EventFellBack, RoomID: roomID, Reason: reason})
+}
+
+// invoke calls the source and classifies the outcome. It runs on the call's own
+// goroutine, without the lock; the flight contains what the source throws.
+func (e *engine) invoke(ctx context.Context, c *call) {
+	ctx, release := e.withTimeout(ctx, c)
+	defer release()
+	defer c.returned.Store(true)
+
+	var grant Grant
+	var err error
+	if c.kind == CallRefresh {
+		grant, err = e.source.Refresh(ctx, c.roomID, c.refresh)
+	} else {
+		grant, err = e.source.Create(ctx, c.roomID)
+	}
+	if err == nil {
+		c.outcome = outcome{verdict: granted, grant: grant}
+		return
+	}
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		err = &timeoutError{after: e.config.CallTimeout, err: err}
+	}
+	c.outcome = classify(c.kind, err)
+}
+
+// returnGrace is how long a source that honours its ctx may take to return once the
+// ctx has ended. It is real time: the goroutine needs it, not the tokens.
+const returnGrace = 50 * time.Millisecond
+
+// withTimeout returns the ctx that the source gets: it ends at CallTimeout on the
+// Manager's clock. If that is the real clock, the ctx also has a deadline. release
+// must be called when the source has returned. It needs no lock.
+func (e *engine) withTimeout(ctx context.Context, c *call) (_ context.Context, release func()) {
+	timeout := e.config.CallTimeout
+	if e.clock.IsReal() {
+		ctx, cancel := context.WithTimeoutCause(ctx, timeout, errCallTimeout)
+		late := time.AfterFunc(timeout, func() { e.awaitReturn(c) })
+		return ctx, func() {
+			late.Stop()
+			cancel()
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	late := e.config.Clock.AfterFunc(timeout, func() {
+		cancel(errCallTimeout)
+		e.awaitReturn(c)
+	})
+	return ctx, func() {
+		late.Stop()
+		cancel(nil)
+	}
+}
+
+// awaitReturn gives a source whose ctx has ended a moment to return. The moment
+// begins here and not when the call began: a process that was stopped in between
+// finds both over at once. It takes the lock.
+func (e *engine) awaitReturn(c *call) {
+	grace := time.NewTimer(returnGrace)
+	defer grace.Stop()
+	select {
+	case <-grace.C:
+		e.overrun(c)
+	case <-e.closing:
+	}
+}

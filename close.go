@@ -1,0 +1,84 @@
+package roomtoken
+
+import (
+	"fmt"
+	"runtime"
+)
+
+// close is Manager.Close. It takes the lock.
+func (e *engine) close() error {
+	e.mu.Lock()
+	var tables []*slots
+	if !e.closed {
+		tables = e.shutDown()
+	}
+	e.mu.Unlock()
+	if tables != nil {
+		e.dropSecrets(tables)
+	}
+	me := goroutine()
+	timeout := alarm{after: e.config.CallTimeout}
+	defer timeout.stop()
+	for {
+		e.mu.Lock()
+		calls, others := len(e.calls), e.scheduling || e.forgetting || e.delivering && e.deliverer != me
+		progress := e.progress.wait()
+		e.mu.Unlock()
+		if calls == 0 && !others {
+			return nil
+		}
+		select {
+		case <-progress:
+		case <-timeout.ring(e.config.Clock):
+			if calls == 0 {
+				return fmt.Errorf("roomtoken: closed, but Config.OnEvent or Config.Logger has not returned within CallTimeout (%v)", timeout.after)
+			}
+			return fmt.Errorf("roomtoken: closed, but %d calls to the source have not returned within CallTimeout (%v)", calls, timeout.after)
+		}
+	}
+}
+
+// isClosed reports whether Close was called. It needs no lock.
+func (e *engine) isClosed() bool {
+	select {
+	case <-e.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// shutDown ends everything that can be ended at once, and returns the tables that held
+// the rooms.
+func (e *engine) shutDown() []*slots {
+	e.mu.assertHeld()
+	e.closed = true
+	e.end(ErrClosed)
+	e.forgetting = true
+	e.rooms = 0
+	e.replanning = nil
+	e.emptyQueues()
+	return e.cache.clear()
+}
+
+// dropSecrets drops what the rooms know beyond their tokens: a Token that somebody
+// keeps keeps its room alive, see record.secret. It takes the lock.
+func (e *engine) dropSecrets(tables []*slots) {
+	n := 0
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, table := range tables {
+		for i := range table.array {
+			if rec := table.array[i].record.Load(); rec != nil {
+				rec.owner.dropSecrets()
+			}
+			if n++; n%batch == 0 {
+				e.mu.Unlock()
+				runtime.Gosched()
+				e.mu.Lock()
+			}
+		}
+	}
+	e.forgetting = false
+	e.progress.send()
+}

@@ -1,0 +1,133 @@
+package roomtoken
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/roomtoken/roomtoken/internal/monotime"
+)
+
+// admit returns the room, created if need be, and the time by then. It returns
+// ErrTooManyRooms if there is no space, and ErrClosed.
+//
+// It may release the lock and take it again: with a hundred thousand rooms that were
+// all used since they were ranked, finding the one to evict takes ten milliseconds.
+func (e *engine) admit(roomID string) (*room, monotime.Reading, error) {
+	e.mu.assertHeld()
+	for {
+		now := e.clock.Now()
+		if e.closed {
+			return nil, now, ErrClosed
+		}
+		r := e.lookUp(roomID)
+		if r != nil && !r.orphaned {
+			return r, now, nil
+		}
+		done, err := e.makeSpace(now)
+		if err != nil {
+			return nil, now, fmt.Errorf("%w: room %q: each of %d (MaxRooms) is watched, waited for, or has a call in flight",
+				err, shorten(roomID), e.config.MaxRooms)
+		}
+		if done {
+			if r == nil {
+				r = newRoom(roomID, now)
+				e.cache.put(r.rec)
+			}
+			r.orphaned = false
+			if e.rooms++; e.rooms == 1 {
+				e.wakeScheduler() // it has slept without a look at the clock
+			}
+			return r, now, nil
+		}
+		e.mu.Unlock()
+		runtime.Gosched()
+		e.mu.Lock()
+	}
+}
+
+// makeSpace evicts rooms until there is space for one more. It returns
+// ErrTooManyRooms if no room can be evicted, and done false if the lock should be
+// released first.
+func (e *engine) makeSpace(now monotime.Reading) (done bool, err error) {
+	for looks := 0; e.config.MaxRooms >= 0 && e.rooms >= e.config.MaxRooms; looks++ {
+		// A room whose token runs out while its renewal stands in line is not ranked anew.
+		r, gone, ok := e.queues[renewalQueue].Min()
+		if ok && !gone.After(now.Mono) && r.recency.Queued() && !e.valid(r.rec, now, 0) {
+			e.evict(r, ReasonMaxRooms)
+			continue
+		}
+		r, key, ok := e.recency.Min()
+		if !ok {
+			return false, ErrTooManyRooms
+		}
+		// Hits do not move a room; it is moved when its turn comes. If all are hit faster
+		// than they can be ranked, the first one is evicted.
+		if actual := e.rankOf(r, now); actual != key && e.reranked < 2*e.rooms {
+			e.recency.Set(r, actual)
+			e.reranked++
+			if looks >= batch {
+				return false, nil
+			}
+			continue
+		}
+		e.reranked = 0
+		e.evict(r, ReasonMaxRooms)
+	}
+	return true, nil
+}
+
+// evict drops the room for a reason of the Manager's own.
+func (e *engine) evict(r *room, reason string) {
+	e.stats.Evictions++
+	e.report(Event{Kind: EventRoomEvicted, RoomID: r.rec.roomID(), Reason: reason})
+	e.drop(r)
+}
+
+// drop takes the room out of memory. Those who wait for it start over.
+func (e *engine) drop(r *room) {
+	e.mu.assertHeld()
+	r.dropped = true
+	e.move(r, noQueue, 0)
+	e.recency.Remove(r)
+	e.cache.remove(r.rec)
+	r.dropRefresh() // a Token that somebody keeps keeps the room alive, see record.secret
+	if !r.orphaned {
+		e.rooms--
+	}
+	if r.demand != nil {
+		r.demand.release(nil, nil)
+	}
+}
+
+// replace makes rec the room's record in the cache.
+func (e *engine) replace(r *room, rec *record) {
+	e.mu.assertHeld()
+	old := r.rec
+	r.rec = rec
+	e.cache.put(rec)
+	// A hit may have found the old one meanwhile.
+	if last := old.lastUsed.Load() &^ dormantMark; last > rec.lastUsed.Load() {
+		rec.lastUsed.Store(last)
+	}
+}
+
+// rankOf returns the room's rank now.
+func (e *engine) rankOf(r *room, now monotime.Reading) rank {
+	key := rank(r.lastUsed())
+	if e.valid(r.rec, now, 0) {
+		key += hasToken
+	}
+	return key
+}
+
+// rerank puts the room in its place among those that can be evicted. A room that is
+// watched, waited for, or in a call is not among them.
+func (e *engine) rerank(r *room, now monotime.Reading) {
+	switch {
+	case e.config.MaxRooms < 0:
+	case r.dropped || r.call != nil || r.demand != nil:
+		e.recency.Remove(r)
+	default:
+		e.recency.Set(r, e.rankOf(r, now))
+	}
+}

@@ -1,0 +1,51 @@
+package roomtoken
+
+import "context"
+
+// forget is Manager.Forget. It takes the lock.
+//
+// A room that is watched, or has a call in flight, leaves a fresh room behind: the
+// watches go on, and no second call can begin while the first runs.
+func (e *engine) forget(roomID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old := e.lookUp(roomID)
+	if old == nil || old.orphaned {
+		return
+	}
+	e.report(Event{Kind: EventRoomForgotten, RoomID: roomID})
+	if c := old.call; c != nil && !c.orphaned { // the call is theirs who wait for it now
+		c.orphaned = true
+		if c.waiters = old.waiters(); c.waiters != nil {
+			c.waiters.orphaned = true
+			old.demand.waiters = nil
+		}
+	}
+	d := old.demand
+	watched := d != nil && d.watchers > 0
+	var ctx context.Context
+	if watched {
+		ctx = d.ctx
+	}
+	e.drop(old) // those who wait for something else start over
+	if old.call == nil && !watched {
+		return
+	}
+	now := e.clock.Now()
+	fresh := newRoom(roomID, now)
+	fresh.rec.lastUsed.Store(old.rec.lastUsed.Load() &^ dormantMark)
+	if fresh.call = old.call; fresh.call != nil {
+		fresh.call.room = fresh
+	}
+	if watched {
+		fresh.demand = d
+		d.room, d.ctx = fresh, ctx
+		d.changed.send()
+		e.rooms++
+	} else {
+		fresh.orphaned = true
+	}
+	old.demand, old.call = nil, nil
+	e.cache.put(fresh.rec)
+	e.settle(fresh, now)
+}

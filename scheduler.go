@@ -1,0 +1,119 @@
+package roomtoken
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/roomtoken/roomtoken/internal/monotime"
+)
+
+const (
+	// lookEvery is how often the scheduler looks at the clock while there are rooms.
+	// Timers stand still while the machine is suspended: a watched room notices that
+	// late, at most.
+	lookEvery = 10 * time.Second
+
+	// wallJump is the least jump of the wall clock after which all rooms are planned
+	// anew. A smaller one only delays renewals by as much.
+	wallJump = time.Second
+
+	// With more deadlines than manyTimers the scheduler sleeps at least nap. Being so
+	// late does no harm, and each time costs a timer and a switch of goroutines.
+	manyTimers = 4096
+	nap        = 10 * time.Millisecond
+)
+
+// schedule is the scheduler's goroutine, from NewManager to Close. It only hands work
+// out. It takes the lock.
+func (e *engine) schedule() {
+	for {
+		pause, ok := e.turn()
+		switch {
+		case !ok:
+			return
+		case pause <= 0:
+			runtime.Gosched() // let those who wait for the lock have it
+			continue
+		}
+		timer := e.config.Clock.AfterFunc(pause, e.wakeScheduler) // not Timer, see alarm
+		select {
+		case <-e.woken:
+		case <-e.closing:
+		}
+		timer.Stop()
+	}
+}
+
+// turn does one batch of what is due and returns how long to sleep; ok is false after
+// Close. It takes the lock.
+func (e *engine) turn() (pause time.Duration, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		e.scheduling = false
+		e.progress.send()
+		return 0, false
+	}
+	now := e.clock.Look()
+	e.followWall(now)
+	timers := e.queues[timerQueue]
+	for range batch {
+		r, key, ok := timers.Min()
+		if !ok || key.After(now.Mono) {
+			break
+		}
+		e.move(r, noQueue, 0)
+		e.settle(r, now)
+		if r.queue != noQueue && r.queue != timerQueue {
+			r.wakeWatches() // its call has to wait: they must notice the token's end themselves
+		}
+	}
+	e.dispatch(now)
+
+	e.sleepUntil = monotime.Never
+	if e.rooms > 0 {
+		e.sleepUntil = now.Mono.Add(lookEvery)
+	}
+	_, key, ok := timers.Min()
+	if ok && !key.After(now.Mono) || e.replanning != nil {
+		return 0, true // there is more to do, but the lock was held long enough
+	}
+	if ok {
+		if timers.Len() > manyTimers {
+			key = max(key, now.Mono.Add(nap))
+		}
+		e.sleepUntil = min(e.sleepUntil, key)
+	}
+	if opens := e.account.opens(now.Mono); opens > 0 {
+		e.sleepUntil = min(e.sleepUntil, opens)
+	}
+	return e.sleepUntil.Sub(now.Mono), true
+}
+
+// followWall plans all rooms anew, a batch at a time, after the wall clock has jumped
+// forward, as it does after a suspend: their tokens are older now than the queues
+// know. After a jump backward nothing need be done: deadlines then come early, and are
+// postponed when they do.
+func (e *engine) followWall(now monotime.Reading) {
+	switch ahead := now.Ahead(); {
+	case ahead < e.plannedAhead:
+		e.plannedAhead = ahead
+	case ahead-e.plannedAhead > wallJump:
+		e.plannedAhead = ahead
+		e.replanning = e.cache.cursor()
+	}
+	if e.replanning == nil {
+		return
+	}
+	for range batch {
+		rec := e.replanning.next()
+		if rec == nil {
+			e.replanning = nil
+			return
+		}
+		if r := rec.owner; !r.dropped && r.rec == rec {
+			e.settle(r, now)
+			r.wakeWatches()
+		}
+	}
+}

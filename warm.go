@@ -1,0 +1,55 @@
+package roomtoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+// warm is Manager.Warm. It takes the lock.
+func (e *engine) warm(ctx context.Context, roomIDs []string) error {
+	if e.isClosed() {
+		return ErrClosed
+	}
+	var errs []error
+	failed := func(roomID string, err error) {
+		if errors.Is(err, ErrClosed) { // which names no room
+			err = fmt.Errorf("%w: room %q", err, shorten(roomID))
+		}
+		errs = append(errs, err)
+	}
+	// All of them sign on before the first is waited for, so that a room that fails
+	// does not delay the others.
+	waiters := make([]*waiter, 0, len(roomIDs))
+	for i, id := range roomIDs {
+		yield(i)
+		if e.hit(id, 0) != nil {
+			continue
+		}
+		w := newWaiter(ctx, e, id, 0, 0)
+		w.warms = true
+		switch _, wait, err := w.look(); {
+		case wait:
+			waiters = append(waiters, w)
+		case err != nil:
+			failed(id, err)
+		}
+	}
+	for i, w := range waiters {
+		yield(i)
+		if _, err := w.await(); err != nil {
+			failed(w.roomID, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// yield lets other goroutines run now and then in a loop that takes the lock a million
+// times: a goroutine that waits for the lock is woken, but runs only when a processor
+// is free.
+func yield(i int) {
+	if i%64 == 63 {
+		runtime.Gosched()
+	}
+}
