@@ -61,7 +61,7 @@ func TestFindWantsOneOccurrence(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"a.go":                 "once twice",
-		"b.go":                 "twice thrice thrice thrice",
+		"b.go":                 "twice thrice, thrice, thrice",
 		"a_test.go":            "once tested",
 		"internal/x/x.go":      "inner",
 		"internal/x/x_test.go": "inner",
