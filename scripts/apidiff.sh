@@ -3,11 +3,11 @@
 # module's newest tag, and fails on an incompatible change. Before the first tag
 # it compares nothing and says so.
 #
-# An incompatible change that is meant (in a v0 release) is accepted by its line
-# in scripts/apidiff.txt, as this script prints it; the release empties the file.
+# To accept an incompatible change, add the line that this script prints for it to
+# scripts/apidiff.txt. Delete the file once the next version is tagged.
 set -euo pipefail
 
-apidiff=${APIDIFF:-go run golang.org/x/exp/cmd/apidiff@latest}
+apidiff=${APIDIFF:?run this with make apidiff}
 top=$(git rev-parse --show-toplevel)
 dir=$(git rev-parse --show-prefix) # "" or "extra/redisstore/"
 

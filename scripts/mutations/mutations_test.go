@@ -61,7 +61,7 @@ func TestFindWantsOneOccurrence(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"a.go":                 "once twice",
-		"b.go":                 "twice thrice, thrice, thrice",
+		"b.go":                 "twice thrice and thrice",
 		"a_test.go":            "once tested",
 		"internal/x/x.go":      "inner",
 		"internal/x/x_test.go": "inner",
@@ -79,7 +79,7 @@ func TestFindWantsOneOccurrence(t *testing.T) {
 		"once":    "a.go",
 		"inner":   "internal/x/x.go",
 		"twice":   "", // in two files
-		"thrice":  "", // in one file
+		"thrice":  "", // twice in one file
 		"tested":  "", // in a test
 		"outside": "", // in a package that mutations leave alone
 		"never":   "",
