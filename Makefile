@@ -1,52 +1,60 @@
-# `make help` lists the targets. Each works on every module of the repository;
+# `make help` lists the targets. Most work on every module of the repository;
 # MODULES="./a ./b" picks some.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
-.PHONY: test setup fmt-check tidy-check vet cross race lint fmt bench bench-check compare load million fuzz cover reliability soak mutations help
+.PHONY: test setup fmt-check tidy-check vet cross race flaky lint fmt vuln apidiff \
+	bench bench-check compare load million fuzz soak mutations reliability cover help
 
 MODULES ?= $(shell find . -name go.mod -not -path '*/.*' -not -path '*/testdata/*' -exec dirname {} \; | sort)
 
-# Run by version, never through go.mod: tools are no dependency of the library.
+# Tools run by version, never through a go.mod: they are no dependency of the library.
 GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   := go run golang.org/x/vuln/cmd/govulncheck@v1.8.0
+export APIDIFF := go run golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
 
 export BENCH    ?= .
-export COUNT    ?= 1
 export FUZZTIME ?= 20s
+export JOBS     ?= 1
 
+bench:       export COUNT ?= 1
+flaky:       export COUNT ?= 30
 reliability: export RELIABILITY_MINUTES ?= 10
 
-# The same result inside somebody's workspace, and in a clone that git distrusts.
+# The result is the same inside a workspace, and in a clone that git does not trust.
 export GOWORK  := off
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 # each runs a command in every module and stops at the first that fails.
 each = @for module in $(MODULES); do (cd "$$module" && echo "== $$module: $(1)" && $(1)); done
 
-test: setup fmt-check tidy-check vet cross race ## everything that must hold, the main check
+test: setup fmt-check tidy-check vet cross race ## every check that must pass; CI runs the same
 
 setup: ## install what the tests need and the machine lacks
 	@scripts/setup.sh
 
-fmt-check:
+fmt-check: ## fail if a file is not formatted
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; }
 
-tidy-check:
+tidy-check: ## fail if a go.mod or go.sum is not tidy
 	$(call each,go mod tidy -diff)
 
-vet:
+vet: ## go vet
 	$(call each,go vet ./...)
 
-# 386 also has its tests checked: constants that overflow an int show there.
-cross:
+# Vetting for 386 also compiles the tests: constants that overflow an int show up there.
+cross: ## build for 386 and arm64
 	$(call each,GOARCH=386 go build ./...)
 	$(call each,GOARCH=386 go vet ./...)
 	$(call each,GOARCH=arm64 go build ./...)
 
-race: ## the tests alone, with the race detector
+race: ## only the tests, with the race detector
 	$(call each,CGO_ENABLED=1 go test -race -count=1 -shuffle=on -timeout=8m ./...)
+
+flaky: ## all tests COUNT=30 times, each round shuffled anew; FLAKY="plain race"
+	@scripts/flaky.sh $(MODULES)
 
 lint: ## the linters
 	$(call each,$(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...)
@@ -54,20 +62,26 @@ lint: ## the linters
 fmt: ## format all code
 	$(call each,$(GOLANGCI_LINT) fmt --config $(CURDIR)/.golangci.yml ./...)
 
-bench: ## benchmarks; BENCH=regexp COUNT=n
+vuln: ## known vulnerabilities in what the code calls
+	$(call each,$(GOVULNCHECK) ./...)
+
+apidiff: ## fail if the API is incompatible with the newest tag
+	$(call each,$(CURDIR)/scripts/apidiff.sh)
+
+bench: ## the benchmarks; BENCH=regexp COUNT=n
 	$(call each,go test -run=NONE -bench="$$BENCH" -benchmem -count="$$COUNT" -timeout=60m ./...)
 
-bench-check: ## fails if a hit or a Telnyx call costs more than its floor and a slack
+bench-check: ## fail if a hit or a Telnyx call costs too much compared with its floor
 	cd bench && go run ./check
 
-compare: ## us and the peers on the same work, about ten minutes; writes docs/benchmarks
+compare: ## us and the peers on the same work, for ten minutes; writes docs/benchmarks
 	cd bench && go run . -within 10m
 
 load: ## 10,000 callers for a minute, and calls over real sockets, with what both cost
 	cd bench && go run ./load
 
 million: ## a million rooms, built and kept fresh, with what that costs
-	go run ./examples/million
+	cd bench && go run ./million
 
 fuzz: ## each Fuzz function for FUZZTIME=20s
 	$(call each,$(CURDIR)/scripts/fuzz.sh)
@@ -75,8 +89,8 @@ fuzz: ## each Fuzz function for FUZZTIME=20s
 soak: ## the simulation, until stopped or for SOAK=duration
 	go test -run='^TestSimulation$$' -count=1 -timeout=0 -v . -args -sim.for="$${SOAK:-8760h}" -sim.from="$$(date +%s)"
 
-mutations: ## break the library on purpose and count the seeds of the simulation that notice
-	go run scripts/mutations.go
+mutations: ## break the library on purpose and count the seeds of the simulation that notice; JOBS=1
+	go run ./scripts/mutations -j "$$JOBS"
 
 reliability: ## real sockets and processes, each fault for RELIABILITY_MINUTES=10
 	cd reliability && CGO_ENABLED=1 go test -race -count=1 -v -timeout="$$(( RELIABILITY_MINUTES * 2 + 20 ))m" ./...

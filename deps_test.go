@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,8 +17,8 @@ import (
 
 const thisModule = "github.com/roomtoken/roomtoken"
 
-// allowedModules is what a program that imports the library may compile beside
-// the library itself and the standard library.
+// allowedModules are the modules that a program that imports the library may
+// compile, apart from the standard library.
 var allowedModules = map[string]bool{
 	thisModule:                       true,
 	"golang.org/x/sync":              true,
@@ -27,13 +30,13 @@ var allowedModules = map[string]bool{
 type listed struct {
 	ImportPath string
 	Standard   bool
-	DepOnly    bool // not asked for by name
+	DepOnly    bool // not named on the command line
 	Module     struct{ Path string }
 	Imports    []string
 }
 
-// unwelcome says why a program that imports the library must not compile p, ""
-// if it may.
+// unwelcome returns why a program that imports the library must not compile p, or
+// "" if it may.
 func unwelcome(p listed) string {
 	switch {
 	case p.ImportPath == "testing" || strings.HasPrefix(p.ImportPath, "testing/"):
@@ -41,23 +44,23 @@ func unwelcome(p listed) string {
 	case p.Standard && strings.Contains(p.ImportPath, "internal/"): // package sync needs internal/synctest
 		return ""
 	case strings.HasSuffix(path.Base(p.ImportPath), "test"):
-		return "it is a package that helps tests"
+		return "it is a test helper"
 	case p.Standard || allowedModules[p.Module.Path]:
 		return ""
 	default:
-		return "module " + p.Module.Path + " is none of the library's dependencies; a module of its own is the place for code that needs it"
+		return "module " + p.Module.Path + " is not a dependency of the library; code that needs it belongs in a module of its own"
 	}
 }
 
 func TestImportersCompileNoTestCodeAndNoOtherModules(t *testing.T) {
 	packages := goListDeps(t, append(internalPackages(t), ".", "./telnyx")...)
-	importers := make(map[string]string) // of each package, one of those that import it; "" for the ones asked for
+	importers := make(map[string]string) // for each package, one that imports it; "" for those named on the command line
 	for _, p := range packages {
 		if !p.DepOnly {
 			importers[p.ImportPath] = ""
 		}
 	}
-	for _, p := range slices.Backward(packages) { // the list has dependencies first
+	for _, p := range slices.Backward(packages) { // dependencies come first
 		for _, imported := range p.Imports {
 			if _, known := importers[imported]; !known {
 				importers[imported] = p.ImportPath
@@ -83,7 +86,7 @@ func TestImportersCompileNoTestCodeAndNoOtherModules(t *testing.T) {
 	}
 }
 
-func TestUnwelcomePackagesAreTold(t *testing.T) {
+func TestUnwelcome(t *testing.T) {
 	for _, test := range []struct {
 		path, module string
 		unwelcome    bool
@@ -113,7 +116,37 @@ func TestUnwelcomePackagesAreTold(t *testing.T) {
 	}
 }
 
-// internalPackages returns the packages under internal/ that do not help tests.
+// A module that Dependabot does not know is never upgraded.
+func TestDependabotKnowsEveryModule(t *testing.T) {
+	const config = ".github/dependabot.yml"
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "package-ecosystem: gomod\n")
+	section, _, _ = strings.Cut(section, "package-ecosystem:")
+	lines := strings.Split(section, "\n")
+	err = filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || file != "." && strings.HasPrefix(d.Name(), ".")):
+			return filepath.SkipDir
+		case d.Name() != "go.mod":
+			return nil
+		}
+		dir := path.Join("/", filepath.ToSlash(filepath.Dir(file)))
+		if !slices.Contains(lines, "      - "+dir) {
+			t.Errorf("%s: the directories of gomod lack %s", config, dir)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// internalPackages returns the packages under internal/ that are not test helpers.
 func internalPackages(t *testing.T) []string {
 	t.Helper()
 	var packages []string
@@ -125,7 +158,7 @@ func internalPackages(t *testing.T) []string {
 	return packages
 }
 
-// goListDeps returns the packages and all that they compile, dependencies first.
+// goListDeps returns the packages and everything they compile, dependencies first.
 func goListDeps(t *testing.T, packages ...string) []listed {
 	t.Helper()
 	out := goTool(t, append([]string{"list", "-deps", "-json=ImportPath,Standard,DepOnly,Module,Imports"}, packages...)...)
@@ -137,7 +170,7 @@ func goListDeps(t *testing.T, packages ...string) []listed {
 			return all
 		}
 		if err != nil {
-			t.Fatalf("reading the answer of go list: %v", err)
+			t.Fatalf("decoding the output of go list: %v", err)
 		}
 		all = append(all, p)
 	}
@@ -148,7 +181,7 @@ func goTool(t *testing.T, args ...string) []byte {
 	t.Helper()
 	name, err := exec.LookPath("go")
 	if err != nil {
-		t.Fatalf("this test asks the go command for the packages that the library compiles: %v", err)
+		t.Fatalf("this test needs the go command: %v", err)
 	}
 	command := exec.CommandContext(t.Context(), name, args...)
 	var stderr strings.Builder

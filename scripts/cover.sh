@@ -5,9 +5,9 @@
 set -euo pipefail
 
 module=$(go list -m)
-packages=$(go list ./... | grep -v "^$module/examples/" | paste -sd, -)
+packages=$(go list ./... | grep -Ev "^$module/(examples|scripts)/" | paste -sd, -)
 go test -count=1 -timeout=8m -covermode=atomic -coverprofile=coverage.out -coverpkg="$packages" ./... |
-	sed 's/\tcoverage: .*//' # of all packages by this one's tests: says little
+	sed 's/\tcoverage: .*//' # each is of all packages by the tests of one: it says little
 
 # Each test binary reports each block: a line is file:block statements hits.
 awk -v module="$module" '

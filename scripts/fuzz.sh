@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs each Fuzz function of the module in the working directory for FUZZTIME.
-# What it finds is written to the package's testdata/fuzz: commit it.
+# go test writes what it finds to the package's testdata/fuzz: commit it with the fix.
 set -euo pipefail
 
-# go test lists the names of a package, then the package.
+# go test -list prints the names in a package, then the package.
 targets=$(go test -list '^Fuzz' ./... | awk '
 	/^Fuzz/ { names[n++] = $1 }
 	/^ok/   { for (i = 0; i < n; i++) print $2, names[i]; n = 0 }')
