@@ -67,7 +67,7 @@ load: ## 10,000 callers for a minute, and calls over real sockets, with what bot
 	cd bench && go run ./load
 
 million: ## a million rooms, built and kept fresh, with what that costs
-	go run ./examples/million
+	cd bench && go run ./million
 
 fuzz: ## each Fuzz function for FUZZTIME=20s
 	$(call each,$(CURDIR)/scripts/fuzz.sh)
