@@ -126,8 +126,8 @@ func TestTelnyx(t *testing.T) {
 	if status := quickstart(t.Context(), []string{"--for", "300ms", roomA}, environment.get, &stdout, &stderr); status != exitFailed {
 		t.Errorf("status %d with a rejected key", status)
 	}
-	if !strings.Contains(stdout.String(), "401 Unauthorized") {
-		t.Errorf("stdout does not give the reason: %s", &stdout)
+	if _, lastError, _ := strings.Cut(stdout.String(), "last error: "); !strings.Contains(lastError, "401 Unauthorized") {
+		t.Errorf("stdout does not give the last error: %s", &stdout)
 	}
 	removeFault()
 
