@@ -9,9 +9,8 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// TestAHitDoesNotAllocate holds the ceiling of the hot path, whatever the length
-// of the room ID.
-func TestAHitDoesNotAllocate(t *testing.T) {
+// A hit does not allocate, whatever the length of the room ID.
+func TestHitDoesNotAllocate(t *testing.T) {
 	m, err := roomtoken.NewManager(&benchSource{lifetime: time.Hour}, roomtoken.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -19,7 +18,7 @@ func TestAHitDoesNotAllocate(t *testing.T) {
 	defer m.Close()
 	ctx := context.Background()
 	for name, room := range map[string]string{
-		"a UUID":  "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0",
+		"UUID":    "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0",
 		"short":   "r",
 		"longest": strings.Repeat("r", 1024),
 	} {
@@ -32,15 +31,15 @@ func TestAHitDoesNotAllocate(t *testing.T) {
 			"Cached":        func() { _, _ = m.Cached(room) },
 		} {
 			if n := testing.AllocsPerRun(1000, f); n != 0 {
-				t.Errorf("%s of a room whose ID is %s: %v allocations", call, name, n)
+				t.Errorf("%s, room ID %s: %v allocations, want 0", call, name, n)
 			}
 		}
 	}
 }
 
-// TestAMissAllocatesLittle: what a call to the source costs in allocations is of
-// little weight beside the call, but it must not creep up.
-func TestAMissAllocatesLittle(t *testing.T) {
+// Allocations of a miss matter little compared with the call to the source, but they
+// must not creep up.
+func TestMissAllocations(t *testing.T) {
 	m, err := roomtoken.NewManager(&benchSource{lifetime: time.Hour}, roomtoken.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +50,7 @@ func TestAMissAllocatesLittle(t *testing.T) {
 		m.Forget("r")
 		_, _ = m.Token(ctx, "r")
 	})
-	if n > 45 {
-		t.Errorf("a miss makes %v allocations, source included; it made 35 once", n)
+	if n > 45 { // 35 when this test was written
+		t.Errorf("a miss makes %v allocations, including the source; want at most 45", n)
 	}
 }

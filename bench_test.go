@@ -13,13 +13,12 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// The benchmarks measure against a floor in the same run, because machines
-// differ: what a hit cannot do without is a look-up in a concurrent map and a
-// reading of the clock. Compare with:
+// Because machines differ, the benchmarks include a floor, the least that a hit has to
+// do: a lookup in a concurrent map and reading the clock. Compare with:
 //
 //	go test -run '^$' -bench 'Hit|Floor' -count 10 . | benchstat -col /impl -
 
-// benchSource mints at once.
+// benchSource mints tokens without latency.
 type benchSource struct {
 	lifetime time.Duration
 	minted   atomic.Int64
@@ -40,7 +39,7 @@ func (s *benchSource) Refresh(ctx context.Context, room string, _ roomtoken.Toke
 	return g, err
 }
 
-// roomIDs returns n room IDs as Telnyx has them.
+// roomIDs returns n room IDs in the format of Telnyx.
 func roomIDs(n int) []string {
 	rng := rand.New(rand.NewPCG(1, 1))
 	ids := make([]string, n)
@@ -67,7 +66,7 @@ func newBenchManager(b *testing.B, source roomtoken.TokenSource, config roomtoke
 
 var sizes = []int{1, 1_000, 100_000, 1_000_000}
 
-// floor is the least that any cache of expiring values does on a hit.
+// floor is a minimal cache of expiring values.
 type floor struct {
 	entries sync.Map // of string to *floorEntry
 	base    time.Time
@@ -91,8 +90,8 @@ type tokener interface {
 	Token(ctx context.Context, id string) (roomtoken.Token, error)
 }
 
-// BenchmarkHit compares a hit with its floor, at four sizes, by one goroutine and
-// by all. Rooms are asked for in a random order.
+// BenchmarkHit compares a hit with the floor for several numbers of rooms, with one
+// goroutine and with one per core. Rooms are in random order.
 func BenchmarkHit(b *testing.B) {
 	for _, n := range sizes {
 		b.Run(fmt.Sprintf("rooms=%d", n), func(b *testing.B) { benchHit(b, n) })
@@ -150,8 +149,7 @@ func benchTokens(b *testing.B, t tokener, ids []string, start int) {
 	}
 }
 
-// BenchmarkMiss is a call that finds nothing: a new room, and a source that
-// answers at once.
+// BenchmarkMiss measures a call for a new room, with a source without latency.
 func BenchmarkMiss(b *testing.B) {
 	m := newBenchManager(b, &benchSource{lifetime: time.Hour}, roomtoken.Config{MaxRooms: -1})
 	b.ReportAllocs()
@@ -165,11 +163,11 @@ func BenchmarkMiss(b *testing.B) {
 	}
 }
 
-// slowSource is a source whose answer takes a while.
+// slowSource is a benchSource with a latency.
 type slowSource struct {
 	benchSource
 	latency time.Duration
-	answers atomic.Int64 // when the last answer was given, in Unix nanoseconds
+	answers atomic.Int64 // time of the last answer, in Unix nanoseconds
 }
 
 func (s *slowSource) Create(ctx context.Context, room string) (roomtoken.Grant, error) {
@@ -179,8 +177,8 @@ func (s *slowSource) Create(ctx context.Context, room string) (roomtoken.Grant, 
 	return g, err
 }
 
-// BenchmarkStampede is 10,000 callers on one cold room. It reports how long after
-// the source's answer the last of them is served, and how many creates were made.
+// BenchmarkStampede measures 10,000 callers of a cold room. It reports how long after
+// the source's answer the last one returns, and the number of creates.
 func BenchmarkStampede(b *testing.B) {
 	const callers = 10_000
 	source := &slowSource{benchSource: benchSource{lifetime: time.Hour}, latency: 100 * time.Millisecond}
@@ -205,8 +203,8 @@ func BenchmarkStampede(b *testing.B) {
 	b.ReportMetric(float64(m.Stats().Creates)/float64(n), "creates/op")
 }
 
-// BenchmarkRenewals is the refresh engine at work: rooms whose tokens are always
-// due for renewal, as fast as it goes. An op is one renewal.
+// BenchmarkRenewals measures renewals of rooms that are always due. An op is one
+// renewal.
 func BenchmarkRenewals(b *testing.B) {
 	for _, n := range []int{10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprintf("rooms=%d", n), func(b *testing.B) {
@@ -224,8 +222,8 @@ func BenchmarkRenewals(b *testing.B) {
 	}
 }
 
-// BenchmarkMemory reports the heap per room at a million rooms, without the two
-// tokens' strings.
+// BenchmarkMemory reports the heap per room with a million rooms, without the strings
+// of the two tokens.
 func BenchmarkMemory(b *testing.B) {
 	const n = 1_000_000
 	ids := roomIDs(n)
@@ -244,7 +242,7 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// fixedSource answers with the same two strings, each in a Secret of its own.
+// fixedSource returns the same two strings each time, in new Secrets.
 type fixedSource struct{ expires time.Time }
 
 func (s *fixedSource) Create(context.Context, string) (roomtoken.Grant, error) {
@@ -266,8 +264,8 @@ func heap() uint64 {
 	return stats.HeapAlloc
 }
 
-// BenchmarkWatchFanOut is one new token for a room that many watch: the time until
-// all have it.
+// BenchmarkWatchFanOut measures the time until all watchers of a room have a new
+// token.
 func BenchmarkWatchFanOut(b *testing.B) {
 	for _, watchers := range []int{1, 1_000} {
 		b.Run(fmt.Sprintf("watchers=%d", watchers), func(b *testing.B) {
@@ -292,7 +290,7 @@ func BenchmarkWatchFanOut(b *testing.B) {
 			want := int64(watchers)
 			waitFor(want)
 			for b.Loop() {
-				m.Forget("r") // each watch starts anew
+				m.Forget("r") // each watch gets a new token
 				want += int64(watchers)
 				waitFor(want)
 			}

@@ -10,7 +10,7 @@ import (
 	"github.com/roomtoken/roomtoken/roomtokentest"
 )
 
-// One Manager serves all rooms and all callers of a process.
+// A process needs one Manager for all rooms and callers.
 func Example() {
 	source := &roomtokentest.Source{} // in production: telnyx.NewSource
 	manager, err := roomtoken.NewManager(source, roomtoken.Config{})
@@ -28,14 +28,14 @@ func Example() {
 		}
 	}
 	tok, _ := manager.Token(ctx, "lobby")
-	fmt.Println("printed, a token is", tok.Value)
+	fmt.Println("token:", tok.Value)
 	fmt.Println("calls to the source:", source.Creates())
 	// Output:
-	// printed, a token is [redacted]
+	// token: [redacted]
 	// calls to the source: 1
 }
 
-// A recorder holds its connection for hours, and puts each new token into it.
+// A recorder stays connected for hours, and passes each new token to its connection.
 func ExampleManager_Watch() {
 	source := &roomtokentest.Source{}
 	manager, _ := roomtoken.NewManager(source, roomtoken.Config{})
@@ -48,20 +48,20 @@ func ExampleManager_Watch() {
 			break
 		}
 		n++
-		fmt.Printf("token %d goes into the connection\n", n)
+		fmt.Printf("connection uses token %d\n", n)
 		if n == 1 {
-			manager.Invalidate("lobby", tok) // the server has refused it
+			manager.Invalidate("lobby", tok) // the server has rejected it
 		} else {
 			go manager.Close() // the recorder shuts down
 		}
 	}
 	// Output:
-	// token 1 goes into the connection
-	// token 2 goes into the connection
+	// connection uses token 1
+	// connection uses token 2
 	// the watch has ended: roomtoken: manager closed
 }
 
-// A caller who needs the token to live for a while says so.
+// A caller can require that the token remains valid for some time.
 func ExampleManager_TokenValidFor() {
 	manager, _ := roomtoken.NewManager(&roomtokentest.Source{TokenTTL: 10 * time.Minute}, roomtoken.Config{})
 	defer manager.Close()
@@ -77,7 +77,7 @@ func ExampleManager_TokenValidFor() {
 	// true
 }
 
-// A permanent failure is answered at once, without a further call.
+// After a permanent error callers get it immediately, without another call.
 func ExamplePermanent() {
 	source := &roomtokentest.Source{}
 	source.Fail(roomtoken.Permanent(errors.New("no such room")), 1)
@@ -96,7 +96,7 @@ func ExamplePermanent() {
 	// calls to the source: 1
 }
 
-// Rooms that will be asked for can be warmed ahead of the traffic.
+// Warm gets tokens before the first callers ask for them.
 func ExampleManager_Warm() {
 	source := &roomtokentest.Source{}
 	manager, _ := roomtoken.NewManager(source, roomtoken.Config{})
@@ -108,7 +108,7 @@ func ExampleManager_Warm() {
 	// Output: <nil> true 3
 }
 
-// An operator looks at a room.
+// Room returns the state of a room, for operators.
 func ExampleManager_Room() {
 	manager, _ := roomtoken.NewManager(&roomtokentest.Source{}, roomtoken.Config{})
 	defer manager.Close()
@@ -119,7 +119,7 @@ func ExampleManager_Room() {
 	// Output: valid 1 refresh 0
 }
 
-// Several observers can be told of what happens.
+// Events combines several observers.
 func ExampleEvents() {
 	manager, _ := roomtoken.NewManager(&roomtokentest.Source{}, roomtoken.Config{
 		OnEvent: roomtoken.Events(
@@ -128,7 +128,7 @@ func ExampleEvents() {
 		),
 	})
 	_, _ = manager.Token(context.Background(), "lobby")
-	_ = manager.Close() // after it there are no further events
+	_ = manager.Close() // no events after this
 	// Output:
 	// call begun
 	// call ended

@@ -17,33 +17,33 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// chart is a picture of one table.
+// chart is a chart of one table.
 type chart struct {
 	table string
 	file  string
 	title string
-	axis  string // what the values are
-	left  bool   // there is room on the left
+	axis  string // label of the values
+	left  bool   // legend on the left
 	draw  func(*comparison, chart) (p *plot.Plot, height vg.Length, err error)
 }
 
 var allCharts = []chart{
 	{table: "all", file: "throughput.svg", title: "Hits by all cores", axis: "million hits per second (more is better)", draw: linesBySize},
 	{
-		table: "dependent", file: "latency.svg", title: "Latency of a hit whose key depends on the last answer",
+		table: "dependent", file: "latency.svg", title: "Latency of a hit whose key depends on the previous result",
 		axis: "ns (less is better)", left: true, draw: linesBySize,
 	},
 	{
-		table: "down", file: "down.svg", title: "A source that is down for a minute, and 100 callers",
-		axis: "calls to the source (less is better)", draw: bars,
+		table: "down", file: "down.svg", title: "Source down for a minute, 100 callers",
+		axis: "source calls (less is better)", draw: bars,
 	},
 	{table: "heap", file: "heap.svg", title: "Heap per key, without the strings", axis: "bytes (less is better)", draw: bars},
 }
 
 const chartWidth = 18 * vg.Centimeter
 
-// drawCharts draws a chart of each table that there is, and returns the names of
-// the files by table.
+// drawCharts draws a chart of each table that has rows, and returns the file names
+// by table.
 func drawCharts(f *comparison, dir string) (map[string]string, error) {
 	files := map[string]string{}
 	for _, c := range allCharts {
@@ -60,7 +60,7 @@ func drawCharts(f *comparison, dir string) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(filepath.Join(dir, c.file), svg, 0o644); err != nil { //nolint:gosec // it is published
+		if err := os.WriteFile(filepath.Join(dir, c.file), svg, 0o644); err != nil { //nolint:gosec // for publication
 			return nil, err
 		}
 		files[c.table] = c.file
@@ -68,7 +68,7 @@ func drawCharts(f *comparison, dir string) (map[string]string, error) {
 	return files, nil
 }
 
-// typeface is the one that the plotting library brings to measure text with.
+// typeface is the one that the plotting library includes.
 const typeface, variant = "Liberation", "Sans"
 
 // newPlot returns an empty plot without serifs.
@@ -95,18 +95,18 @@ func render(p *plot.Plot, height vg.Length) ([]byte, error) {
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return nil, err
 	}
-	// Who reads it need not have that typeface.
+	// Readers may not have that typeface.
 	name := []byte("font-family:" + typeface + " " + variant)
 	return bytes.ReplaceAll(b.Bytes(), name, append(name, ",Arial,Helvetica,sans-serif"...)), nil
 }
 
-// shown reports whether a contender is in the charts. Of the floors those are that
-// read the monotonic clock; with more, nobody tells them apart.
+// shown reports whether a contender is in the charts. Of the floors, only those that
+// read the monotonic clock are: more would be hard to tell apart.
 func shown(c contender) bool {
 	return c.kind != floor || strings.HasSuffix(c.name, monotonicClock.String())
 }
 
-// ticks are the default ones, without a tail of zeros.
+// ticks are the default ticks, with labels without trailing zeros.
 type ticks struct{}
 
 func (ticks) Ticks(from, to float64) []plot.Tick {
@@ -119,8 +119,8 @@ func (ticks) Ticks(from, to float64) []plot.Tick {
 	return all
 }
 
-// linesBySize draws a line per contender over the number of keys; both axes are
-// logarithmic.
+// linesBySize draws a line per contender over the number of keys, with logarithmic
+// axes.
 func linesBySize(f *comparison, c chart) (*plot.Plot, vg.Length, error) {
 	p := newPlot()
 	p.X.Label.Text = "keys"
@@ -173,7 +173,7 @@ func linesBySize(f *comparison, c chart) (*plot.Plot, vg.Length, error) {
 	return p, 11 * vg.Centimeter, nil
 }
 
-// bars draws a horizontal bar per contender, from the first column of the table.
+// bars draws a horizontal bar per contender, for the first column of the table.
 func bars(f *comparison, c chart) (*plot.Plot, vg.Length, error) {
 	p := newPlot()
 	p.X.Label.Text = c.axis
@@ -185,7 +185,7 @@ func bars(f *comparison, c chart) (*plot.Plot, vg.Length, error) {
 	var ends plotter.XYLabels
 	rows := slices.DeleteFunc(f.rows(c.table), func(c contender) bool { return !shown(c) })
 	for i := range rows {
-		row := rows[len(rows)-1-i] // the first on top
+		row := rows[len(rows)-1-i] // the first at the top
 		m, _ := f.median(c.table, column, row.name)
 		bar, err := plotter.NewBarChart(plotter.Values{m}, vg.Points(13))
 		if err != nil {
@@ -221,8 +221,8 @@ func grid() *plotter.Grid {
 	return g
 }
 
-// colorOf returns a contender's color: one that stands out for us, greys for the
-// floors. i is its place in the table.
+// colorOf returns a contender's color: red for roomtoken, grays for the floors. i is
+// its row in the table.
 func colorOf(c contender, i int) color.Color {
 	peers := []color.Color{
 		color.RGBA{R: 31, G: 119, B: 180, A: 255},
@@ -244,7 +244,7 @@ func colorOf(c contender, i int) color.Color {
 	}
 }
 
-// sizeOf reads a column's number of keys: "1,000 keys" is 1000.
+// sizeOf parses a column's number of keys: "1,000 keys" is 1000.
 func sizeOf(column string) (float64, bool) {
 	digits, noun, _ := strings.Cut(column, " ")
 	n, err := strconv.ParseFloat(strings.ReplaceAll(digits, ",", ""), 64)

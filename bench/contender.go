@@ -7,68 +7,66 @@ import (
 	"time"
 )
 
-// A contender is one way to keep tokens at hand. Each is set up as a careful
-// user would set it up for tokens of the given terms.
+// A contender is one way to cache tokens, set up as a careful user would do it for
+// the given terms.
 type contender struct {
 	name   string // in tables
-	module string // the module whose version the page names; "": the standard library
+	module string // the module, for its version; "": the standard library
 	kind   kind
-	single bool // holds one token only
+	single bool // caches one token only
 
 	renews     renewal
-	copiesKeys bool // keeps a copy of its own of each key
+	copiesKeys bool // copies each key
 	open       func(*source, terms) (cache, error)
 }
 
-// cache is what all work is done on.
+// cache is the interface that all contenders implement.
 type cache interface {
 	// Get returns the text of the key's token, from memory or from the source. A
-	// contender that knows no ctx ignores it. One that holds a single token
-	// ignores the key.
+	// contender without support for contexts ignores ctx. One that caches a single
+	// token ignores the key.
 	Get(ctx context.Context, key string) (string, error)
-	// Close ends what the contender can end.
+	// Close releases what the contender can release.
 	Close() error
 }
 
-// filler is a cache that has a faster way to get many keys than to Get one after
-// the other.
+// filler is a cache with a faster way to get many keys than calling Get for each.
 type filler interface {
 	Fill(ctx context.Context, keys []string) error
 }
 
-// kind says what a contender is in the comparison.
+// kind is a contender's role in the comparison.
 type kind int
 
 const (
 	us    kind = iota
-	peer       // does the same job, or part of it
-	floor      // does not do the job: the least that anybody's hit costs
+	peer       // a library that does the same, or part of it
+	floor      // the minimal cost of a hit, without the rest
 )
 
-// renewal says how a contender gets a new token ahead of the old one's end.
+// renewal is how a contender replaces a token before it expires.
 type renewal int
 
 const (
-	never    renewal = iota // somebody waits for it
-	onRead                  // the first read after it is due starts it
-	byItself                // whether anybody reads or not
+	never        renewal = iota // a caller waits for the new token
+	onRead                      // the first read after it is due starts the call
+	inBackground                // without a read
 )
 
-// terms are what a contender is told of the tokens it holds and of how it is to
-// treat them. Where a contender lacks a knob, it goes without.
+// terms configure a contender, as far as it has the options.
 type terms struct {
 	lifetime    time.Duration
-	renewAfter  time.Duration // the age at which a token is renewed ahead
-	early       time.Duration // a token with less to live is not handed out
-	backoff     time.Duration // wait after a first failed renewal, growing
+	renewAfter  time.Duration // the age at which a token is renewed
+	early       time.Duration // how long before its expiry a token is no longer used
+	backoff     time.Duration // wait after the first failed renewal; grows
 	maxBackoff  time.Duration
-	retry       time.Duration // wait after a failed renewal, for those whose wait does not grow
+	retry       time.Duration // wait after a failed renewal, for contenders whose wait does not grow
 	callTimeout time.Duration
 	maxWait     time.Duration
 	keys        int
 }
 
-// hourly are the terms where time plays no part.
+// hourly returns the terms for measurements that no renewal should disturb.
 func hourly(keys int) terms {
 	return terms{
 		lifetime:    time.Hour,
@@ -83,7 +81,7 @@ func hourly(keys int) terms {
 	}
 }
 
-// contenders are all of them, in the order of the tables.
+// contenders are in the order of the tables.
 var contenders = []contender{
 	roomtokenContender,
 	otterContender,
@@ -99,20 +97,20 @@ var contenders = []contender{
 	xsyncContender(wallClock),
 }
 
-// referenceFloor is the floor that ratios refer to: what no cache of expiring
-// tokens can do without, with what the standard library has.
+// referenceFloor is the floor that ratios refer to: the least that a cache of
+// expiring tokens has to do, with the standard library only.
 var referenceFloor = syncMapContender(monotonicClock).name
 
-// find returns the contender of that name.
+// find returns the contender with that name.
 func find(name string) (contender, error) {
 	i := slices.IndexFunc(contenders, func(c contender) bool { return c.name == name })
 	if i < 0 {
-		return contender{}, fmt.Errorf("no contender %q", name)
+		return contender{}, fmt.Errorf("unknown contender %q", name)
 	}
 	return contenders[i], nil
 }
 
-// fill sees to it that every key has a token.
+// fill gets a token for every key.
 func fill(ctx context.Context, c cache, keys []string) error {
 	if f, ok := c.(filler); ok {
 		return f.Fill(ctx, keys)

@@ -15,7 +15,7 @@ var awsContender = contender{
 		retrieve := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 			tok, err := src.mint(ctx, "")
 			return aws.Credentials{
-				AccessKeyID:     "id", // a token without keys counts as none
+				AccessKeyID:     "id", // credentials without keys are treated as missing
 				SecretAccessKey: "key",
 				SessionToken:    tok.text,
 				CanExpire:       true,

@@ -9,11 +9,10 @@ import (
 	"github.com/puzpuzpuz/xsync/v4"
 )
 
-// The floors are what a hit is made of: a look-up in a concurrent map, and a
-// reading of the clock. They collapse no calls, renew nothing and know no
-// deadline.
+// The floors do the least that a hit requires: a lookup in a concurrent map, and
+// reading the clock. They do not collapse calls, renew tokens or observe deadlines.
 
-// clockKind is how a floor finds out whether a token has expired.
+// clockKind is how a floor checks whether a token has expired.
 type clockKind int
 
 const (
@@ -28,14 +27,14 @@ func (k clockKind) String() string {
 
 var errExpired = errors.New("the token has expired")
 
-// floorEntry is a token with its end on both clocks.
+// floorEntry is a token with its expiry on both clocks.
 type floorEntry struct {
 	text string
 	mono time.Duration // since the floor's base
 	wall time.Time
 }
 
-// floorClock says which entries are valid.
+// floorClock checks whether entries are valid.
 type floorClock struct {
 	kind clockKind
 	base time.Time
@@ -52,7 +51,7 @@ func (c *floorClock) valid(e *floorEntry) bool {
 	}
 }
 
-// mint gets the entry of a key that is not there yet.
+// mint creates the entry of a key.
 func (c *floorClock) mint(ctx context.Context, src *source, key string) (*floorEntry, error) {
 	tok, err := src.mint(ctx, key)
 	if err != nil {
@@ -61,7 +60,7 @@ func (c *floorClock) mint(ctx context.Context, src *source, key string) (*floorE
 	return &floorEntry{
 		text: tok.text,
 		mono: tok.expires.Sub(c.base),
-		wall: tok.expires.Round(0), // as it comes over a network: without a monotonic reading
+		wall: tok.expires.Round(0), // without a monotonic reading, as if received over a network
 	}, nil
 }
 

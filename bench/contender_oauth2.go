@@ -18,7 +18,7 @@ var oauth2Contender = contender{
 
 type oauth2Cache struct{ tokens oauth2.TokenSource }
 
-func (c oauth2Cache) Get(context.Context, string) (string, error) { // it knows no ctx
+func (c oauth2Cache) Get(context.Context, string) (string, error) { // no support for contexts
 	tok, err := c.tokens.Token()
 	if err != nil {
 		return "", err

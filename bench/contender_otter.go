@@ -32,7 +32,7 @@ var otterContender = contender{
 	},
 }
 
-// otterRefresh waits a while after a failed renewal; otter has no wait that grows.
+// otterRefresh waits for a fixed time after a failed renewal: otter has no backoff.
 type otterRefresh struct {
 	otter.RefreshCalculator[string, token]
 	retry time.Duration

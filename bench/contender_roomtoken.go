@@ -11,12 +11,12 @@ var roomtokenContender = contender{
 	name:       "roomtoken",
 	module:     "github.com/roomtoken/roomtoken",
 	kind:       us,
-	renews:     byItself,
+	renews:     inBackground,
 	copiesKeys: true,
 	open: func(src *source, t terms) (cache, error) {
 		m, err := roomtoken.NewManager(roomtokenSource{src}, roomtoken.Config{
 			RefreshAfter: float64(t.renewAfter) / float64(t.lifetime),
-			Jitter:       -1, // so that all renew at the same age
+			Jitter:       -1, // renew all tokens at the same age
 			MinValidity:  t.early,
 			MaxRooms:     -1,
 			CallTimeout:  t.callTimeout,
@@ -40,7 +40,7 @@ func (c roomtokenCache) Get(ctx context.Context, key string) (string, error) {
 
 func (c roomtokenCache) Fill(ctx context.Context, keys []string) error { return c.Warm(ctx, keys...) }
 
-// roomtokenSource also mints refresh tokens, as Telnyx does.
+// roomtokenSource also mints refresh tokens, like Telnyx.
 type roomtokenSource struct{ *source }
 
 func (s roomtokenSource) Create(ctx context.Context, key string) (roomtoken.Grant, error) {

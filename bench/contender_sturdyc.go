@@ -14,7 +14,7 @@ var sturdycContender = contender{
 	open: func(src *source, t terms) (cache, error) {
 		const (
 			shards  = 64
-			percent = 10 // evicted when it is full, which it never is
+			percent = 10 // to evict when full, which never happens
 		)
 		life := t.lifetime - t.early
 		return &sturdycCache{
@@ -38,4 +38,4 @@ func (c *sturdycCache) Get(ctx context.Context, key string) (string, error) {
 	return tok.text, err
 }
 
-func (*sturdycCache) Close() error { return nil } // it has no way to end its goroutine
+func (*sturdycCache) Close() error { return nil } // sturdyc cannot stop its goroutine

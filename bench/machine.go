@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// machine is where and with what a comparison ran.
+// machine describes where a comparison ran.
 type machine struct {
 	CPU      string            `json:"cpu"`
 	Cores    int               `json:"cores"`
@@ -40,7 +40,7 @@ func thisMachine() machine {
 	}
 	for _, dep := range info.Deps {
 		for _, c := range contenders {
-			if c.module == dep.Path && c.kind != us { // ours is the one beside this directory
+			if c.module == dep.Path && c.kind != us { // ours has no version
 				m.Versions[dep.Path] = dep.Version
 			}
 		}
@@ -48,8 +48,7 @@ func thisMachine() machine {
 	return m
 }
 
-// valueOf returns the value of the first line of a file that begins with name
-// and has the separator, "" if there is none.
+// valueOf returns the value that a file assigns to name, or "".
 func valueOf(file, name, separator string) string {
 	data, err := os.ReadFile(file) //nolint:gosec // two fixed names
 	if err != nil {

@@ -1,16 +1,15 @@
-// The program bench runs roomtoken and its peers on the same work, and writes
-// down how they did: a table on standard output, and a page with tables and
-// charts in a directory.
+// The program bench compares roomtoken with similar libraries doing the same work. It
+// prints tables, and writes a page with tables and charts.
 //
-// Each contender, work and round has a process of its own, so that no heap, no
-// goroutine and no timer of one disturbs the other. Rounds are interleaved: what
-// slows the machine for a while slows everybody. What is reported are medians
-// over the rounds, and their ratios to a floor and to roomtoken.
+// Each combination of contender, work and round has a separate process, so that the
+// heap, goroutines and timers of one do not affect another. Contenders alternate, so
+// that whatever slows the machine down affects all of them. The results are medians
+// over the rounds, and ratios to a floor and to roomtoken.
 //
-//	go run . -within 10m   # all work, all contenders, as many rounds as that allows
-//	go run . -quick        # small sizes and one round: to see that it works
+//	go run . -within 10m   # everything, as many rounds as fit into 10 minutes
+//	go run . -quick        # small sizes and one round, to see that it works
 //
-// A contender is a file contender_*.go, a kind of work a file work_*.go.
+// Each contender is a file contender_*.go, and each work a file work_*.go.
 package main
 
 import (
@@ -30,7 +29,7 @@ func main() {
 	program.Main("bench", func(ctx context.Context, args []string) error { return run(ctx, args, os.Stdout, os.Stderr) })
 }
 
-// run is main, as far as a test can call it.
+// run executes the command line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == childCommand {
 		return runChild(args[1:], stdout)
@@ -46,26 +45,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return publish(found, options.out, stdout)
 }
 
-// options are what the command line asks for.
+// options are the parsed command line.
 type options struct {
 	scale      string // a key of scales
 	rounds     int
-	within     time.Duration // no round begins that would take longer; 0: no bound
+	within     time.Duration // do not begin a round that would end later; 0: no limit
 	works      []work
 	contenders []contender
 	out        string
-	command    string // how to do the same again
+	command    string // reproduces the run
 }
 
 // parseOptions reads the command line.
 func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	quick := flags.Bool("quick", false, "small sizes and one round: says that it works, not how fast")
-	rounds := flags.Int("rounds", 0, "how often each contender does each work (default 5, with -quick 1)")
-	within := flags.Duration("within", 0, "begin no round, after the first, that would end later than this (default no bound)")
-	workNames := flags.String("work", "", "regexp of the `names` of the work to do: hits, cold, down, slow, heap, renew (default all)")
-	names := flags.String("contender", "", "regexp of the `names` of the contenders (default all)")
+	quick := flags.Bool("quick", false, "small sizes and one round, to see that it works; the figures mean nothing")
+	rounds := flags.Int("rounds", 0, "`number` of rounds (default 5, with -quick 1)")
+	within := flags.Duration("within", 0, "after the first, do not begin a round that would end later than this (default no limit)")
+	workNames := flags.String("work", "", "`regexp` of the works to run: hits, cold, slow, down, heap, renew (default all)")
+	names := flags.String("contender", "", "`regexp` of the contenders to run (default all)")
 	out := flags.String("out", "../docs/benchmarks", "`directory` for the page, the charts and the raw results")
 	flags.StringVar(out, "o", *out, "short for -out")
 	if err := flags.Parse(args); err != nil {
@@ -80,7 +79,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		o.scale, o.rounds = "quick", 1
 	}
 	flags.Visit(func(f *flag.Flag) {
-		if f.Name != "o" && f.Name != "out" { // where it went is nobody's business
+		if f.Name != "o" && f.Name != "out" { // irrelevant for the results
 			o.command += fmt.Sprintf(" -%s=%s", f.Name, f.Value)
 		}
 	})
@@ -109,7 +108,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		}
 	}
 	if len(o.works) == 0 || len(o.contenders) == 0 {
-		return options{}, errors.New("-work and -contender leave nothing to do")
+		return options{}, errors.New("-work and -contender match nothing")
 	}
 	return o, nil
 }

@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary stand in for the program when compare starts it
-// anew for a job.
+// TestMain lets the test binary run a job for compare, like the program itself.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == childCommand {
 		if err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr); err != nil {
@@ -68,7 +67,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-func TestChildRefuses(t *testing.T) {
+func TestInvalidJobs(t *testing.T) {
 	for _, args := range []string{"", "hits roomtoken", "nothing roomtoken tiny", "hits nobody tiny", "hits roomtoken huge"} {
 		if err := run(context.Background(), append([]string{childCommand}, strings.Fields(args)...), io.Discard, io.Discard); err == nil {
 			t.Errorf("%q: no error", args)
@@ -76,9 +75,9 @@ func TestChildRefuses(t *testing.T) {
 	}
 }
 
-// A comparison from end to end: processes, page, charts and values.
+// A comparison end to end: processes, page, charts and values.
 func TestCompareAndPublish(t *testing.T) {
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // or each process takes a second to end
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // otherwise each process takes a second to exit
 	dir := filepath.Join(t.TempDir(), "deep", "inside")
 	o, err := parseOptions(strings.Fields("-rounds 2 -work ^(hits|cold|heap|down)$ -contender ^(roomtoken|aws|sync.Map.*Since)$"), io.Discard)
 	if err != nil {
@@ -93,8 +92,7 @@ func TestCompareAndPublish(t *testing.T) {
 	if found.Rounds != 2 {
 		t.Errorf("%d rounds", found.Rounds)
 	}
-	// hits by three, cold and down by the two that call a source, heap by the two
-	// that hold many keys.
+	// Jobs per round: hits 3, cold and down 2 each without the floor, heap 2 without aws.
 	if got := strings.Count(progress.String(), "\n"); got != 2*9 {
 		t.Errorf("%d jobs in two rounds, want 18:\n%s", got, &progress)
 	}
@@ -107,11 +105,11 @@ func TestCompareAndPublish(t *testing.T) {
 	}
 	for _, want := range []string{"medians over 2 rounds", "| **roomtoken** |", "| aws |", "(throughput.svg)", "Go | go"} {
 		if !strings.Contains(string(page), want) {
-			t.Errorf("the page does not have %q:\n%s", want, page)
+			t.Errorf("%q is missing in the page:\n%s", want, page)
 		}
 	}
 	if strings.Contains(string(page), dir) || !strings.Contains(out.String(), "| aws |") {
-		t.Error("the page names a directory of this machine, or nothing was printed")
+		t.Error("the page contains the output directory, or nothing was printed")
 	}
 	for _, c := range allCharts {
 		svg, err := os.ReadFile(filepath.Join(dir, c.file))
@@ -119,7 +117,7 @@ func TestCompareAndPublish(t *testing.T) {
 			t.Fatal(err)
 		}
 		if text := string(svg); !strings.Contains(text, "<svg") || !strings.Contains(text, ">"+c.title+"<") || !strings.Contains(text, ">roomtoken<") {
-			t.Errorf("%s is no chart of ours", c.file)
+			t.Errorf("%s is not the expected chart", c.file)
 		}
 	}
 	values, err := os.ReadFile(filepath.Join(dir, "results.csv"))
@@ -127,11 +125,11 @@ func TestCompareAndPublish(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(string(values), "table,column,contender,round 1,round 2\none,1 key,roomtoken,") {
-		t.Errorf("results.csv begins with %.80q", values)
+		t.Errorf("results.csv starts with %.80q", values)
 	}
 }
 
-// Time runs out after the first round, however short it is.
+// The first round always runs, however short the time is.
 func TestCompareWithin(t *testing.T) {
 	t.Setenv("GORACE", "atexit_sleep_ms=0")
 	o := options{scale: "tiny", rounds: 5, within: time.Nanosecond, works: []work{coldWork}, contenders: []contender{awsContender}}
@@ -144,16 +142,16 @@ func TestCompareWithin(t *testing.T) {
 	}
 }
 
-// A job that fails stops the comparison, and the error says what happened there.
+// A failed job ends the comparison with its error.
 func TestCompareFails(t *testing.T) {
 	t.Setenv("GORACE", "atexit_sleep_ms=0")
 	o := options{scale: "no such scale", rounds: 1, works: works[:1], contenders: contenders[:1]}
-	if _, err := compare(t.Context(), o, io.Discard); err == nil || !strings.Contains(err.Error(), `no scale "no such scale"`) {
+	if _, err := compare(t.Context(), o, io.Discard); err == nil || !strings.Contains(err.Error(), `unknown scale "no such scale"`) {
 		t.Errorf("got error %v", err)
 	}
 	o = options{scale: "tiny", rounds: 1, works: works, contenders: []contender{awsContender}}
 	o.works = slices.DeleteFunc(slices.Clone(works), func(w work) bool { return w.applies(awsContender) })
 	if _, err := compare(t.Context(), o, io.Discard); err == nil {
-		t.Error("nothing to do, and no error")
+		t.Error("no error without any job")
 	}
 }

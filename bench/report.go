@@ -9,14 +9,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/roomtoken/roomtoken/bench/internal/stat"
 )
 
-// publish prints the tables and writes the page, the charts and every single
-// value into a directory.
+// publish prints the tables, and writes the page, the charts and all values into a
+// directory.
 func publish(found *comparison, dir string, stdout io.Writer) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // it is published
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // for publication
 		return err
 	}
 	charts, err := drawCharts(found, dir)
@@ -28,7 +29,7 @@ func publish(found *comparison, dir string, stdout io.Writer) error {
 		return err
 	}
 	for name, text := range map[string]string{"README.md": found.page(charts), "results.csv": values.String()} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // it is published
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // for publication
 			return err
 		}
 	}
@@ -36,7 +37,7 @@ func publish(found *comparison, dir string, stdout io.Writer) error {
 	return err
 }
 
-// values returns what a contender reached in a column, a value per round.
+// values returns a contender's values in a column, by round.
 func (f *comparison) values(table, column, contender string) []float64 {
 	var all []float64
 	for _, r := range f.Results {
@@ -47,14 +48,14 @@ func (f *comparison) values(table, column, contender string) []float64 {
 	return all
 }
 
-// median returns the median over the rounds; ok is false if there is none.
+// median returns the median over the rounds; ok is false if there are no values.
 func (f *comparison) median(table, column, contender string) (m float64, ok bool) {
 	all := f.values(table, column, contender)
 	return stat.Median(all), len(all) > 0
 }
 
-// columns returns the columns of a table, as the contender with the most of them
-// has them.
+// columns returns the columns of a table, in the order of the contender that has the
+// most of them.
 func (f *comparison) columns(table string) []string {
 	byContender := map[string][]string{}
 	var longest []string
@@ -70,7 +71,7 @@ func (f *comparison) columns(table string) []string {
 	return longest
 }
 
-// rows returns the contenders that are in a table.
+// rows returns the contenders of a table.
 func (f *comparison) rows(table string) []contender {
 	var rows []contender
 	for _, c := range contenders {
@@ -81,23 +82,22 @@ func (f *comparison) rows(table string) []contender {
 	return rows
 }
 
-// page returns the page in Markdown. charts are the names of the images by the
-// table that they show.
+// page returns the page in Markdown. charts are the file names of charts, by table.
 func (f *comparison) page(charts map[string]string) string {
 	var b strings.Builder
-	b.WriteString("# roomtoken and its peers on the same work\n\n" +
-		"Written by `" + f.Command + "` in `bench`; `make compare` does it all again on your machine. Each contender, work and round has a process of its own, and the " +
-		"contenders take turns. Numbers are medians over " + count(f.Rounds, "round") + ". In brackets: the ratio to the floor (`" + referenceFloor +
-		"`: a look-up and a reading of the clock) and to roomtoken; each is the median of the ratios within a round. A hit includes the call " +
-		"through an interface that all contenders share, and getting at the token's text. " + f.noise() + "\n\n")
+	b.WriteString("# roomtoken compared with similar libraries\n\n")
+	b.WriteString(wrap("Written by `"+f.Command+"` in `bench`; run `make compare` to repeat it on your machine. Each combination of contender, work and "+
+		"round has a separate process, and contenders alternate. Values are medians over "+count(f.Rounds, "round")+". In parentheses: the ratio "+
+		"to the floor (`"+referenceFloor+"`: a lookup and one reading of the clock) and the ratio to roomtoken, both medians of the ratios within "+
+		"a round. A hit includes a call through an interface that all contenders share, and reading the token's text. "+f.noise()) + "\n")
 	if f.Scale != "full" {
-		b.WriteString("**Small sizes, few rounds: this says that it works, not how fast.**\n\n")
+		b.WriteString("**Small sizes and few rounds: this run shows that it works, not how fast.**\n\n")
 	}
 	b.WriteString(f.summary() + "\n" + f.betterPeers() + f.tables(charts))
 
-	b.WriteString("## Where and with what\n\n| | |\n|---|---|\n")
+	b.WriteString("## Environment\n\n| | |\n|---|---|\n")
 	row := func(name, value string) { fmt.Fprintf(&b, "| %s | %s |\n", name, value) }
-	row("processor", f.Machine.CPU+", "+count(f.Machine.Cores, "core")+" in use")
+	row("processor", f.Machine.CPU+", "+count(f.Machine.Cores, "core"))
 	row("system", f.Machine.OS)
 	row("Go", f.Machine.Go)
 	row("date", f.Machine.Date)
@@ -109,15 +109,15 @@ func (f *comparison) page(charts map[string]string) string {
 	for _, module := range modules {
 		row(module, f.Machine.Versions[module])
 	}
-	b.WriteString("\nAll contenders are set up for the same terms, as far as they have knobs for them: see `bench/contender_*.go`. " +
-		"Every value of every round is in [results.csv](results.csv).\n")
+	b.WriteString("\n" + wrap("All contenders have the same configuration, as far as they have the options: see `bench/contender_*.go`. "+
+		"The values of all rounds are in [results.csv](results.csv)."))
 	return b.String()
 }
 
-// noise says how far the rounds are apart.
+// noise returns a sentence about the spread of the rounds.
 func (f *comparison) noise() string {
 	if f.Rounds < 2 {
-		return "There was one round only."
+		return "There was only one round."
 	}
 	var spreads []float64
 	for _, t := range allTables() {
@@ -135,7 +135,7 @@ func (f *comparison) noise() string {
 	if len(spreads) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Between the best and the worst round lie %.0f %% of a value, at the median.", 100*stat.Median(spreads))
+	return fmt.Sprintf("The best and the worst round of a value differ by %.0f %% (median).", 100*stat.Median(spreads))
 }
 
 func allTables() []table {
@@ -159,13 +159,13 @@ var headlines = []headline{
 	{"hit, %s", "one", "", " ns"},
 	{"latency of a read, %s", "dependent", "", " ns"},
 	{"heap per key", "heap", "", " B"},
-	{"calls for a crowd on a cold key", "cold", "source calls", ""},
-	{"source slow: callers leave late by", "slow", "late, worst, ms", " ms"},
-	{"source down for a minute: calls to it", "down", "source calls", ""},
-	{"... and calls that outlived their deadline", "down", "outlived their deadline", ""},
+	{"cold key: source calls", "cold", "source calls", ""},
+	{"slow source: callers return late by", "slow", "late, worst, ms", " ms"},
+	{"source down for a minute: source calls", "down", "source calls", ""},
+	{"source down for a minute: callers late", "down", "returned late", ""},
 }
 
-// summary returns the table that says it all.
+// summary returns a table of the most important results.
 func (f *comparison) summary() string {
 	var b strings.Builder
 	heads := []string{""}
@@ -205,10 +205,11 @@ func (f *comparison) summary() string {
 	return b.String()
 }
 
-// noticeable is by how much a ratio is from 1 for somebody to be called better.
+// noticeable is the least advantage that counts as better.
 const noticeable = 0.03
 
-// betterPeers lists where a peer does better than roomtoken, and why.
+// betterPeers returns a section on the results in which a peer is better than
+// roomtoken.
 func (f *comparison) betterPeers() string {
 	var lines []string
 	for _, t := range allTables() {
@@ -228,21 +229,21 @@ func (f *comparison) betterPeers() string {
 					advantage = -advantage
 				}
 				if advantage > noticeable {
-					cells = append(cells, fmt.Sprintf("%s %s against %s (%s)", c.name, number(stat.Median(theirs)), number(stat.Median(ours)), column))
+					cells = append(cells, fmt.Sprintf("%s %s, roomtoken %s (%s)", c.name, number(stat.Median(theirs)), number(stat.Median(ours)), column))
 				}
 			}
 		}
 		if len(cells) > 0 {
-			lines = append(lines, fmt.Sprintf("- %s: %s. %s\n", t.title, strings.Join(cells, ", "), t.why))
+			lines = append(lines, wrap(fmt.Sprintf("- %s: %s. %s", t.title, strings.Join(cells, ", "), t.why)))
 		}
 	}
 	if len(lines) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("## Where a peer does better\n\nBy more than %.0f %%, in the tables that have ratios:\n\n%s\n", 100*noticeable, strings.Join(lines, ""))
+	return fmt.Sprintf("## Where others are better\n\nBy more than %.0f %%, in the tables with ratios:\n\n%s\n", 100*noticeable, strings.Join(lines, ""))
 }
 
-// tables returns all tables, each with its chart, if there is one.
+// tables returns all tables with their charts.
 func (f *comparison) tables(charts map[string]string) string {
 	var b strings.Builder
 	for _, t := range allTables() {
@@ -252,11 +253,11 @@ func (f *comparison) tables(charts map[string]string) string {
 		}
 		fmt.Fprintf(&b, "## %s\n\n", t.title)
 		if t.note != "" {
-			b.WriteString(t.note)
+			note := t.note
 			if t.more {
-				b.WriteString(" More is better.")
+				note += " More is better."
 			}
-			b.WriteString("\n\n")
+			b.WriteString(wrap(note) + "\n")
 		}
 		if chart := charts[t.id]; chart != "" {
 			fmt.Fprintf(&b, "![%s](%s)\n\n", t.title, chart)
@@ -297,7 +298,7 @@ func (f *comparison) cell(t table, column, contender string) string {
 	return text + " (" + strings.Join(ratios, " / ") + ")"
 }
 
-// displayName is how a contender stands in a table.
+// displayName is a contender's name in a table.
 func displayName(c contender) string {
 	switch c.kind {
 	case us:
@@ -318,7 +319,34 @@ func writeRow(b *strings.Builder, cells []string) {
 	b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 }
 
-// number formats a value with three digits or so.
+// wrap breaks a paragraph into lines of at most 120 columns. The further lines of a
+// list item are indented.
+func wrap(paragraph string) string {
+	const columns = 120
+	indent := ""
+	if strings.HasPrefix(paragraph, "- ") {
+		indent = "  "
+	}
+	var b strings.Builder
+	width := 0
+	for i, word := range strings.Fields(paragraph) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case width+1+n > columns:
+			b.WriteString("\n" + indent)
+			width = len(indent)
+		default:
+			b.WriteString(" ")
+			width++
+		}
+		b.WriteString(word)
+		width += n
+	}
+	return b.String() + "\n"
+}
+
+// number formats a value with about three digits.
 func number(v float64) string {
 	switch {
 	case v > -0.005 && v < 0.005:
@@ -349,8 +377,8 @@ func grouped(n int64) string {
 	return text
 }
 
-// writeValues writes every value: a line per table, column and contender, with
-// the rounds behind one another.
+// writeValues writes all values: a line per table, column and contender, with a field
+// per round.
 func (f *comparison) writeValues(w io.Writer) error {
 	out := csv.NewWriter(w)
 	head := []string{"table", "column", "contender"}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// sampleComparison has two rounds, of which the second was on a busy machine.
+// sampleComparison has two rounds, the second on a busy machine.
 func sampleComparison() *comparison {
 	f := &comparison{Command: "go run . -quick=true", Scale: "full", Rounds: 2, Machine: machine{CPU: "a processor", Cores: 2, OS: "an OS", Go: "go1.x"}}
 	for round, slowness := range []float64{1, 3} {
@@ -13,7 +13,7 @@ func sampleComparison() *comparison {
 			contender, table, column string
 			value                    float64
 		}{
-			{"aws", "one", "1 key", 60}, // holds one only, and comes first
+			{"aws", "one", "1 key", 60}, // caches one token, and comes first
 			{"roomtoken", "one", "1 key", 40},
 			{"roomtoken", "one", "1,000 keys", 1000},
 			{referenceFloor, "one", "1 key", 30},
@@ -32,9 +32,9 @@ func sampleComparison() *comparison {
 }
 
 func TestTables(t *testing.T) {
-	const want = `## A hit, one goroutine: ns
+	const want = `## Hit, one goroutine, ns
 
-Keys in a random order, each read independent of the one before.
+Keys in random order; reads are independent of each other.
 
 |  | 1 key | 1,000 keys |
 |---|---:|---:|
@@ -44,7 +44,7 @@ Keys in a random order, each read independent of the one before.
 
 ## 10,000 callers on a cold key
 
-All ask before the source answers. Best is one call, and everybody served soon after its answer.
+All callers ask before the source answers. Ideal: one call, and all callers return soon after the answer.
 
 ![10,000 callers on a cold key](cold.svg)
 
@@ -60,7 +60,7 @@ All ask before the source answers. Best is one call, and everybody served soon a
 }
 
 func TestSummary(t *testing.T) {
-	const want = `|  | hit, 1 key | hit, 1,000 keys | calls for a crowd on a cold key |
+	const want = `|  | hit, 1 key | hit, 1,000 keys | cold key: source calls |
 |---|---:|---:|---:|
 | **roomtoken** | 80 ns | 2,000 ns | 1 |
 | aws | 120 ns |  | 1,234 |
@@ -74,21 +74,21 @@ func TestSummary(t *testing.T) {
 func TestBetterPeers(t *testing.T) {
 	f := sampleComparison()
 	if got := f.betterPeers(); got != "" {
-		t.Errorf("nobody is better, and it says\n%s", got)
+		t.Errorf("no peer is better, got\n%s", got)
 	}
 	for round, value := range []float64{100, 110} {
 		f.Results = append(f.Results,
 			result{round, "roomtoken", measurement{"heap", "9 keys", value}},
 			result{round, "otter", measurement{"heap", "9 keys", value / 2}},
-			result{round, "xsync", measurement{"heap", "9 keys", 1}}, // no peer
+			result{round, "xsync", measurement{"heap", "9 keys", 1}}, // a floor
 			result{round, "roomtoken", measurement{"all", "9 keys", 20}},
-			result{round, "otter", measurement{"all", "9 keys", 20.5}}, // hardly
+			result{round, "otter", measurement{"all", "9 keys", 20.5}}, // not noticeable
 			result{round, "sturdyc", measurement{"all", "9 keys", 30}})
 	}
 	got := f.betterPeers()
 	for _, want := range []string{
-		"- Hits by all cores: millions per second: sturdyc 30 against 20 (9 keys). A hit among",
-		"- Heap per key: bytes: otter 52.5 against 105 (9 keys). roomtoken keeps",
+		"- Hits on all cores, millions per second: sturdyc 30, roomtoken 20 (9 keys). A hit among",
+		"- Heap per key, bytes: otter 52.5, roomtoken 105 (9 keys). roomtoken stores",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -100,20 +100,35 @@ func TestPage(t *testing.T) {
 	f := sampleComparison()
 	page := f.page(nil)
 	for _, want := range []string{
-		"Written by `go run . -quick=true` in `bench`", "medians over 2 rounds", "lie 100 % of a value",
-		"| processor | a processor, 2 cores in use |", "| Go | go1.x |",
+		"Written by `go run . -quick=true` in `bench`", "medians over 2 rounds", "differ by 100 %",
+		"| processor | a processor, 2 cores |", "| Go | go1.x |",
 	} {
 		if !strings.Contains(page, want) {
-			t.Errorf("the page does not have %q:\n%s", want, page)
+			t.Errorf("%q is missing in the page:\n%s", want, page)
 		}
 	}
 	const warning = "not how fast"
 	if strings.Contains(page, warning) {
-		t.Error("a full run warns of small sizes")
+		t.Error("a full run has the warning about small sizes")
 	}
 	f.Scale, f.Rounds = "quick", 1
-	if page := f.page(nil); !strings.Contains(page, warning) || !strings.Contains(page, "one round only") {
-		t.Error("a quick run does not say what it is")
+	if page := f.page(nil); !strings.Contains(page, warning) || !strings.Contains(page, "only one round") {
+		t.Error("a quick run lacks the warning")
+	}
+}
+
+func TestWrap(t *testing.T) {
+	word := strings.Repeat("x", 59)
+	for in, want := range map[string]string{
+		"":                       "\n",
+		word + " " + word + "x":  word + " " + word + "x\n",
+		word + " " + word + "xx": word + "\n" + word + "xx\n",
+		"- " + word + " " + word: "- " + word + "\n  " + word + "\n",
+		word + " " + word + " " + word + " a b c": word + " " + word + "\n" + word + " a b c\n",
+	} {
+		if got := wrap(in); got != want {
+			t.Errorf("wrap(%q) = %q, want %q", in, got, want)
+		}
 	}
 }
 
@@ -143,6 +158,6 @@ func TestMachine(t *testing.T) {
 		t.Errorf("incomplete: %+v", m)
 	}
 	if got := valueOf("no such file", "a", "="); got != "" {
-		t.Errorf("a file that is not there has %q", got)
+		t.Errorf("a missing file has %q", got)
 	}
 }

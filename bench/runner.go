@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// childCommand is the first argument of a process that does one job. The others
-// are the names of the work, the contender and the scale; it prints its
+// childCommand is the first argument of a process that runs one job. The others are
+// the names of the work, the contender and the scale. The process prints its
 // measurements as JSON.
 const childCommand = "child"
 
-// childPatience is the longest that a job may take.
-const childPatience = 5 * time.Minute
+// jobTimeout limits the duration of a job.
+const jobTimeout = 5 * time.Minute
 
-// result is a measurement, and who made it.
+// result is a measurement of a contender.
 type result struct {
 	Round     int    `json:"round"`
 	Contender string `json:"contender"`
 	measurement
 }
 
-// comparison is everything that a run finds.
+// comparison is the result of a run.
 type comparison struct {
 	Command string   `json:"command"`
 	Scale   string   `json:"scale"`
@@ -36,8 +36,7 @@ type comparison struct {
 	Results []result `json:"results"`
 }
 
-// compare runs all jobs, each in a process of its own, round by round, so that
-// the contenders take turns at each work.
+// compare runs all jobs round by round, each in a separate process.
 func compare(ctx context.Context, o options, progress io.Writer) (*comparison, error) {
 	found := &comparison{Command: o.command, Scale: o.scale, Machine: thisMachine()}
 	self, err := os.Executable()
@@ -48,12 +47,12 @@ func compare(ctx context.Context, o options, progress io.Writer) (*comparison, e
 	for round := range o.rounds {
 		roundBegin := time.Now()
 		if o.within > 0 && round > 0 && time.Since(begin)+longest > o.within {
-			fmt.Fprintf(progress, "no time for round %d within %v\n", round+1, o.within)
+			fmt.Fprintf(progress, "not enough time left for round %d within %v\n", round+1, o.within)
 			break
 		}
 		for _, w := range o.works {
 			for turn := range o.contenders {
-				// Who begins changes from round to round.
+				// Another contender begins in each round.
 				c := o.contenders[(turn+round)%len(o.contenders)]
 				if !w.applies(c) {
 					continue
@@ -73,16 +72,16 @@ func compare(ctx context.Context, o options, progress io.Writer) (*comparison, e
 		longest = max(longest, time.Since(roundBegin))
 	}
 	if len(found.Results) == 0 {
-		return nil, errors.New("none of the contenders can do any of the work")
+		return nil, errors.New("no selected contender supports any selected work")
 	}
 	return found, nil
 }
 
-// spawn runs a job in a process of its own.
+// spawn runs a job in a separate process.
 func spawn(ctx context.Context, self, workName, contenderName, scaleName string) ([]measurement, error) {
-	ctx, cancel := context.WithTimeout(ctx, childPatience)
+	ctx, cancel := context.WithTimeout(ctx, jobTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, self, childCommand, workName, contenderName, scaleName) //nolint:gosec // it is this very program
+	cmd := exec.CommandContext(ctx, self, childCommand, workName, contenderName, scaleName) //nolint:gosec // this program
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -91,15 +90,15 @@ func spawn(ctx context.Context, self, workName, contenderName, scaleName string)
 	}
 	var found []measurement
 	if err := json.Unmarshal(out, &found); err != nil {
-		return nil, fmt.Errorf("what it printed: %w", err)
+		return nil, fmt.Errorf("parsing the output of a job: %w", err)
 	}
 	return found, nil
 }
 
-// runChild does one job and prints what it found.
+// runChild runs one job and prints its measurements.
 func runChild(args []string, stdout io.Writer) error {
 	if len(args) != 3 {
-		return fmt.Errorf("%s wants a work, a contender and a scale, not %q", childCommand, args)
+		return fmt.Errorf("%s: got arguments %q, want a work, a contender and a scale", childCommand, args)
 	}
 	c, err := find(args[1])
 	if err != nil {
@@ -107,7 +106,7 @@ func runChild(args []string, stdout io.Writer) error {
 	}
 	s, ok := scales[args[2]]
 	if !ok {
-		return fmt.Errorf("no scale %q", args[2])
+		return fmt.Errorf("unknown scale %q", args[2])
 	}
 	for _, w := range works {
 		if w.name != args[0] {
@@ -119,5 +118,5 @@ func runChild(args []string, stdout io.Writer) error {
 		}
 		return json.NewEncoder(stdout).Encode(found)
 	}
-	return fmt.Errorf("no work %q", args[0])
+	return fmt.Errorf("unknown work %q", args[0])
 }

@@ -7,36 +7,36 @@ import (
 	"time"
 )
 
-// token is what a source mints.
+// token is a token of a source.
 type token struct {
 	text    string
 	issued  time.Time
 	expires time.Time
 }
 
-// tokenText is every token's text: the same one, so that heap per key does not
-// count it.
+// tokenText is the text of every token. It is shared, so that the heap per key does
+// not include it.
 const tokenText = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.a-token-of-the-benchmarks.0123456789abcdef"
 
 var errDown = errors.New("the source is down")
 
-// source mints the tokens of all contenders. It keeps count, can be slow and can
-// be down. It honours the ctx of a call, as an HTTP client does.
+// source mints the tokens of all contenders. It counts calls, and can be slow or
+// down. Like an HTTP client it observes the ctx of a call.
 type source struct {
-	latency time.Duration // of every answer
+	latency time.Duration // of every call
 
 	down     atomic.Bool
 	issuance atomic.Pointer[issuance]
 
-	calls    atomic.Int64 // begun
+	calls    atomic.Int64 // started
 	answers  atomic.Int64 // tokens minted
-	answered atomic.Int64 // when the first token was, in nanoseconds since base
+	answered atomic.Int64 // when the first token was minted, in nanoseconds since base
 	base     time.Time
 }
 
-// issuance says what tokens a source mints.
+// issuance describes the tokens that a source mints.
 type issuance struct {
-	issued   time.Time // of all alike; zero: the moment its call began
+	issued   time.Time // zero: when the call started
 	lifetime time.Duration
 }
 
@@ -46,7 +46,7 @@ func newSource(latency, lifetime time.Duration) *source {
 	return s
 }
 
-// mint is a call to the source.
+// mint is a call to the source, for any key.
 func (s *source) mint(ctx context.Context, _ string) (token, error) {
 	s.calls.Add(1)
 	began := time.Now()

@@ -6,47 +6,47 @@ import (
 	"time"
 )
 
-// A work is something that every contender it applies to is asked to do.
+// A work is a task for all contenders that it applies to.
 type work struct {
 	name    string
-	tables  []table // that its measurements go to
+	tables  []table // of its measurements
 	applies func(contender) bool
 	run     func(*job) error
 }
 
-// table is a table of the page.
+// table is a table in the page.
 type table struct {
-	id     string // what measurements name
+	id     string // measurements refer to it
 	title  string
-	note   string // how to read it
+	note   string // how to read the table
 	more   bool   // more is better
-	ratios bool   // ratios say something
-	why    string // what explains it where a peer does better
+	ratios bool   // show ratios
+	why    string // the reason if a peer is better
 }
 
-// job is one contender at one work.
+// job is one contender doing one work.
 type job struct {
 	contender contender
 	scale     scale
 	found     []measurement
 }
 
-// measurement is one number that a job finds.
+// measurement is one value that a job reports.
 type measurement struct {
 	Table  string  `json:"table"`
 	Column string  `json:"column"`
 	Value  float64 `json:"value"`
 }
 
-// report adds a number to what the job has found.
+// report adds a measurement.
 func (j *job) report(table, column string, value float64) {
 	j.found = append(j.found, measurement{table, column, value})
 }
 
-// works are all of them, in the order of the page.
+// works are in the order of the page.
 var works = []work{hitsWork, coldWork, slowWork, downWork, heapWork, renewWork}
 
-// do has the contender do the work.
+// do runs one job.
 func do(w work, c contender, s scale) ([]measurement, error) {
 	j := &job{contender: c, scale: s}
 	if err := w.run(j); err != nil {
@@ -55,18 +55,18 @@ func do(w work, c contender, s scale) ([]measurement, error) {
 	return j.found, nil
 }
 
-// scale says how much of everything there is.
+// scale is the size of all works.
 type scale struct {
 	sizes      []int         // keys, for hits
-	slice      time.Duration // how long one measurement of hits takes; each is made three times
-	crowd      int           // callers on a cold key
-	crowdWait  time.Duration // until the source answers them
-	minute     time.Duration // what a minute of outage is made to last
+	slice      time.Duration // duration of one measurement of hits; each is repeated three times
+	callers    int           // on a cold key
+	coldWait   time.Duration // until the source answers them
+	minute     time.Duration // real duration of a simulated minute
 	slow       time.Duration // latency of a slow source
-	impatience time.Duration // deadline of those who wait for it
-	heap       int           // keys
-	renew      int           // keys
-	renewAfter time.Duration // for those who renew by themselves; half of it for others
+	impatience time.Duration // timeout of its callers
+	heap       int           // number of keys
+	renew      int           // number of keys
+	renewAfter time.Duration // for contenders that renew in the background; half of it for others
 }
 
 // scales by name.
@@ -74,8 +74,8 @@ var scales = map[string]scale{
 	"full": {
 		sizes:      []int{1, 1_000, 100_000, 1_000_000},
 		slice:      100 * time.Millisecond,
-		crowd:      10_000,
-		crowdWait:  200 * time.Millisecond,
+		callers:    10_000,
+		coldWait:   200 * time.Millisecond,
 		minute:     4 * time.Second,
 		slow:       time.Second,
 		impatience: 100 * time.Millisecond,
@@ -86,8 +86,8 @@ var scales = map[string]scale{
 	"quick": {
 		sizes:      []int{1, 1_000, 100_000},
 		slice:      20 * time.Millisecond,
-		crowd:      1_000,
-		crowdWait:  100 * time.Millisecond,
+		callers:    1_000,
+		coldWait:   100 * time.Millisecond,
 		minute:     1500 * time.Millisecond,
 		slow:       300 * time.Millisecond,
 		impatience: 100 * time.Millisecond,
@@ -95,12 +95,12 @@ var scales = map[string]scale{
 		renew:      100_000,
 		renewAfter: time.Second,
 	},
-	// For tests, under the race detector: what it finds means nothing.
+	// For tests with the race detector; the figures mean nothing.
 	"tiny": {
 		sizes:      []int{1, 100},
 		slice:      time.Millisecond,
-		crowd:      50,
-		crowdWait:  50 * time.Millisecond,
+		callers:    50,
+		coldWait:   50 * time.Millisecond,
 		minute:     600 * time.Millisecond,
 		slow:       150 * time.Millisecond,
 		impatience: 20 * time.Millisecond,
@@ -110,19 +110,19 @@ var scales = map[string]scale{
 	},
 }
 
-// everybody and loaders say to whom a work applies.
-func everybody(contender) bool { return true }
-func loaders(c contender) bool { return c.kind != floor }
+// anyContender and libraries are predicates for work.applies.
+func anyContender(contender) bool { return true }
+func libraries(c contender) bool  { return c.kind != floor }
 
-// worst returns the largest duration, 0 if there is none.
-func worst(all []time.Duration) time.Duration {
-	if len(all) == 0 {
+// worst returns the longest duration, or 0 if there are none.
+func worst(durations []time.Duration) time.Duration {
+	if len(durations) == 0 {
 		return 0
 	}
-	return slices.Max(all)
+	return slices.Max(durations)
 }
 
-// count names a number of keys: "1 key", "1,000 keys".
+// count formats a number with a noun: "1 key", "1,000 keys".
 func count(n int, noun string) string {
 	if n != 1 {
 		noun += "s"

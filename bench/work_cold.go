@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// coldWork is a crowd that asks for a key whose token is not there yet.
+// coldWork is many callers that ask for a key without a token.
 var coldWork = work{
 	name:    "cold",
-	applies: loaders,
+	applies: libraries,
 	tables: []table{{
 		id: "cold", title: "10,000 callers on a cold key",
-		note: "All ask before the source answers. Best is one call, and everybody served soon after its answer.",
+		note: "All callers ask before the source answers. Ideal: one call, and all callers return soon after the answer.",
 	}},
 	run: func(j *job) error {
 		t := hourly(1)
-		src := newSource(j.scale.crowdWait, t.lifetime)
+		src := newSource(j.scale.coldWait, t.lifetime)
 		c, err := j.contender.open(src, t)
 		if err != nil {
 			return err
@@ -28,7 +28,7 @@ var coldWork = work{
 			last    atomic.Int64 // since begin
 		)
 		begin := time.Now()
-		for range j.scale.crowd {
+		for range j.scale.callers {
 			running.Go(func() {
 				if _, err := c.Get(context.Background(), "key"); err != nil {
 					failed.Add(1)
@@ -43,9 +43,9 @@ var coldWork = work{
 		}
 		running.Wait()
 		j.report("cold", "source calls", float64(src.calls.Load()))
-		j.report("cold", "callers failed", float64(failed.Load()))
+		j.report("cold", "failed callers", float64(failed.Load()))
 		late := begin.Add(time.Duration(last.Load())).Sub(src.firstAnswer())
-		j.report("cold", "last one served after, ms", late.Seconds()*1e3)
+		j.report("cold", "last caller returns after, ms", late.Seconds()*1e3)
 		return c.Close()
 	},
 }

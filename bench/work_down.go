@@ -6,31 +6,31 @@ import (
 	"time"
 )
 
-// downCallers is how many callers there are while the source is down or slow.
+// downCallers is the number of callers while the source is down or slow.
 const downCallers = 100
 
 // downWork is an outage. A key has a token that lives 30 s and is due for renewal
-// after 20 s; the source goes down for a minute, and each caller asks once a
-// second, with two seconds of patience. All times are scaled: a minute lasts as
-// long as the scale says, and the contenders' own waits shrink with it.
+// after 20 s. The source is down for a minute, and each caller asks once a second,
+// with a timeout of 2 s. All times are scaled by the same factor, including those in
+// the configuration of the contenders.
 var downWork = work{
 	name:    "down",
-	applies: loaders,
+	applies: libraries,
 	tables: []table{{
-		id: "down", title: "A source that is down for a minute, and 100 callers",
-		note: "A token of 30 s, due for renewal after 20 s; each caller asks once a second, with 2 s of patience, and the source takes 100 ms to " +
-			"fail. All times are scaled down alike. Of the calls by callers: those that failed while the token had more than 3 s to live, those " +
-			"that failed after that (nobody has a token then), those that returned half a second or more after their deadline.",
+		id: "down", title: "Source down for a minute, 100 callers",
+		note: "A token lives 30 s and is due for renewal after 20 s. Each caller asks once a second, with a timeout of 2 s, and the source takes " +
+			"100 ms to fail. All times are scaled down by the same factor. Failed with token: failed calls while the token had more than 3 s " +
+			"left. Failed without token: failed calls after that. Returned late: calls that returned half a second or more after their deadline.",
 	}},
 	run: outage,
 }
 
-// outcomes counts what became of the callers' calls.
+// outcomes counts the callers' calls.
 type outcomes struct {
 	mu                 sync.Mutex
-	early, earlyFailed int // while there was a token
-	after, afterFailed int // when there was none
-	outlived           int
+	early, earlyFailed int // with a valid token
+	after, afterFailed int // without one
+	late               int
 }
 
 func outage(j *job) error {
@@ -53,7 +53,7 @@ func outage(j *job) error {
 	if err != nil {
 		return err
 	}
-	gone := time.Now().Add(t.lifetime - t.early) // a token's life begins with the call
+	gone := time.Now().Add(t.lifetime - t.early) // the lifetime begins with the call
 	if _, err := c.Get(context.Background(), "key"); err != nil {
 		return err
 	}
@@ -78,19 +78,19 @@ func outage(j *job) error {
 				cancel()
 				returned := time.Now()
 				counts.add(asked.Before(gone) && returned.Before(gone), err != nil, returned.Sub(asked) > 2*second+second/2)
-				if returned.After(next) { // one that was kept waiting asks when it would have asked next
+				if returned.After(next) { // skip the times at which it was waiting
 					next = next.Add(returned.Sub(next).Truncate(second))
 				}
 			}
 		})
 	}
 	running.Wait()
-	counts.tell(j, src.calls.Load()-before)
+	counts.report(j, src.calls.Load()-before)
 	return c.Close()
 }
 
 // add counts one call of a caller.
-func (o *outcomes) add(early, failed, outlived bool) {
+func (o *outcomes) add(early, failed, late bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n, bad := &o.after, &o.afterFailed
@@ -101,16 +101,16 @@ func (o *outcomes) add(early, failed, outlived bool) {
 	if failed {
 		*bad++
 	}
-	if outlived {
-		o.outlived++
+	if late {
+		o.late++
 	}
 }
 
-// tell reports the counts.
-func (o *outcomes) tell(j *job, calls int64) {
+// report reports the counts.
+func (o *outcomes) report(j *job, calls int64) {
 	j.report("down", "source calls", float64(calls))
-	j.report("down", "failed while there was a token", float64(o.earlyFailed))
-	j.report("down", "failed after", float64(o.afterFailed))
-	j.report("down", "outlived their deadline", float64(o.outlived))
-	j.report("down", "calls by callers", float64(o.early+o.after))
+	j.report("down", "failed with token", float64(o.earlyFailed))
+	j.report("down", "failed without token", float64(o.afterFailed))
+	j.report("down", "returned late", float64(o.late))
+	j.report("down", "calls", float64(o.early+o.after))
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 )
 
-// heapWork holds many keys, and reports what that costs.
+// heapWork measures the memory for many keys.
 var heapWork = work{
 	name: "heap",
-	// A floor that reads no clock holds the same.
+	// Floors without a clock need as much memory as those with one.
 	applies: func(c contender) bool { return !c.single && shown(c) },
 	tables: []table{{
-		id: "heap", title: "Heap per key: bytes", ratios: true,
-		note: "After a collection, without the strings: neither the key's, nor the token's. roomtoken also keeps a refresh token per key.",
-		why: "roomtoken keeps more for each key: a refresh token, the token's end on two clocks, when it was last asked for, and a place in the queue of " +
-			"renewals, which is what renews a token that nobody reads.",
+		id: "heap", title: "Heap per key, bytes", ratios: true,
+		note: "After a garbage collection, without the strings of key and token. roomtoken also stores a refresh token per key.",
+		why: "roomtoken stores more per key: a refresh token, the token's expiry on two clocks, the time of its last use, and an entry in the queue of " +
+			"renewals, which renews tokens that nobody reads.",
 	}},
 	run: func(j *job) error {
 		n := j.scale.heap
@@ -41,12 +41,12 @@ var heapWork = work{
 	},
 }
 
-// keyCopy is what a copy of a key of 36 bytes takes of the heap.
+// keyCopy is the heap size of a copy of a key, which has 36 bytes.
 const keyCopy = 48
 
-// heapInUse returns the bytes of live objects.
+// heapInUse returns the size of the live objects in bytes.
 func heapInUse() float64 {
-	time.Sleep(100 * time.Millisecond) // some tidy up in the background
+	time.Sleep(100 * time.Millisecond) // for cleanup in the background
 	runtime.GC()
 	runtime.GC()
 	var stats runtime.MemStats

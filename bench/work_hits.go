@@ -12,34 +12,32 @@ import (
 	"github.com/roomtoken/roomtoken/bench/internal/stat"
 )
 
-// hitsWork reads tokens that are there, in a random order, at several sizes.
+// hitsWork reads cached tokens in random order, for several numbers of keys.
 //
-// One goroutine that reads one key after the other lets the processor begin a
-// look-up before the last has ended, as a program does that has other things to
-// look up. Where each key depends on the last answer it cannot: that is what a
-// single caller waits. The keys asked for are copies of those that are stored, as
-// they are when they come in with a request: comparing two strings that share
-// their bytes reads none of them.
+// With independent reads the processor begins a lookup before the previous one has
+// ended. If each key depends on the previous result it cannot, so that the time per
+// read is the latency for a single caller. Keys are copies of the stored ones, like
+// keys from a request: comparing strings that share their bytes would not read them.
 var hitsWork = work{
 	name:    "hits",
-	applies: everybody,
+	applies: anyContender,
 	tables: []table{
 		{
-			id: "one", title: "A hit, one goroutine: ns", ratios: true,
-			note: "Keys in a random order, each read independent of the one before.",
+			id: "one", title: "Hit, one goroutine, ns", ratios: true,
+			note: "Keys in random order; reads are independent of each other.",
 			why:  whyHits,
 		},
 		{
-			id: "dependent", title: "A hit whose key depends on the last answer: ns", ratios: true,
-			note: "The latency of a read: the processor cannot begin it before the last one has ended.",
+			id: "dependent", title: "Hit whose key depends on the previous result, ns", ratios: true,
+			note: "The latency of a read: the processor cannot begin it before the previous one has ended.",
 			why:  whyHits,
 		},
 		{
-			id: "all", title: "Hits by all cores: millions per second", ratios: true, more: true,
-			note: "A goroutine per core, all on the same keys.",
+			id: "all", title: "Hits on all cores, millions per second", ratios: true, more: true,
+			note: "One goroutine per core, all with the same keys.",
 			why:  whyHits,
 		},
-		{id: "allocs", title: "A hit: allocations"},
+		{id: "allocs", title: "Hit, allocations"},
 	},
 	run: func(j *job) error {
 		for _, size := range j.scale.sizes {
@@ -54,8 +52,8 @@ var hitsWork = work{
 	},
 }
 
-const whyHits = "A hit among many keys is mostly waiting for memory, and so varies with what the neighbours of a shared machine leave of its cache: see the " +
-	"rounds in results.csv. roomtoken reads the key, a slot of its table, and one record that has the key, the token's end on two clocks, and the header of its text."
+const whyHits = "A hit among many keys mostly waits for memory, so on a shared machine it varies with the cache that other machines leave: see the " +
+	"rounds in results.csv. roomtoken reads the key, a slot of its table, and one record with the key, the token's expiry on two clocks and the header of its text."
 
 func hits(j *job, size int) error {
 	t := hourly(size)
@@ -68,7 +66,7 @@ func hits(j *job, size int) error {
 	if err := fill(context.Background(), c, keys); err != nil {
 		return err
 	}
-	for i := range keys { // a key comes in with a request: it is not the very string that is stored
+	for i := range keys { // see hitsWork
 		keys[i] = strings.Clone(keys[i])
 	}
 	rand.Shuffle(size, func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
@@ -95,15 +93,15 @@ func hits(j *job, size int) error {
 }
 
 const (
-	samples   = 3    // measurements of which the median counts
-	readBatch = 1024 // reads between two looks at the clock
+	samples   = 3    // measurements per median
+	readBatch = 1024 // reads between two readings of the clock
 )
 
-// reader reads tokens from keys[start] on, round and round, until it is time. It
-// returns how many.
+// reader reads tokens from keys[start] on, cyclically, until a point in time. It
+// returns the number of reads.
 type reader func(c cache, keys []string, start int, until time.Time) (int, error)
 
-// readIndependent reads one key after the other.
+// readIndependent reads the keys in order.
 func readIndependent(c cache, keys []string, start int, until time.Time) (int, error) {
 	ctx := context.Background()
 	n, i := 0, start
@@ -121,8 +119,8 @@ func readIndependent(c cache, keys []string, start int, until time.Time) (int, e
 	return n, nil
 }
 
-// readDependent reads the key that the last answer says. It says the next one,
-// but the processor cannot know that before it has the answer.
+// readDependent computes the next key from the previous result. That is always the
+// next one in order, but the processor does not know before it has the result.
 func readDependent(c cache, keys []string, start int, until time.Time) (int, error) {
 	ctx := context.Background()
 	n, i := 0, start
@@ -141,11 +139,11 @@ func readDependent(c cache, keys []string, start int, until time.Time) (int, err
 	return n, nil
 }
 
-// readAlone measures one goroutine: nanoseconds and allocations per read.
+// readAlone measures nanoseconds and allocations per read, with one goroutine.
 func readAlone(c cache, keys []string, slice time.Duration, read reader) (ns, allocs float64, err error) {
 	var times, counts []float64
 	at := 0
-	for range 1 + samples { // the first is to warm up
+	for range 1 + samples { // the first is a warm-up
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		begin := time.Now()
@@ -162,7 +160,7 @@ func readAlone(c cache, keys []string, slice time.Duration, read reader) (ns, al
 	return stat.Median(times[1:]), stat.Median(counts[1:]), nil
 }
 
-// readTogether measures a goroutine per core: millions of reads per second.
+// readTogether measures millions of reads per second, with a goroutine per core.
 func readTogether(c cache, keys []string, slice time.Duration) (float64, error) {
 	var rates []float64
 	procs := runtime.GOMAXPROCS(0)

@@ -11,9 +11,9 @@ import (
 	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 )
 
-// renewWork renews many keys that are all due at the same moment, against a
-// source that answers at once. For those who renew on a read, everything is read
-// by a goroutine per core, and what the reads cost is part of it.
+// renewWork renews many keys that are all due at the same time, with a source without
+// latency. For contenders that renew on a read, one goroutine per core reads all keys,
+// and the cost of the reads is included.
 var renewWork = work{
 	name: "renew",
 	applies: func(c contender) bool {
@@ -21,34 +21,32 @@ var renewWork = work{
 	},
 	tables: []table{{
 		id: "renew", title: "Renewing a million keys that are due at once", ratios: true,
-		note: "roomtoken does it by itself and with at most 64 calls at a time; the others start a renewal when somebody reads the key, and each in a " +
-			"goroutine of its own, so all keys are read by a goroutine per core, which is counted. The source answers at once.",
-		why: "roomtoken keeps the order in which they are due, makes each renewal a call with a timeout and a ctx of its own, contains its panics, and keeps to a number of calls at a time; " +
-			"sturdyc stores whatever its goroutine returns, and starts as many goroutines as there are keys.",
+		note: "The source has no latency. roomtoken renews in the background, with at most 64 calls at a time. The others renew on a read, each " +
+			"key in a separate goroutine: one goroutine per core reads all keys, and the cost of that is included.",
+		why: "roomtoken renews in the order of expiry, gives each call a timeout and a context of its own, recovers panics, and limits the number of " +
+			"calls at a time. sturdyc stores whatever its goroutine returns, and starts as many goroutines as there are keys.",
 	}},
 	run: func(j *job) error {
-		after := j.scale.renewAfter // ought to be longer than filling takes
+		after := j.scale.renewAfter // must be longer than it takes to fill the cache
 		if j.contender.renews == onRead {
-			after /= 2 // they fill faster
+			after /= 2 // filling is faster
 		}
 		for {
 			err := renewAll(j, after)
 			if !errors.Is(err, errTooSoon) || after > time.Minute {
 				return err
 			}
-			after *= 2 // the machine is slow: once more, with more time
+			after *= 2 // the machine is slow: retry with more time
 		}
 	},
 }
 
-// renewPatience is how long it may take.
-const renewPatience = 2 * time.Minute
+// renewTimeout limits the duration of the renewals.
+const renewTimeout = 2 * time.Minute
 
-// errTooSoon says that the first tokens were due before all keys had one.
-var errTooSoon = errors.New("the first tokens were due before all keys had one")
+var errTooSoon = errors.New("renewals were due before all keys had a token")
 
-// renewAll fills a cache with tokens that are due after a while, and measures what
-// it takes to renew them then.
+// renewAll fills a cache with tokens that are due later, and measures their renewal.
 func renewAll(j *job, after time.Duration) (err error) {
 	n := j.scale.renew
 	t := hourly(n)
@@ -70,18 +68,18 @@ func renewAll(j *job, after time.Duration) (err error) {
 	if src.answers.Load() != int64(n) || time.Since(epoch) > after-after/20 {
 		return errTooSoon
 	}
-	src.issuance.Store(&issuance{lifetime: 24 * time.Hour}) // renewed tokens are not due again
+	src.issuance.Store(&issuance{lifetime: 24 * time.Hour}) // renewed tokens are not due in this job
 	due := epoch.Add(after)
 	if j.contender.renews == onRead {
-		due = time.Now().Add(after) // some count from the moment a token came
+		due = time.Now().Add(after) // some count from the time at which they got the token
 	}
 
 	time.Sleep(time.Until(due) - time.Millisecond)
 	begin, used := time.Now(), cpu.Time()
-	giveUp := begin.Add(renewPatience)
+	giveUp := begin.Add(renewTimeout)
 	for src.answers.Load() < 2*int64(n) {
 		if time.Now().After(giveUp) {
-			return errors.New("not all are renewed")
+			return errors.New("timeout: not all tokens are renewed")
 		}
 		if j.contender.renews == onRead {
 			if err := readAll(c, keys); err != nil {

@@ -9,16 +9,15 @@ import (
 	"github.com/roomtoken/roomtoken/bench/internal/stat"
 )
 
-// slowWork is a source that is slow, and callers who give up before it answers:
-// when do they really leave, and is the call they leave behind of use to the next
-// one?
+// slowWork is a slow source with callers that time out before it answers. It measures
+// when they return, and whether the next caller benefits from their call.
 var slowWork = work{
 	name:    "slow",
-	applies: loaders,
+	applies: libraries,
 	tables: []table{{
-		id: "slow", title: "100 callers with 100 ms of patience, a source that takes 1 s",
-		note: "How long after its deadline a caller returns; and how long a patient caller who comes when all have left waits, and the calls " +
-			"made until then. Best is to leave at once, one call, and 900 ms: the call goes on though nobody waits.",
+		id: "slow", title: "Slow source: 1 s per call, 100 callers with a timeout of 100 ms",
+		note: "Late: how long after its deadline a caller returns. Next caller: how long a caller without a timeout waits that comes when all " +
+			"others have left. Ideal: 0 ms late, 900 ms for the next caller, and one source call, because the call continues without callers.",
 	}},
 	run: func(j *job) error {
 		t := hourly(1)
@@ -37,7 +36,7 @@ var slowWork = work{
 				ctx, cancel := context.WithTimeout(context.Background(), j.scale.impatience)
 				defer cancel()
 				deadline, _ := ctx.Deadline()
-				_, _ = c.Get(ctx, "key") // most fail: that is what patience is for
+				_, _ = c.Get(ctx, "key") // usually times out
 				lateness := max(time.Since(deadline), 0)
 				mu.Lock()
 				defer mu.Unlock()
@@ -50,10 +49,10 @@ var slowWork = work{
 		if _, err := c.Get(context.Background(), "key"); err != nil {
 			return err
 		}
-		patient := time.Since(begin)
+		next := time.Since(begin)
 		j.report("slow", "late, median, ms", stat.Median(milliseconds(late)))
 		j.report("slow", "late, worst, ms", worst(late).Seconds()*1e3)
-		j.report("slow", "the patient one waits, ms", patient.Seconds()*1e3)
+		j.report("slow", "next caller waits, ms", next.Seconds()*1e3)
 		j.report("slow", "source calls", float64(src.calls.Load()))
 		return c.Close()
 	},

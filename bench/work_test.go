@@ -9,9 +9,8 @@ import (
 	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 )
 
-// Every contender does every work that applies to it, at sizes that say nothing
-// about speed.
-func TestEverybodyDoesEverything(t *testing.T) {
+// Every contender can do every work that applies to it.
+func TestAllWorks(t *testing.T) {
 	for _, w := range works {
 		for _, c := range contenders {
 			if !w.applies(c) {
@@ -32,23 +31,23 @@ func TestEverybodyDoesEverything(t *testing.T) {
 				}
 				for _, table := range w.tables {
 					if !tables[table.id] {
-						t.Errorf("nothing for table %s", table.id)
+						t.Errorf("no measurement for table %s", table.id)
 					}
 					delete(tables, table.id)
 				}
 				if len(tables) > 0 {
-					t.Errorf("tables that the work does not have: %v", tables)
+					t.Errorf("measurements for unknown tables: %v", tables)
 				}
 			})
 		}
 	}
 }
 
-// What we promise holds at any size and on any machine.
-func TestOursKeepsItsPromises(t *testing.T) {
+// roomtoken's counts of calls do not depend on the size or the machine.
+func TestRoomtokenCalls(t *testing.T) {
 	t.Parallel()
 	most := map[string]map[string]float64{
-		"cold": {"source calls": 1, "callers failed": 0},
+		"cold": {"source calls": 1, "failed callers": 0},
 		"down": {"source calls": 15}, // a minute of backoff: 0.5 s, 1 s, ... 30 s
 		"slow": {"source calls": 1},
 	}
@@ -91,11 +90,11 @@ func TestSource(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := slow.mint(ctx, "key"); err == nil {
-		t.Error("a call outlived its ctx")
+		t.Error("a call with a canceled ctx succeeded")
 	}
 }
 
-// The cold floors answer from what they hold, and not beyond its end.
+// The floors with a clock do not return expired tokens.
 func TestFloorsExpire(t *testing.T) {
 	for _, c := range contenders {
 		if c.kind != floor {
@@ -111,7 +110,7 @@ func TestFloorsExpire(t *testing.T) {
 		}
 		_, err = got.Get(t.Context(), "key")
 		if reads := c.name != "sync.Map" && c.name != "xsync"; (err != nil) != reads {
-			t.Errorf("%s: an expired token gives error %v", c.name, err)
+			t.Errorf("%s: got error %v for an expired token", c.name, err)
 		}
 	}
 }
@@ -129,7 +128,7 @@ func TestReadersVisitAllKeys(t *testing.T) {
 	}
 }
 
-// recorder is a cache that notes who was asked for.
+// recorder is a cache that counts the reads of each key.
 type recorder map[string]int
 
 func (r recorder) Get(_ context.Context, key string) (string, error) {
@@ -160,7 +159,7 @@ func TestCount(t *testing.T) {
 		}
 	}
 	if _, ok := sizeOf("source calls"); ok {
-		t.Error("a size in what is none")
+		t.Error("a column without a number of keys has a size")
 	}
 }
 
@@ -169,6 +168,6 @@ func TestWorst(t *testing.T) {
 		t.Errorf("worst = %v", got)
 	}
 	if got := worst(nil); got != 0 {
-		t.Errorf("worst of nothing = %v", got)
+		t.Errorf("worst(nil) = %v", got)
 	}
 }

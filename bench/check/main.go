@@ -1,12 +1,12 @@
-// The program check is the guard of the numbers that design and README promise:
-// it runs the benchmarks that have their floor beside them, takes the medians of
-// the ratios, and fails if one is beyond what it must reach and a slack.
+// The program check enforces the limits on the cost of a hit and of a Telnyx call:
+// it runs each benchmark together with its floor, takes the median of their ratios,
+// and fails if it exceeds its target by more than the tolerance.
 //
-// A ratio within one run stays what it is on a slow or a busy machine, so that
-// the check can run anywhere; the slack is for what noise is left. Counts of
-// allocations have no noise, and get none, or next to none.
+// Ratios within one run hardly depend on the speed and the load of the machine, so
+// the check can run anywhere. The tolerance is for the remaining noise; counts of
+// allocations have next to none.
 //
-// It is run from the directory of the module, or with -root:
+// Run it in the directory of this module, or with -root:
 //
 //	go run ./check
 package main
@@ -32,17 +32,17 @@ func main() {
 	program.Main("bench-check", func(ctx context.Context, args []string) error { return run(ctx, args, os.Stdout) })
 }
 
-// errBeyond says that some number is not what it must be.
-var errBeyond = errors.New("beyond the slack")
+// errExceeded is wrapped by the error for a limit that is exceeded.
+var errExceeded = errors.New("above the limit")
 
-// limit is one promise about a benchmark.
+// limit is a limit on one result of a benchmark.
 type limit struct {
 	suite     string // key of suites
 	benchmark string
-	base      string // the benchmark that it is compared to; "": the value itself counts
-	unit      string // as go test prints it
-	must      float64
-	slack     float64 // beyond must, before the check fails
+	base      string // the benchmark to divide by; "": none
+	unit      string // as printed by go test
+	target    float64
+	tolerance float64 // above target, before the check fails
 }
 
 func (l limit) String() string {
@@ -52,13 +52,13 @@ func (l limit) String() string {
 	return l.benchmark + " / " + l.base + ", " + l.unit
 }
 
-// limits are the promises. A hit at more rooms depends on the machine's caches
-// more than on us; docs/benchmarks has those.
+// limits has no hits among more rooms: they depend on the machine's caches more than
+// on the code. See docs/benchmarks.
 var limits = []limit{
 	hit(1), hitAllocs(1),
 	hit(1000), hitAllocs(1000),
-	{suite: "telnyx", benchmark: "BenchmarkCreate", base: "BenchmarkBarePost", unit: "ns/op", must: 1.3, slack: 0.2},
-	{suite: "telnyx", benchmark: "BenchmarkCreate", base: "BenchmarkBarePost", unit: "allocs/op", must: 1.3, slack: 0.02},
+	{suite: "telnyx", benchmark: "BenchmarkCreate", base: "BenchmarkBarePost", unit: "ns/op", target: 1.3, tolerance: 0.2},
+	{suite: "telnyx", benchmark: "BenchmarkCreate", base: "BenchmarkBarePost", unit: "allocs/op", target: 1.3, tolerance: 0.02},
 }
 
 func hitName(rooms int, who string) string {
@@ -66,17 +66,17 @@ func hitName(rooms int, who string) string {
 }
 
 func hit(rooms int) limit {
-	return limit{suite: "root", benchmark: hitName(rooms, "roomtoken"), base: hitName(rooms, "floor"), unit: "ns/op", must: 1.2, slack: 0.2}
+	return limit{suite: "root", benchmark: hitName(rooms, "roomtoken"), base: hitName(rooms, "floor"), unit: "ns/op", target: 1.2, tolerance: 0.2}
 }
 
 func hitAllocs(rooms int) limit {
-	return limit{suite: "root", benchmark: hitName(rooms, "roomtoken"), unit: "allocs/op", must: 0}
+	return limit{suite: "root", benchmark: hitName(rooms, "roomtoken"), unit: "allocs/op", target: 0}
 }
 
-// suite is a package with benchmarks.
+// suite is a package's benchmarks.
 type suite struct {
-	dir     string // below the root
-	pattern string // of the benchmarks to run
+	dir     string // relative to the root
+	pattern string // regexp of the benchmarks to run
 }
 
 var suites = map[string]suite{
@@ -86,9 +86,9 @@ var suites = map[string]suite{
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	root := flags.String("root", "..", "`directory` of the library")
-	rounds := flags.Int("rounds", 7, "how often each benchmark runs")
-	benchtime := flags.String("benchtime", "0.2s", "how long each runs, as go test takes it")
+	root := flags.String("root", "..", "root `directory` of the library")
+	rounds := flags.Int("rounds", 7, "`number` of runs of each benchmark")
+	benchtime := flags.String("benchtime", "0.2s", "`duration` of each run, in the format of go test -benchtime")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	slices.Sort(names)
 
 	measured := samples{}
-	for range *rounds { // the suites take turns, and so do floor and contender
+	for range *rounds { // alternate, so that noise affects all of them
 		for _, name := range names {
 			var out strings.Builder
 			s := suites[name]
@@ -125,9 +125,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return verdict(measured, stdout)
 }
 
-// command runs a program in a directory.
+// command runs a program in dir.
 func command(ctx context.Context, dir string, stdout io.Writer, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // go, or what it has just built
+	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // go, or a binary it has just built
 	cmd.Dir = dir
 	var failure strings.Builder
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(stdout, &failure), &failure
@@ -140,11 +140,11 @@ func command(ctx context.Context, dir string, stdout io.Writer, name string, arg
 // sample names a benchmark's value in one unit.
 type sample struct{ suite, benchmark, unit string }
 
-// samples are the values, in the order of the rounds.
+// samples are the values of each benchmark, by round.
 type samples map[sample][]float64
 
-// read takes the values from what a test binary prints: a line has the name with
-// the number of cores, the iterations, and pairs of value and unit.
+// read parses the output of a test binary. A line has the benchmark's name with the
+// number of cores, the number of iterations, and pairs of value and unit.
 func (s samples) read(suite, output string) {
 	for line := range strings.Lines(output) {
 		fields := strings.Fields(line)
@@ -166,7 +166,7 @@ func (s samples) read(suite, output string) {
 	}
 }
 
-// verdict prints a line per limit. The error is errBeyond if one is not kept.
+// verdict prints a line per limit. The error wraps errExceeded if one is exceeded.
 func verdict(measured samples, stdout io.Writer) error {
 	var errs []error
 	for _, l := range limits {
@@ -180,13 +180,13 @@ func verdict(measured samples, stdout io.Writer) error {
 		}
 		got, word := stat.Median(values), "ok"
 		switch {
-		case !(got <= l.must+l.slack): // NaN too
+		case !(got <= l.target+l.tolerance): // NaN fails, too
 			word = "FAIL"
-			errs = append(errs, fmt.Errorf("%v: %.2f is %w: must be %.2f, fails beyond %.2f", l, got, errBeyond, l.must, l.must+l.slack))
-		case got > l.must:
-			word = "slack"
+			errs = append(errs, fmt.Errorf("%v: %.2f is %w of %.2f", l, got, errExceeded, l.target+l.tolerance))
+		case got > l.target:
+			word = "near"
 		}
-		fmt.Fprintf(stdout, "%-5s %.2f (must be %.2f, fails beyond %.2f)  %v\n", word, got, l.must, l.must+l.slack, l)
+		fmt.Fprintf(stdout, "%-4s %.2f (target %.2f, limit %.2f)  %v\n", word, got, l.target, l.target+l.tolerance, l)
 	}
 	return errors.Join(errs...)
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// output is what a test binary prints, with the given times of a hit.
+// output returns a test binary's output with the given results for a hit.
 func output(ns1, ns1000 float64, allocs int) string {
 	const format = `goos: linux
 BenchmarkHit/rooms=1/goroutines=1/impl=floor-2         	 5112162	        40 ns/op	       0 B/op	       0 allocs/op
@@ -29,15 +29,15 @@ func TestVerdict(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		rounds []string
-		fails  string // "": it does not
-		says   string
+		fails  string // part of the error; "": none
+		prints string
 	}{
-		{"all well", []string{output(44, 50, 0)}, "", "ok    1.10 (must be 1.20, fails beyond 1.40)"},
-		{"one bad round of three", []string{output(44, 50, 0), output(400, 50, 0), output(44, 50, 0)}, "", "ok    1.10"},
-		{"within the slack", []string{output(52, 50, 0)}, "", "slack 1.30"},
-		{"too slow", []string{output(44, 80, 0)}, "rooms=1000", "FAIL  1.60"},
-		{"an allocation", []string{output(44, 50, 1)}, "allocs/op", "FAIL  1.00 (must be 0.00"},
-		{"nothing measured", nil, "not measured", "ok    1.16"},
+		{"below all targets", []string{output(44, 50, 0)}, "", "ok   1.10 (target 1.20, limit 1.40)"},
+		{"one bad round of three", []string{output(44, 50, 0), output(400, 50, 0), output(44, 50, 0)}, "", "ok   1.10"},
+		{"within the tolerance", []string{output(52, 50, 0)}, "", "near 1.30"},
+		{"too slow", []string{output(44, 80, 0)}, "rooms=1000", "FAIL 1.60"},
+		{"an allocation", []string{output(44, 50, 1)}, "allocs/op", "FAIL 1.00 (target 0.00"},
+		{"nothing measured", nil, "not measured", "ok   1.16"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			measured := samples{}
@@ -47,16 +47,16 @@ func TestVerdict(t *testing.T) {
 			}
 			var out strings.Builder
 			err := verdict(measured, &out)
-			if !strings.Contains(out.String(), test.says) {
-				t.Errorf("printed\n%swant it to say %q", &out, test.says)
+			if !strings.Contains(out.String(), test.prints) {
+				t.Errorf("printed\n%swant %q in it", &out, test.prints)
 			}
 			switch {
 			case test.fails == "" && err != nil:
 				t.Error(err)
 			case test.fails != "" && (err == nil || !strings.Contains(err.Error(), test.fails)):
-				t.Errorf("error %v, want one about %q", err, test.fails)
-			case test.fails != "" && test.rounds != nil && !errors.Is(err, errBeyond):
-				t.Errorf("error %v, want errBeyond", err)
+				t.Errorf("error %v, want %q in it", err, test.fails)
+			case test.fails != "" && test.rounds != nil && !errors.Is(err, errExceeded):
+				t.Errorf("error %v, want errExceeded", err)
 			}
 		})
 	}

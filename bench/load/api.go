@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// api is the least of a Telnyx API: it answers every request with a grant. It runs
-// in a process of its own, so that what it costs is not counted for the clients.
+// api is a minimal Telnyx API: it answers every request with a grant. It runs in a
+// separate process, so that its CPU time does not count as the clients'.
 type api struct {
 	connections atomic.Int64
 	requests    atomic.Int64
 }
 
-// serveAPI serves until stdin ends. It says on stdout where it is, and to every
-// line that it reads, how many connections and requests there have been.
+// serveAPI serves until stdin is closed. It writes a welcome to stdout, and then its
+// traffic for every line that it reads.
 func serveAPI(protocol string, stdin io.Reader, stdout io.Writer) error {
 	a := &api{}
 	server := httptest.NewUnstartedServer(a)
@@ -53,13 +53,13 @@ func serveAPI(protocol string, stdin io.Reader, stdout io.Writer) error {
 	}
 }
 
-// welcome is what the API says first.
+// welcome says how to reach the API.
 type welcome struct {
 	URL         string
 	Certificate string // of the server, PEM
 }
 
-// traffic is what the API has seen.
+// traffic is the number of connections and requests since the start.
 type traffic struct{ Connections, Requests int64 }
 
 func (t traffic) since(before traffic) traffic {
@@ -85,8 +85,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"data": data})
 }
 
-// jwt returns a token of the form and the size that Telnyx's have. Its signature
-// is none.
+// jwt returns a token with the format and the size of a real one, and a dummy
+// signature.
 func jwt(issued, expires time.Time) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	claims := fmt.Sprintf(`{"exp":%d,"grants":{"room":%q},"iat":%d,"iss":"load","jti":%q,"nbf":%d,"sub":"null","typ":"access"}`,

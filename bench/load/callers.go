@@ -16,62 +16,61 @@ import (
 	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 )
 
-// crowd is callers who ask for rooms, some rooms far more often than others, as
-// fast as they can.
-type crowd struct {
+// callerLoad describes callers that ask for tokens as fast as they can, for some rooms
+// far more often than for others.
+type callerLoad struct {
 	callers  int
 	rooms    int
 	lifetime time.Duration // of tokens
 	latency  time.Duration // of the source
-	span     time.Duration // how long they ask
-	outage   time.Duration // how long the source then fails while they go on
+	span     time.Duration // how long they ask while the source works
+	outage   time.Duration // how long while it is down, and once more after that
 }
 
-// fullCrowd is the one whose figures are in docs/capacity.md.
-func fullCrowd(span time.Duration) crowd {
-	return crowd{
+// fullLoad is the load of docs/capacity.md.
+func fullLoad(span time.Duration) callerLoad {
+	return callerLoad{
 		callers: 10_000, rooms: 1000, lifetime: 10 * time.Second, latency: 20 * time.Millisecond,
 		span: span, outage: span / 4,
 	}
 }
 
 const (
-	// zipfS and zipfV shape the distribution: the n-th room is asked for in
-	// proportion to (zipfV + n) to the power of -zipfS.
+	// The n-th room is asked for in proportion to (zipfV + n) to the power of -zipfS.
 	zipfS, zipfV = 1.1, 1
 
-	// A token that has less than this to live, beyond its margin, may be gone by the
-	// time a caller on a busy machine gets to it.
-	haste = 200 * time.Millisecond
+	// minLeft is how long a known token must be usable for a call to count as a hit:
+	// on a busy machine some time passes before the Manager looks at the token.
+	minLeft = 200 * time.Millisecond
 
-	// turn is how many calls a caller makes before it lets the next one ask.
-	turn = 32
+	// burst is the number of calls that a caller makes before it yields.
+	burst = 32
 )
 
-// book knows until when each room's token is handed out: from what the Manager
-// has told when it published them, so that it is never ahead of the Manager.
-type book struct {
+// expiries records until when each room's token is usable, from the Manager's events,
+// so that it is never ahead of the Manager.
+type expiries struct {
 	rooms  map[string]int
-	margin time.Duration  // before its end from which a token is not handed out
-	until  []atomic.Int64 // Unix time in ns
+	margin time.Duration  // how long before its expiry a token is no longer used
+	until  []atomic.Int64 // in Unix nanoseconds
 }
 
-func newBook(rooms []string, margin time.Duration) *book {
-	b := &book{rooms: make(map[string]int, len(rooms)), margin: margin, until: make([]atomic.Int64, len(rooms))}
+func newExpiries(rooms []string, margin time.Duration) *expiries {
+	x := &expiries{rooms: make(map[string]int, len(rooms)), margin: margin, until: make([]atomic.Int64, len(rooms))}
 	for i, room := range rooms {
-		b.rooms[room] = i
+		x.rooms[room] = i
 	}
-	return b
+	return x
 }
 
-func (b *book) hear(e roomtoken.Event) {
+func (x *expiries) record(e roomtoken.Event) {
 	if e.Kind != roomtoken.EventTokenPublished {
 		return
 	}
-	b.until[b.rooms[e.RoomID]].Store(e.ExpiresAt.Add(-b.margin).UnixNano())
+	x.until[x.rooms[e.RoomID]].Store(e.ExpiresAt.Add(-x.margin).UnixNano())
 }
 
-// failingSource mints tokens of a lifetime, after a latency, unless it is down.
+// failingSource mints tokens with a latency, and can be down.
 type failingSource struct {
 	latency, lifetime time.Duration
 	down              atomic.Bool
@@ -103,12 +102,12 @@ func (s *failingSource) Refresh(ctx context.Context, room string, _ roomtoken.To
 	return s.Create(ctx, room)
 }
 
-// manyCallers lets a crowd ask while all is well and during an outage.
-func manyCallers(ctx context.Context, out io.Writer, c crowd) error {
+// manyCallers makes calls before, during and after an outage.
+func manyCallers(ctx context.Context, out io.Writer, c callerLoad) error {
 	rooms := roomid.New(c.rooms)
-	b := newBook(rooms, c.lifetime/10)
+	x := newExpiries(rooms, c.lifetime/10)
 	source := &failingSource{latency: c.latency, lifetime: c.lifetime}
-	m, err := roomtoken.NewManager(source, roomtoken.Config{OnEvent: b.hear})
+	m, err := roomtoken.NewManager(source, roomtoken.Config{OnEvent: x.record})
 	if err != nil {
 		return err
 	}
@@ -117,32 +116,33 @@ func manyCallers(ctx context.Context, out io.Writer, c crowd) error {
 		return err
 	}
 
-	fmt.Fprintf(out, "%d goroutines, %d rooms (zipf, s = %v), tokens of %v, a source that takes %v, %d cores\n\n",
+	fmt.Fprintf(out, "%d goroutines, %d rooms (Zipf, s = %v), tokens of %v, source latency %v, %d cores\n\n",
 		c.callers, c.rooms, zipfS, c.lifetime, c.latency, runtime.GOMAXPROCS(0))
-	heading(out, "source", "for", "calls per second", "median", "99 %", "99.9 %", "worst", "source calls", "may have waited", "failed", "failed or waited though a valid token was known")
+	heading(out, "source", "duration", "calls per second", "median", "99 %", "99.9 %", "worst", "source calls", "calls that may wait", "of these failed", "broken hits")
 	var broken int64
-	order := draws(c.rooms)
+	order := zipfOrder(c.rooms)
 	for _, phase := range []struct {
 		name string
 		span time.Duration
 	}{{"up", c.span}, {"down", c.outage}, {"up again", c.outage}} {
 		source.down.Store(phase.name == "down")
 		calls := source.calls.Load()
-		r := ask(ctx, m, b, rooms, order, c.callers, phase.span)
+		r := ask(ctx, m, x, rooms, order, c.callers, phase.span)
 		row(out, phase.name, phase.span, fmt.Sprintf("%.1f million", float64(r.hits.Total()+r.waits.Total())/phase.span.Seconds()/1e6),
-			short(r.hits.Quantile(0.5)), short(r.hits.Quantile(0.99)), short(r.hits.Quantile(0.999)), short(r.hits.Worst()),
+			hist.Round(r.hits.Quantile(0.5)), hist.Round(r.hits.Quantile(0.99)), hist.Round(r.hits.Quantile(0.999)), hist.Round(r.hits.Worst()),
 			source.calls.Load()-calls, r.waits.Total(), r.failed, r.broken)
 		broken += r.broken
 	}
-	fmt.Fprintln(out, "\nThe times are those of the calls that did not have to wait, what it takes to measure them included. The worst are those of threads that the system put aside.")
+	fmt.Fprintln(out, "\nThe times are those of hits, including the time to measure them. The worst are threads that the operating system suspended."+
+		"\nA hit is broken if it fails or would wait although the room has a valid token.")
 	if broken > 0 {
-		return fmt.Errorf("%d calls were not answered at once though a valid token was known", broken)
+		return fmt.Errorf("%d hits are broken: they failed or would have waited although the room had a valid token", broken)
 	}
 	return ctx.Err()
 }
 
-// draws returns which room is asked for next, many times over.
-func draws(rooms int) []uint16 {
+// zipfOrder returns the indexes of the rooms to ask for.
+func zipfOrder(rooms int) []uint16 {
 	zipf := rand.NewZipf(rand.New(rand.NewPCG(1, 1)), zipfS, zipfV, uint64(rooms-1))
 	order := make([]uint16, 1<<20)
 	for i := range order {
@@ -151,28 +151,27 @@ func draws(rooms int) []uint16 {
 	return order
 }
 
-// answers is what came of a crowd's calls.
-type answers struct {
-	hits   hist.Sum // calls that need not wait
-	waits  hist.Sum // calls that may
-	failed int64    // those of them that came back with an error
-	broken int64    // calls that need not wait and would have
+// results counts calls.
+type results struct {
+	hits   hist.Sum // calls for rooms with a usable token
+	waits  hist.Sum // other calls, which may wait
+	failed int64    // the waits that failed
+	broken int64    // the hits that failed or would have waited
 }
 
-// ask lets the callers ask until span has passed. Where the book says that there is
-// a token a caller comes with a ctx that has ended: a hit does not look at it, and
-// everything else fails.
-func ask(ctx context.Context, m *roomtoken.Manager, b *book, rooms []string, order []uint16, callers int, span time.Duration) *answers {
+// ask makes calls until span has passed. If the room has a usable token, a caller
+// passes a canceled ctx: a hit ignores it, and anything else fails.
+func ask(ctx context.Context, m *roomtoken.Manager, x *expiries, rooms []string, order []uint16, callers int, span time.Duration) *results {
 	ctx, cancel := context.WithTimeout(ctx, span)
 	defer cancel()
-	ended, end := context.WithCancel(context.Background())
-	end()
-	var over atomic.Bool // cheaper to ask than ctx
+	canceled, cancelNow := context.WithCancel(context.Background())
+	cancelNow()
+	var over atomic.Bool // cheaper than ctx.Err
 	stop := context.AfterFunc(ctx, func() { over.Store(true) })
 	defer stop()
 	var (
 		mu      sync.Mutex
-		all     answers
+		all     results
 		running sync.WaitGroup
 	)
 	for caller := range callers {
@@ -181,15 +180,15 @@ func ask(ctx context.Context, m *roomtoken.Manager, b *book, rooms []string, ord
 			var failed, broken int64
 			for n := caller * 7919; !over.Load(); {
 				begun := time.Now()
-				for range turn {
+				for range burst {
 					i := order[n%len(order)]
 					n++
-					with, where := ctx, &waits
-					known := b.until[i].Load()-begun.UnixNano() > int64(haste)
+					callCtx, h := ctx, &waits
+					known := x.until[i].Load()-begun.UnixNano() > int64(minLeft)
 					if known {
-						with, where = ended, &hits
+						callCtx, h = canceled, &hits
 					}
-					_, err := m.Token(with, rooms[i])
+					_, err := m.Token(callCtx, rooms[i])
 					switch {
 					case err == nil:
 					case known:
@@ -198,10 +197,10 @@ func ask(ctx context.Context, m *roomtoken.Manager, b *book, rooms []string, ord
 						failed++
 					}
 					done := time.Now()
-					where.Add(done.Sub(begun))
+					h.Add(done.Sub(begun))
 					begun = done
 				}
-				runtime.Gosched() // or each would ask for 10 ms while the others stand in line
+				runtime.Gosched() // otherwise each goroutine runs for 10 ms at a time
 			}
 			mu.Lock()
 			defer mu.Unlock()

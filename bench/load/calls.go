@@ -21,28 +21,28 @@ import (
 )
 
 const (
-	concurrent = 64 // calls at a time, as many as a Manager makes by default
+	concurrent = 64 // calls at a time, the default of a Manager
 	apiKey     = "KEY-of-nobody"
 	room       = "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0"
 	rounds     = 5
 )
 
-// client is one way to get tokens of the API.
+// client is one way to get tokens from the API.
 type client struct {
 	name  string
-	calls func(context.Context) error // for a while
+	calls func(context.Context) error // makes calls for a while
 }
 
-// manyCalls measures what calls cost, with each protocol. The Manager has as many
-// rooms to renew as are told.
+// manyCalls measures the cost of calls with each protocol. rooms is the number of
+// rooms of the Manager.
 func manyCalls(ctx context.Context, out io.Writer, span time.Duration, rooms int) error {
 	dir, err := os.MkdirTemp("", "load-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	fmt.Fprintf(out, "\n%d calls at a time over TLS, to a server in a process of its own on the same machine\n\n", concurrent)
-	heading(out, "protocol", "client", "calls", "connections", "calls per second", "processor time per call (to a bare POST)", "calls per second and core")
+	fmt.Fprintf(out, "\n%d calls at a time over TLS, to a server in another process on this machine\n\n", concurrent)
+	heading(out, "protocol", "client", "calls", "connections", "calls per second", "processor time per call (ratio to a plain POST)", "calls per second per core")
 	var perRenewal time.Duration
 	for _, protocol := range []string{"http1", "http2"} {
 		api, err := startAPI(ctx, protocol, dir)
@@ -54,7 +54,7 @@ func manyCalls(ctx context.Context, out io.Writer, span time.Duration, rooms int
 			return err
 		}
 	}
-	fmt.Fprintf(out, "\nA renewal by way of the Manager, over HTTP/2, takes %v of processor time. So half a core keeps fresh, while nothing else limits:\n\n", perRenewal.Round(time.Microsecond))
+	fmt.Fprintf(out, "\nA renewal through the Manager over HTTP/2 takes %v of processor time. So half a core keeps this many rooms fresh, if nothing else is the limit:\n\n", perRenewal.Round(time.Microsecond))
 	heading(out, "lifetime of the tokens", "rooms")
 	for _, lifetime := range []time.Duration{time.Minute, 10 * time.Minute, time.Hour} {
 		row(out, lifetime, int(0.5*renewedAt*float64(lifetime)/float64(perRenewal)))
@@ -62,12 +62,11 @@ func manyCalls(ctx context.Context, out io.Writer, span time.Duration, rooms int
 	return ctx.Err()
 }
 
-// renewedAt is the share of its lifetime after which a token is renewed on
-// average.
+// renewedAt is the mean fraction of its lifetime after which a token is renewed.
 const renewedAt = 2.0/3 - 0.1/2
 
-// callsOver measures all clients on one server, each for a span, and returns the
-// processor time of a renewal by way of the Manager.
+// callsOver measures each client for a span, all on one server, and returns the
+// processor time of a renewal through the Manager.
 func callsOver(ctx context.Context, out io.Writer, protocol string, api *process, span time.Duration, rooms int) (perRenewal time.Duration, err error) {
 	span /= rounds
 	source, err := telnyx.NewSource(telnyx.Config{APIKey: apiKey, BaseURL: api.url})
@@ -75,15 +74,15 @@ func callsOver(ctx context.Context, out io.Writer, protocol string, api *process
 		return 0, err
 	}
 	defer source.CloseIdleConnections()
-	bare := bareClient()
-	defer bare.CloseIdleConnections()
+	plain := plainClient()
+	defer plain.CloseIdleConnections()
 	grant, err := source.Create(ctx, room)
 	if err != nil {
 		return 0, err
 	}
 	clients := []client{
-		{"bare POST", func(ctx context.Context) error {
-			return repeat(ctx, span, func(ctx context.Context) error { return barePost(ctx, bare, api.url) })
+		{"plain POST", func(ctx context.Context) error {
+			return repeat(ctx, span, func(ctx context.Context) error { return plainPost(ctx, plain, api.url) })
 		}},
 		{"Source.Create", func(ctx context.Context) error {
 			return repeat(ctx, span, func(ctx context.Context) error { _, err := source.Create(ctx, room); return err })
@@ -91,10 +90,10 @@ func callsOver(ctx context.Context, out io.Writer, protocol string, api *process
 		{"Source.Refresh", func(ctx context.Context) error {
 			return repeat(ctx, span, func(ctx context.Context) error { _, err := source.Refresh(ctx, room, grant.RefreshToken); return err })
 		}},
-		{"Manager, renewals", func(ctx context.Context) error { return renew(ctx, span, rooms, source) }},
+		{"renewals through the Manager", func(ctx context.Context) error { return renew(ctx, span, rooms, source) }},
 	}
 	all := make([]costs, len(clients))
-	for range rounds { // in turns, so that what slows the machine slows all
+	for range rounds { // alternate, so that noise affects all of them
 		for i, c := range clients {
 			if err := all[i].add(ctx, api, c.calls); err != nil {
 				return 0, fmt.Errorf("%s, %s: %w", protocol, c.name, err)
@@ -110,14 +109,14 @@ func callsOver(ctx context.Context, out io.Writer, protocol string, api *process
 	return time.Duration(last * float64(time.Microsecond)), nil
 }
 
-// costs is what a client's calls cost, in several rounds.
+// costs is the cost of a client's calls, over several rounds.
 type costs struct {
 	calls, connections int64
 	took               time.Duration
-	perCall            []float64 // processor time, in us; one for each round
+	perCall            []float64 // processor time in us, by round
 }
 
-// add has a client make its calls for one more round.
+// add measures one more round.
 func (c *costs) add(ctx context.Context, api *process, calls func(context.Context) error) error {
 	before, err := api.traffic()
 	if err != nil {
@@ -140,7 +139,7 @@ func (c *costs) add(ctx context.Context, api *process, calls func(context.Contex
 	return nil
 }
 
-// repeat makes calls, 64 at a time, until span has passed.
+// repeat makes concurrent calls until span has passed.
 func repeat(ctx context.Context, span time.Duration, call func(context.Context) error) error {
 	var running sync.WaitGroup
 	var failed atomic.Pointer[error]
@@ -163,7 +162,7 @@ func repeat(ctx context.Context, span time.Duration, call func(context.Context) 
 	return nil
 }
 
-// renew has a Manager renew rooms that are due as soon as they have been renewed.
+// renew lets a Manager renew rooms that are always due.
 func renew(ctx context.Context, span time.Duration, rooms int, source roomtoken.TokenSource) error {
 	m, err := roomtoken.NewManager(source, roomtoken.Config{RefreshAfter: 1e-9, MaxConcurrentCalls: concurrent})
 	if err != nil {
@@ -186,8 +185,8 @@ func renew(ctx context.Context, span time.Duration, rooms int, source roomtoken.
 	return nil
 }
 
-// barePost is the least that a careful program would write.
-func barePost(ctx context.Context, client *http.Client, url string) error {
+// plainPost is the minimum that a careful program would write.
+func plainPost(ctx context.Context, client *http.Client, url string) error {
 	body, err := json.Marshal(map[string]int{"token_ttl_secs": 600})
 	if err != nil {
 		return err
@@ -214,6 +213,6 @@ func barePost(ctx context.Context, client *http.Client, url string) error {
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, resp.Body) // or the connection is not used again
+	_, err = io.Copy(io.Discard, resp.Body) // so that the connection is reused
 	return err
 }

@@ -1,13 +1,12 @@
-// The program load puts the library under load and prints what came of it, as
-// tables in Markdown:
+// The program load puts the library under load, and prints the results as Markdown
+// tables:
 //
-//	go run ./load                  all three
-//	go run ./load -only callers    10,000 goroutines on 1,000 rooms, for a minute
-//	go run ./load -only renewals   what a renewal costs at 1,000 to 1,000,000 rooms
-//	go run ./load -only calls      those of a source to its API, over real sockets
+//	go run ./load                  all of the following
+//	go run ./load -only callers    10,000 goroutines on 1,000 rooms, with an outage
+//	go run ./load -only renewals   cost of a renewal with 1,000 to 1,000,000 rooms
+//	go run ./load -only calls      cost of a source's API calls over real sockets
 //
-// It ends with an error if something happened that the library promises never
-// happens.
+// It fails if a call waits or fails although its room has a valid token.
 package main
 
 import (
@@ -29,9 +28,9 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
-	only := flags.String("only", "", "callers, renewals or calls: do this one alone")
-	span := flags.Duration("for", time.Minute, "how long the callers ask; a row of the renewals takes a quarter of that, one of the calls a tenth")
-	serve := flags.String("serve", "", "be the API that calls are made to: http1 or http2")
+	only := flags.String("only", "", "run only one `part`: callers, renewals or calls")
+	span := flags.Duration("for", time.Minute, "how long callers ask before the outage; a row of renewals takes a quarter of it, a row of calls a tenth")
+	serve := flags.String("serve", "", "serve the API for calls over this `protocol`, http1 or http2; used internally")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -44,7 +43,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		name string
 		run  func() error
 	}{
-		{"callers", func() error { return manyCallers(ctx, out, fullCrowd(*span)) }},
+		{"callers", func() error { return manyCallers(ctx, out, fullLoad(*span)) }},
 		{"renewals", func() error { return manyRenewals(ctx, out, *span/4, 1000, 10_000, 100_000, 1_000_000) }},
 		{"calls", func() error { return manyCalls(ctx, out, *span/10, 5000) }},
 	} {
@@ -59,15 +58,6 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return errors.Join(errs...)
 }
 
-// short rounds a duration to three digits or so.
-func short(d time.Duration) time.Duration {
-	for unit := time.Nanosecond; ; unit *= 10 {
-		if d < 1000*unit {
-			return d.Round(unit)
-		}
-	}
-}
-
 // row writes a row of a table.
 func row(out io.Writer, cells ...any) {
 	texts := make([]string, len(cells))
@@ -77,7 +67,7 @@ func row(out io.Writer, cells ...any) {
 	fmt.Fprintf(out, "| %s |\n", strings.Join(texts, " | "))
 }
 
-// heading writes the first two lines of a table.
+// heading writes the header of a table.
 func heading(out io.Writer, cells ...any) {
 	row(out, cells...)
 	fmt.Fprintln(out, strings.Repeat("|---", len(cells))+"|")

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 )
 
-// process is an API in a process of its own: this very program, see serveAPI.
+// process is an API in another process, which runs this program. See serveAPI.
 type process struct {
 	url     string
 	command *exec.Cmd
@@ -20,10 +20,9 @@ type process struct {
 	answers *json.Decoder
 }
 
-// startAPI starts one, and has this process trust its certificate. A Source with a
-// client of its own knows no other way than the environment, which is read when
-// the first certificate is verified; that works where Go itself verifies, as on
-// Linux.
+// startAPI starts one, and makes this process trust its certificate. For a Source with
+// its own client that is only possible through the environment, which Go reads before
+// it verifies the first certificate. It works where Go itself verifies, as on Linux.
 func startAPI(ctx context.Context, protocol, dir string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -44,17 +43,17 @@ func startAPI(ctx context.Context, protocol, dir string) (*process, error) {
 	}
 	var hello welcome
 	if err := p.answers.Decode(&hello); err != nil {
-		return nil, errors.Join(fmt.Errorf("the API's first words: %w", err), p.stop())
+		return nil, errors.Join(fmt.Errorf("reading the address of the API: %w", err), p.stop())
 	}
 	p.url = hello.URL
-	file := filepath.Join(dir, "api.pem") // the same certificate each time
+	file := filepath.Join(dir, "api.pem") // all have the same certificate
 	if err := os.WriteFile(file, []byte(hello.Certificate), 0o600); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
 	return p, os.Setenv("SSL_CERT_FILE", file)
 }
 
-// traffic asks what the API has seen.
+// traffic returns the API's traffic.
 func (p *process) traffic() (t traffic, err error) {
 	if _, err = fmt.Fprintln(p.stdin, "traffic"); err == nil {
 		err = p.answers.Decode(&t)
@@ -65,8 +64,8 @@ func (p *process) traffic() (t traffic, err error) {
 // stop ends the process.
 func (p *process) stop() error { return errors.Join(p.stdin.Close(), p.command.Wait()) }
 
-// bareClient returns a client as a careful program sets it up: without it, net/http
-// keeps two idle connections, and makes a new one for most calls.
-func bareClient() *http.Client {
+// plainClient returns a client with enough idle connections: by default, net/http
+// keeps two, and dials for most calls.
+func plainClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, MaxIdleConnsPerHost: concurrent}}
 }

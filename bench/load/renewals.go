@@ -12,12 +12,12 @@ import (
 	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 )
 
-// renewalsPerSecond is how many renewals are made, whatever the number of rooms:
-// twice as many as a million rooms of 650 s need.
+// renewalsPerSecond does not depend on the number of rooms. It is twice as many as a
+// million rooms with tokens of 650 s need.
 const renewalsPerSecond = 5000
 
-// steadySource mints at once. A room's first token is some way into its lifetime
-// already, so that renewals are spread evenly from the beginning.
+// steadySource mints without latency. A room's first token is of random age, so that
+// renewals are spread evenly from the start.
 type steadySource struct{ lifetime time.Duration }
 
 func (s steadySource) grant(age time.Duration) roomtoken.Grant {
@@ -30,7 +30,7 @@ func (s steadySource) grant(age time.Duration) roomtoken.Grant {
 }
 
 func (s steadySource) Create(context.Context, string) (roomtoken.Grant, error) {
-	renewed := renewedAt + 0.1*(rand.Float64()-0.5) // between 2/3 and a tenth less
+	renewed := renewedAt + 0.1*(rand.Float64()-0.5) // between 2/3 - 0.1 and 2/3
 	return s.grant(time.Duration(rand.Float64() * renewed * float64(s.lifetime))), nil
 }
 
@@ -40,10 +40,9 @@ func (s steadySource) Refresh(context.Context, string, roomtoken.Token) (roomtok
 	return g, nil
 }
 
-// manyRenewals measures what a renewal costs the Manager, by the number of rooms,
-// each for a span.
+// manyRenewals measures the cost of a renewal for each number of rooms.
 func manyRenewals(ctx context.Context, out io.Writer, span time.Duration, sizes ...int) error {
-	fmt.Fprintf(out, "\nAbout %d renewals per second, against a source that answers at once\n\n", renewalsPerSecond)
+	fmt.Fprintf(out, "\nAbout %d renewals per second, with a source without latency\n\n", renewalsPerSecond)
 	heading(out, "rooms", "renewals", "processor time per renewal", "share of a core for a million rooms renewed every 400 s")
 	for _, n := range sizes {
 		renewals, used, err := renewals(ctx, n, span)
@@ -56,7 +55,8 @@ func manyRenewals(ctx context.Context, out io.Writer, span time.Duration, sizes 
 	return ctx.Err()
 }
 
-// renewals lets a Manager renew rooms for a span.
+// renewals lets a Manager renew rooms for a span, and returns the number of renewals
+// and their processor time.
 func renewals(ctx context.Context, rooms int, span time.Duration) (n int64, used time.Duration, err error) {
 	each := time.Duration(rooms) * time.Second / renewalsPerSecond // between two renewals of a room
 	source := steadySource{lifetime: time.Duration(float64(each) / renewedAt)}

@@ -14,10 +14,10 @@ import (
 	"github.com/roomtoken/roomtoken/telnyx"
 )
 
-// backEnd is the handler of the back end's two pages.
+// backEnd serves tokens and the status page.
 type backEnd struct {
-	manager  *roomtoken.Manager
-	patience time.Duration // how long a request waits for a token that is not in memory
+	manager *roomtoken.Manager
+	timeout time.Duration // of a request for a token that is not in memory
 }
 
 func (b backEnd) handler() http.Handler {
@@ -27,46 +27,45 @@ func (b backEnd) handler() http.Handler {
 	return mux
 }
 
-// token answers with a token for the room: from memory, nearly always.
+// token responds with a token for the room, which nearly always comes from memory.
 func (b backEnd) token(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), b.patience)
+	ctx, cancel := context.WithTimeout(r.Context(), b.timeout)
 	defer cancel()
 	tok, err := b.manager.Token(ctx, r.PathValue("id"))
 	if err != nil {
-		b.refuse(w, r, err)
+		b.fail(w, r, err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")
-	answer := map[string]any{"token": tok.Value.Reveal(), "expires_at": tok.ExpiresAt}
-	if err := json.NewEncoder(w).Encode(answer); err != nil {
-		log.Print(err) // the client has gone
+	response := map[string]any{"token": tok.Value.Reveal(), "expires_at": tok.ExpiresAt}
+	if err := json.NewEncoder(w).Encode(response); err != nil {
+		log.Print(err) // the client has disconnected
 	}
 }
 
-// refuse answers with what an error means for the client. The details are for
-// the log.
-func (b backEnd) refuse(w http.ResponseWriter, r *http.Request, err error) {
+// fail responds with the client's view of an error. The details go to the log.
+func (b backEnd) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
-		return // the client has gone
+		return // the client has disconnected
 	}
 	log.Print(err)
 	if errors.Is(err, roomtoken.ErrPermanent) {
-		var answer *telnyx.APIError
-		if errors.As(err, &answer) && answer.StatusCode != http.StatusNotFound {
-			http.Error(w, "the rooms are out of order", http.StatusBadGateway) // our API key, say
+		var apiError *telnyx.APIError
+		if errors.As(err, &apiError) && apiError.StatusCode != http.StatusNotFound {
+			http.Error(w, "video rooms are unavailable", http.StatusBadGateway) // for instance, the API key was rejected
 			return
 		}
-		http.Error(w, "no such room", http.StatusNotFound) // or it is no room ID at all
+		http.Error(w, "no such room", http.StatusNotFound) // or the ID is malformed
 		return
 	}
-	// An outage, a rate limit, or patience has run out: later it may work.
+	// An outage, a rate limit or a timeout: a retry may succeed.
 	w.Header().Set("Retry-After", b.retryAfter())
-	http.Error(w, "no token at the moment", http.StatusServiceUnavailable)
+	http.Error(w, "no token available, try again later", http.StatusServiceUnavailable)
 }
 
-// retryAfter is how long the client should wait, in seconds: until the end of a
-// rate limit, or a little.
+// retryAfter returns how many seconds the client should wait: until the end of a rate
+// limit, and at least 2.
 func (b backEnd) retryAfter() string {
 	wait := max(time.Until(b.manager.Stats().HeldUntil), 2*time.Second)
 	return strconv.Itoa(int(math.Ceil(wait.Seconds())))

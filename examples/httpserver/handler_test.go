@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	room = "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0"
-	long = 30 * time.Second // more patience than any test needs
+	room        = "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0"
+	longTimeout = 30 * time.Second // longer than any test takes
 )
 
-// start returns the back end, and the API behind it.
-func start(t *testing.T, patience time.Duration) (http.Handler, *telnyxtest.Server) {
+// start returns a back end and its API.
+func start(t *testing.T, timeout time.Duration) (http.Handler, *telnyxtest.Server) {
 	t.Helper()
 	api := telnyxtest.Start(t, telnyxtest.Config{Rooms: []string{room}})
 	source, err := telnyx.NewSource(telnyx.Config{BaseURL: api.URL, APIKey: api.APIKey})
@@ -37,7 +37,7 @@ func start(t *testing.T, patience time.Duration) (http.Handler, *telnyxtest.Serv
 			t.Error(err)
 		}
 	})
-	return backEnd{manager, patience}.handler(), api
+	return backEnd{manager, timeout}.handler(), api
 }
 
 func get(ctx context.Context, handler http.Handler, path string) *httptest.ResponseRecorder {
@@ -47,7 +47,7 @@ func get(ctx context.Context, handler http.Handler, path string) *httptest.Respo
 }
 
 func TestToken(t *testing.T) {
-	handler, api := start(t, long)
+	handler, api := start(t, longTimeout)
 	for range 3 {
 		w := get(t.Context(), handler, "/rooms/"+room+"/token")
 		var answer struct {
@@ -65,28 +65,28 @@ func TestToken(t *testing.T) {
 		}
 	}
 	if calls := api.Calls(); calls.Creates != 1 {
-		t.Errorf("%d creates, want one", calls.Creates)
+		t.Errorf("%d creates, want 1", calls.Creates)
 	}
 }
 
 func TestErrors(t *testing.T) {
 	for _, tt := range []struct {
-		name     string
-		room     string
-		fault    telnyxtest.Fault
-		patience time.Duration
-		status   int
-		wait     int // Retry-After; 0: none
+		name    string
+		room    string
+		fault   telnyxtest.Fault
+		timeout time.Duration
+		status  int
+		wait    int // Retry-After; 0: none
 	}{
-		{"a room that does not exist", "9e2a0cbe-ce66-411e-a1ac-468f0b103c9a", telnyxtest.Fault{}, long, 404, 0},
-		{"no room ID", "lobby", telnyxtest.Fault{}, long, 404, 0},
-		{"a refused API key", room, telnyxtest.Fault{Status: 401}, long, 502, 0},
-		{"a rate limit", room, telnyxtest.RateLimited(time.Minute), long, 503, 60},
-		{"an outage", room, telnyxtest.Fault{Status: 503}, 100 * time.Millisecond, 503, 2},
-		{"no answer in time", room, telnyxtest.Fault{Hang: true}, 100 * time.Millisecond, 503, 2},
+		{"unknown room", "9e2a0cbe-ce66-411e-a1ac-468f0b103c9a", telnyxtest.Fault{}, longTimeout, 404, 0},
+		{"malformed room ID", "lobby", telnyxtest.Fault{}, longTimeout, 404, 0},
+		{"rejected API key", room, telnyxtest.Fault{Status: 401}, longTimeout, 502, 0},
+		{"rate limit", room, telnyxtest.RateLimited(time.Minute), longTimeout, 503, 60},
+		{"outage", room, telnyxtest.Fault{Status: 503}, 100 * time.Millisecond, 503, 2},
+		{"timeout", room, telnyxtest.Fault{Hang: true}, 100 * time.Millisecond, 503, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			handler, api := start(t, tt.patience)
+			handler, api := start(t, tt.timeout)
 			if tt.fault.Status != 0 || tt.fault.Hang {
 				api.Inject(tt.fault)
 			}
@@ -96,38 +96,38 @@ func TestErrors(t *testing.T) {
 				t.Errorf("status %d, Retry-After %d; want %d, %d: %s", w.Code, wait, tt.status, tt.wait, w.Body)
 			}
 			if strings.Contains(w.Body.String(), "telnyx") {
-				t.Errorf("the answer tells too much: %s", w.Body)
+				t.Errorf("the response names telnyx: %s", w.Body)
 			}
 		})
 	}
 }
 
-// A client who goes away gets no answer, and harms nobody.
-func TestClientGoesAway(t *testing.T) {
-	handler, api := start(t, long)
+// A client that disconnects does not affect others.
+func TestClientDisconnects(t *testing.T) {
+	handler, api := start(t, longTimeout)
 	remove := api.Inject(telnyxtest.Fault{Hang: true})
-	ctx, leave := context.WithCancel(t.Context())
-	gone := make(chan struct{})
+	ctx, disconnect := context.WithCancel(t.Context())
+	done := make(chan struct{})
 	go func() {
-		defer close(gone)
+		defer close(done)
 		get(ctx, handler, "/rooms/"+room+"/token")
 	}()
 	if err := api.WaitHeld(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	leave()
-	<-gone
+	disconnect()
+	<-done
 	remove()
 	if w := get(t.Context(), handler, "/rooms/"+room+"/token"); w.Code != http.StatusOK {
 		t.Errorf("status %d for the next client", w.Code)
 	}
 	if calls := api.Calls(); calls.Creates != 1 {
-		t.Errorf("%d creates; want one, which goes on when its client leaves", calls.Creates)
+		t.Errorf("%d creates, want 1: the call continues without its client", calls.Creates)
 	}
 }
 
 func TestStatusPage(t *testing.T) {
-	handler, _ := start(t, long)
+	handler, _ := start(t, longTimeout)
 	w := get(t.Context(), handler, "/rooms/"+room+"/token")
 	var answer struct{ Token string }
 	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
@@ -138,7 +138,7 @@ func TestStatusPage(t *testing.T) {
 	page := get(t.Context(), handler, "/debug/rooms").Body.String()
 	for _, want := range []string{room, "valid", "refresh in ", roomtoken.NewSecret(answer.Token).Fingerprint(), "lobby", "failed", "is no UUID"} {
 		if !strings.Contains(page, want) {
-			t.Errorf("no %q on the page:\n%s", want, page)
+			t.Errorf("%q is missing in the page:\n%s", want, page)
 		}
 	}
 	if strings.Contains(page, answer.Token) {

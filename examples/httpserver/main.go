@@ -1,12 +1,12 @@
-// Httpserver is a small back end that lets people into video rooms: a browser
-// asks it for a token, and joins the room with that.
+// Httpserver is a small back end for video rooms: a browser requests a token from it
+// and uses the token to join the room.
 //
 //	TELNYX_API_KEY=KEY... go run ./examples/httpserver
 //	curl localhost:8080/rooms/0ccc7b54-4df3-4bca-a65a-3da1ecc777f0/token
 //
-// Without an API key it uses a Telnyx rooms API in this process. Its page
-// /debug/rooms shows how the rooms are. Who may join which room is for a real
-// back end to decide before it answers, and who may see that page.
+// Without an API key it uses a Telnyx rooms API in this process. The page /debug/rooms
+// shows the state of the rooms. A real back end has to check who may join which room,
+// and who may see that page.
 package main
 
 import (
@@ -27,7 +27,7 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", "localhost:8080", "where to listen")
+	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := serve(ctx, *addr)
@@ -37,9 +37,9 @@ func main() {
 	}
 }
 
-// serve answers requests until ctx ends.
+// serve handles requests until ctx ends.
 func serve(ctx context.Context, addr string) error {
-	var config telnyx.Config // the key is in TELNYX_API_KEY
+	var config telnyx.Config // takes the key from TELNYX_API_KEY
 	if os.Getenv("TELNYX_API_KEY") == "" {
 		api := telnyxtest.NewServer(telnyxtest.Config{})
 		defer api.Close()
@@ -56,7 +56,7 @@ func serve(ctx context.Context, addr string) error {
 	}
 	defer manager.Close()
 
-	b := backEnd{manager: manager, patience: 5 * time.Second}
+	b := backEnd{manager: manager, timeout: 5 * time.Second}
 	server := &http.Server{Addr: addr, Handler: b.handler(), ReadHeaderTimeout: 5 * time.Second}
 	drained := make(chan struct{})
 	go func() {

@@ -1,10 +1,10 @@
 // Quickstart shows roomtoken at work. Without configuration it starts a Telnyx
-// rooms API in this process, lets callers ask for tokens as a busy service would,
-// and breaks the API in several ways while they do:
+// rooms API in this process, lets callers ask for tokens as in a busy service, and
+// makes the API fail in several ways:
 //
 //	go run ./examples/quickstart
 //
-// With an API key and room IDs it does the same work, unharmed, against Telnyx:
+// With an API key and room IDs it uses Telnyx instead, without faults:
 //
 //	TELNYX_API_KEY=KEY... go run ./examples/quickstart 0ccc7b54-4df3-4bca-a65a-3da1ecc777f0
 package main
@@ -18,46 +18,51 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/benbjohnson/clock"
-
 	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/examples/quickstart/internal/demo"
+	"github.com/roomtoken/roomtoken/examples/quickstart/internal/screen"
 	"github.com/roomtoken/roomtoken/telnyx"
 )
 
-// run, caller and watcher are what a service has to write. The rest of this
-// program breaks things, and shows what comes of it.
-func run(ctx context.Context, s *stage, show view) error {
-	source, err := telnyx.NewSource(s.telnyx)
+// run and the methods of service are what a user of roomtoken writes. The rest of
+// this program injects faults and shows the results.
+func run(ctx context.Context, d *demo.Demo, view demo.View) error {
+	source, err := telnyx.NewSource(d.Telnyx)
 	if err != nil {
 		return err
 	}
-	manager, err := roomtoken.NewManager(source, roomtoken.Config{Clock: s.clock, OnEvent: s.journal.observe})
+	manager, err := roomtoken.NewManager(source, roomtoken.Config{Clock: d.Clock, OnEvent: d.OnEvent})
 	if err != nil {
 		return err
 	}
-	s.perform(ctx, manager, show)
+	d.Run(ctx, manager, service{manager, d}, view)
 	return manager.Close()
 }
 
-// caller is whoever needs a token now and then, a request handler say: it gets
-// one from memory, whatever the API is up to.
-func (s *stage) caller(ctx context.Context, manager *roomtoken.Manager, room string) {
+type service struct {
+	manager *roomtoken.Manager
+	demo    *demo.Demo
+}
+
+// Call needs a token from time to time, as a request handler does. It gets one
+// from memory, even while the API is down.
+func (s service) Call(ctx context.Context, room string) {
 	for ctx.Err() == nil {
-		begun := s.clock.Now()
-		tok, err := manager.Token(ctx, room)
-		s.count(ctx, room, tok, err, s.clock.Since(begun))
-		s.rest(ctx, err)
+		start := s.demo.Clock.Now()
+		tok, err := s.manager.Token(ctx, room)
+		s.demo.Record(ctx, room, tok, err, s.demo.Clock.Since(start))
+		s.demo.Rest(ctx, err)
 	}
 }
 
-// watcher is a participant who stays: it puts each new token into its connection
-// before the old one expires.
-func (s *stage) watcher(ctx context.Context, manager *roomtoken.Manager, room string) {
-	for tok, err := range manager.Watch(ctx, room) {
+// Watch is a participant who stays in the room: it passes each new token to its
+// connection before the old one expires.
+func (s service) Watch(ctx context.Context, room string) {
+	for tok, err := range s.manager.Watch(ctx, room) {
 		if err != nil {
-			continue // the watch goes on, unless this was the last pair
+			continue // no token at present; if the watch has ended, so does the loop
 		}
-		s.updateClientToken(room, tok)
+		s.demo.UpdateClientToken(room, tok)
 	}
 }
 
@@ -69,16 +74,15 @@ const (
 )
 
 func main() {
-	// The first Ctrl-C ends the run, with its summary. A second one, should
-	// something hang, ends the program: stop gives the signals their usual effect.
+	// The first Ctrl-C ends the run, which prints its summary. Calling stop restores
+	// the default, so that a second Ctrl-C ends the program.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 
 	os.Exit(quickstart(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// quickstart is the program but for what belongs to the process. It returns the
-// exit status.
+// quickstart runs the program and returns its exit status.
 func quickstart(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	o, err := parse(args, getenv)
 	switch {
@@ -90,14 +94,19 @@ func quickstart(ctx context.Context, args []string, getenv func(string) string, 
 		return exitUsage
 	}
 
-	s := newStage(o, clock.New())
-	defer s.close()
-	if err := run(ctx, s, newView(o.plain, getenv, stdout)); err != nil {
+	view := screen.NewPlain(stdout)
+	if !o.plain {
+		view = screen.New(getenv, stdout)
+	}
+	d := demo.New(demo.Config{Rooms: o.rooms, Duration: o.duration})
+	defer d.Close()
+	if err := run(ctx, d, view); err != nil {
 		fmt.Fprintf(stderr, "quickstart: %v\n", err)
 		return exitFailed
 	}
-	fmt.Fprint(stdout, s.summary())
-	if s.wentWrong() {
+	result := d.Result()
+	fmt.Fprint(stdout, screen.Summary(result))
+	if result.Failed() {
 		return exitFailed
 	}
 	return exitOK

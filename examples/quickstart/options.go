@@ -8,87 +8,93 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/roomtoken/roomtoken/examples/quickstart/internal/demo"
 )
 
 const usage = `Quickstart shows roomtoken at work.
 
   go run ./examples/quickstart [flags]
-        against a Telnyx rooms API in this process, with tokens that live 40 s,
-        an outage, a revoked refresh token and a rate limit. Needs no account
-        and no network, and ends by itself after about a minute.
+        uses a Telnyx rooms API in this process. Tokens live 40 s, and the API
+        has an outage, revokes a refresh token and limits the rate of calls.
+        Needs no account and no network; takes about a minute.
 
   TELNYX_API_KEY=KEY... go run ./examples/quickstart [flags] ROOM-ID...
-        against Telnyx, without faults, until Ctrl-C. It creates tokens for
-        these rooms and joins none of them.
+        uses Telnyx, without faults, until Ctrl-C. Creates tokens for these
+        rooms, but does not join them.
 
 Flags:
   --for DURATION   how long to run, such as 30s or 5m; default 62s, or until
-                   Ctrl-C against Telnyx
-  --plain          one line per event instead of a live view
-  -h, --help       this page
+                   Ctrl-C on Telnyx
+  --plain          print one line per event instead of a live view
+  -h, --help       print this help
 
 Environment:
-  TELNYX_API_KEY   the API key; only used with room IDs
-  TELNYX_BASE_URL  where the API is; default https://api.telnyx.com/v2
-  NO_COLOR         set to anything: no colours
+  TELNYX_API_KEY   API key; requires room IDs
+  TELNYX_BASE_URL  base URL of the API; default https://api.telnyx.com/v2
+  NO_COLOR         disables colors, if not empty
 
-The exit status is 0, 1 if a caller saw a failure or was given a token that the
-API refuses, and 2 if the arguments make no sense.
+Exit status: 0 on success, 1 if a caller got an error or a token that the API
+rejects, 2 if the arguments are invalid.
 `
 
 // options is what the command line and the environment ask for.
 type options struct {
-	rooms  []string      // none: an API in this process
-	apiKey string        // "": an API in this process
-	length time.Duration // 0: until Ctrl-C
-	plain  bool
+	rooms    []string      // on Telnyx; empty: use the embedded API
+	duration time.Duration // 0: until Ctrl-C
+	plain    bool
 }
 
-// errHelp says that help was asked for.
-var errHelp = errors.New("help")
+// errHelp is returned if the arguments ask for help.
+var errHelp = errors.New("help requested")
 
-// demoLength is long enough for every fault and for what comes after it.
-const demoLength = 62 * time.Second
-
-// parse reads the command line. Its errors are for people.
+// parse reads the command line.
 func parse(args []string, getenv func(string) string) (options, error) {
-	o := options{apiKey: getenv("TELNYX_API_KEY")}
+	var o options
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.DurationVar(&o.length, "for", 0, "")
+	flags.DurationVar(&o.duration, "for", 0, "")
 	flags.BoolVar(&o.plain, "plain", false, "")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return o, errHelp
 	} else if err != nil {
-		return o, fmt.Errorf("%w; -h shows what there is", err)
+		return o, fmt.Errorf("%w; -h lists the flags", err)
+	}
+	if o.duration < 0 {
+		return o, fmt.Errorf("--for is %v; want a positive duration such as 30s", o.duration)
 	}
 	o.rooms = flags.Args()
+	if err := checkRooms(o.rooms); err != nil {
+		return o, err
+	}
 
-	if o.length < 0 {
-		return o, fmt.Errorf("--for is %v; want a time such as 30s", o.length)
-	}
-	seen := make(map[string]bool)
-	for _, room := range o.rooms {
-		switch {
-		case !roomID.MatchString(room):
-			return o, fmt.Errorf("%q is no room ID; want a UUID such as 0ccc7b54-4df3-4bca-a65a-3da1ecc777f0 (flags come before room IDs)", room)
-		case seen[strings.ToLower(room)]:
-			return o, fmt.Errorf("room %s is there twice", room)
-		}
-		seen[strings.ToLower(room)] = true
-	}
+	hasKey := getenv("TELNYX_API_KEY") != ""
 	switch {
-	case o.apiKey != "" && len(o.rooms) == 0:
-		return o, errors.New("TELNYX_API_KEY is set, but no room is named:\n" +
-			"  go run ./examples/quickstart ROOM-ID...     works on these rooms, against Telnyx\n" +
+	case hasKey && len(o.rooms) == 0:
+		return o, errors.New("TELNYX_API_KEY is set, but there are no room IDs:\n" +
+			"  go run ./examples/quickstart ROOM-ID...       uses these rooms on Telnyx\n" +
 			"  TELNYX_API_KEY= go run ./examples/quickstart  uses an API in this process")
-	case o.apiKey == "" && len(o.rooms) > 0:
-		return o, errors.New("room IDs are for Telnyx, which needs an API key: set TELNYX_API_KEY, or leave the room IDs out to use an API in this process")
-	case o.apiKey == "" && o.length == 0:
-		o.length = demoLength
+	case !hasKey && len(o.rooms) > 0:
+		return o, errors.New("room IDs require an API key: set TELNYX_API_KEY, or omit the room IDs to use an API in this process")
+	case !hasKey && o.duration == 0:
+		o.duration = demo.Duration
 	}
 	return o, nil
 }
 
-// roomID is the form of a Telnyx room ID.
+// roomID matches Telnyx room IDs.
 var roomID = regexp.MustCompile(`^(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+func checkRooms(rooms []string) error {
+	seen := make(map[string]bool)
+	for _, room := range rooms {
+		switch {
+		case !roomID.MatchString(room):
+			return fmt.Errorf("%q is not a room ID; want a UUID such as 0ccc7b54-4df3-4bca-a65a-3da1ecc777f0 (flags come before room IDs)", room)
+		case seen[strings.ToLower(room)]:
+			return fmt.Errorf("room %s is listed twice", room)
+		}
+		seen[strings.ToLower(room)] = true
+	}
+	return nil
+}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/roomtoken/roomtoken/examples/quickstart/internal/demo"
 )
 
 const (
@@ -12,7 +14,7 @@ const (
 	roomB = "9E2A0CBE-ce66-411e-a1ac-468f0b103c9a"
 )
 
-// env is an environment.
+// env is a set of environment variables.
 type env map[string]string
 
 func (e env) get(name string) string { return e[name] }
@@ -20,27 +22,27 @@ func (e env) get(name string) string { return e[name] }
 func TestParse(t *testing.T) {
 	key := env{"TELNYX_API_KEY": "KEY"}
 	for _, tt := range []struct {
-		name   string
-		args   string
-		env    env
-		length time.Duration
-		rooms  int
-		err    string // a part of it; "": none
+		name     string
+		args     string
+		env      env
+		duration time.Duration
+		rooms    int
+		err      string // part of the error; "": none
 	}{
-		{"nothing", "", nil, demoLength, 0, ""},
-		{"a time", "--for 5s --plain", nil, 5 * time.Second, 0, ""},
+		{"no arguments", "", nil, demo.Duration, 0, ""},
+		{"a duration", "--for 5s --plain", nil, 5 * time.Second, 0, ""},
 		{"rooms", roomA + " " + roomB, key, 0, 2, ""},
-		{"rooms and a time", "-for=1m " + roomA, key, time.Minute, 1, ""},
+		{"rooms and a duration", "-for=1m " + roomA, key, time.Minute, 1, ""},
 
-		{"a key without rooms", "", key, 0, 0, "no room is named"},
-		{"rooms without a key", roomA, nil, 0, 0, "set TELNYX_API_KEY"},
-		{"not a room ID", roomA + " lobby", key, 0, 0, `"lobby" is no room ID`},
-		{"a room ID with a tail", roomA + "/x", key, 0, 0, "is no room ID"},
-		{"a flag too late", roomA + " --plain", key, 0, 0, "flags come before room IDs"},
-		{"a room twice", roomA + " " + strings.ToUpper(roomA), key, 0, 0, "twice"},
-		{"time runs backward", "--for -1s", nil, 0, 0, "--for is -1s"},
-		{"no time", "--for soon", nil, 0, 0, "soon"},
-		{"no such flag", "--fast", nil, 0, 0, "-h shows"},
+		{"a key without rooms", "", key, 0, 0, "there are no room IDs"},
+		{"rooms without a key", roomA, nil, 0, 0, "require an API key"},
+		{"not a room ID", roomA + " lobby", key, 0, 0, `"lobby" is not a room ID`},
+		{"a room ID with a suffix", roomA + "/x", key, 0, 0, "is not a room ID"},
+		{"a flag after the rooms", roomA + " --plain", key, 0, 0, "flags come before room IDs"},
+		{"a room twice", roomA + " " + strings.ToUpper(roomA), key, 0, 0, "listed twice"},
+		{"a negative duration", "--for -1s", nil, 0, 0, "--for is -1s"},
+		{"not a duration", "--for soon", nil, 0, 0, "soon"},
+		{"unknown flag", "--fast", nil, 0, 0, "-h lists"},
 		{"help", "-h", nil, 0, 0, errHelp.Error()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,8 +56,8 @@ func TestParse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o.length != tt.length || len(o.rooms) != tt.rooms {
-				t.Errorf("got %v and %v, want %v and %d rooms", o.length, o.rooms, tt.length, tt.rooms)
+			if o.duration != tt.duration || len(o.rooms) != tt.rooms {
+				t.Errorf("got %v and %v, want %v and %d rooms", o.duration, o.rooms, tt.duration, tt.rooms)
 			}
 		})
 	}
@@ -65,11 +67,11 @@ func TestExitStatusOfArguments(t *testing.T) {
 	for _, tt := range []struct {
 		args           []string
 		status         int
-		stdout, stderr string // parts
+		stdout, stderr string // substrings
 	}{
 		{[]string{"-h"}, exitOK, "--for DURATION", ""},
 		{[]string{"--help"}, exitOK, "TELNYX_API_KEY", ""},
-		{[]string{"lobby"}, exitUsage, "", `"lobby" is no room ID`},
+		{[]string{"lobby"}, exitUsage, "", `"lobby" is not a room ID`},
 	} {
 		var stdout, stderr bytes.Buffer
 		status := quickstart(t.Context(), tt.args, env{}.get, &stdout, &stderr)

@@ -11,58 +11,63 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"github.com/roomtoken/roomtoken/examples/quickstart/internal/demo"
+	"github.com/roomtoken/roomtoken/examples/quickstart/internal/screen"
 	"github.com/roomtoken/roomtoken/telnyx/telnyxtest"
 )
 
-// The whole demonstration, on a fake clock: every fault meets a renewal, and no
-// caller notices.
+// The whole demonstration: each fault affects renewals, and no caller notices. It
+// uses a mock clock, not a synctest bubble: time stands still in a bubble while a
+// server waits for connections.
 func TestDemonstration(t *testing.T) {
 	mock := clock.NewMock()
 	mock.Set(time.Date(2026, 7, 1, 12, 0, 0, 300e6, time.UTC))
-	s := newStage(options{length: demoLength}, mock)
-	defer s.close()
-	s.minRest, s.maxRest = time.Second, 2*time.Second // each timer of the fake clock takes real time
+	d := demo.New(demo.Config{
+		Duration: demo.Duration, Clock: mock,
+		CallInterval: 1500 * time.Millisecond, // each timer of the mock takes 1 ms of real time
+	})
+	defer d.Close()
 	transport := &countingTransport{}
-	s.telnyx.HTTPClient = &http.Client{Transport: transport}
+	d.Telnyx.HTTPClient = &http.Client{Transport: transport}
 
 	var out bytes.Buffer
 	done := make(chan error, 1)
-	go func() { done <- run(t.Context(), s, plainView(&out)) }()
-	if err := drive(t, mock, s.api, transport, done); err != nil {
+	go func() { done <- run(t.Context(), d, screen.NewPlain(&out)) }()
+	if err := drive(t, mock, d.API, transport, done); err != nil {
 		t.Fatal(err)
 	}
 
-	sum := s.summary()
-	t.Logf("%s\n%s", out.String(), sum)
-	c, faults := s.tally.read()
-	if s.wentWrong() || c.Failed != 0 || c.Refused != 0 {
-		t.Errorf("%d failures, %d tokens refused, the last error %v; want none", c.Failed, c.Refused, c.LastError)
+	r := d.Result()
+	summary := screen.Summary(r)
+	t.Logf("%s\n%s", out.String(), summary)
+	if c := r.Counts; r.Failed() || c.Failed != 0 || c.Rejected != 0 {
+		t.Errorf("%d errors, %d rejected tokens, last error %v; want none", c.Failed, c.Rejected, c.LastError)
 	}
-	if !strings.Contains(strings.Join(strings.Fields(sum), " "), "failures seen by callers 0 ") {
-		t.Error("the summary does not say that callers saw no failure")
+	if !strings.Contains(strings.Join(strings.Fields(summary), " "), "Token calls that failed 0 ") {
+		t.Error("the summary does not say that no call failed")
 	}
-	if c.Answered == 0 || c.Checked == 0 || c.Pushed < uint64(2*len(s.rooms)) || len(faults) != 3 {
-		t.Errorf("%d answers, %d checks, %d tokens pushed, faults %q", c.Answered, c.Checked, c.Pushed, faults)
+	if c := r.Counts; c.Succeeded == 0 || c.Checked == 0 || c.Pushed < uint64(2*r.Rooms) || len(r.Faults) != 3 {
+		t.Errorf("%d calls succeeded, %d tokens checked, %d pushed, faults %q", c.Succeeded, c.Checked, c.Pushed, r.Faults)
 	}
-	if got, most := s.stats.Misses, uint64(s.callers*len(s.rooms)); got > most {
-		t.Errorf("%d calls waited; want at most the first one of each caller, %d", got, most)
+	if got, limit := r.Stats.Misses, uint64(r.CallersPerRoom*r.Rooms); got > limit {
+		t.Errorf("%d calls waited, want at most %d: the first call of each caller", got, limit)
 	}
-	calls := s.api.Calls()
-	if calls.Statuses[403] != 1 || calls.Statuses[429] != 1 || calls.Statuses[503] < 3 || s.stats.Fallbacks == 0 {
-		t.Errorf("answers by status %v, fallbacks %d; want the revoked refresh token, the rate limit and the outage to be met", calls.Statuses, s.stats.Fallbacks)
+	calls := r.APICalls
+	if calls.Statuses[403] != 1 || calls.Statuses[429] != 1 || calls.Statuses[503] < 3 || r.Stats.Fallbacks == 0 {
+		t.Errorf("statuses %v, %d fallbacks; want calls to hit the revoked refresh token, the rate limit and the outage", calls.Statuses, r.Stats.Fallbacks)
 	}
 	if calls.KeyLeaks != 0 {
 		t.Errorf("%d refreshes carried the API key", calls.KeyLeaks)
 	}
 	for room, c := range calls.Rooms {
 		if c.MaxInFlight != 1 {
-			t.Errorf("room %s had %d calls at a time", room, c.MaxInFlight)
+			t.Errorf("room %s had %d calls in flight at once, want 1", room, c.MaxInFlight)
 		}
 	}
 }
 
-// drive moves the clock until done, and holds it while a call is on its way: a
-// call takes the latency of the API, and no more however slow the machine.
+// drive moves the clock until done. It stops the clock while a request is on its
+// way, so that a call takes the latency of the API however slow the machine is.
 func drive(t *testing.T, mock *clock.Mock, api *telnyxtest.Server, transport *countingTransport, done <-chan error) error {
 	for t.Context().Err() == nil {
 		select {
@@ -80,7 +85,7 @@ func drive(t *testing.T, mock *clock.Mock, api *telnyxtest.Server, transport *co
 	return t.Context().Err()
 }
 
-// countingTransport counts the requests that have no answer yet.
+// countingTransport counts the requests that have no response yet.
 type countingTransport struct{ inFlight atomic.Int64 }
 
 func (c *countingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -89,8 +94,8 @@ func (c *countingTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	return http.DefaultTransport.RoundTrip(req)
 }
 
-// With a key and rooms the program works against whatever TELNYX_BASE_URL names.
-func TestAgainstAnAPI(t *testing.T) {
+// With a key and rooms the program uses the API at TELNYX_BASE_URL.
+func TestTelnyx(t *testing.T) {
 	api := telnyxtest.Start(t, telnyxtest.Config{APIKey: "KEY-of-mine"})
 	t.Setenv("TELNYX_BASE_URL", api.URL)
 	t.Setenv("TELNYX_API_KEY", "KEY-of-mine")
@@ -105,35 +110,34 @@ func TestAgainstAnAPI(t *testing.T) {
 		t.Errorf("stdout %s", &stdout)
 	}
 	if calls := api.Calls(); calls.Creates != 2 {
-		t.Errorf("%+v, want one create for each room", calls)
+		t.Errorf("%+v, want one create per room", calls)
 	}
 
-	// A ctx that ends, as with Ctrl-C, is a regular end.
+	// A canceled ctx, as after Ctrl-C, is not a failure.
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if status := quickstart(ctx, []string{roomA}, environment.get, &stdout, &stderr); status != exitOK {
 		t.Errorf("status %d after an interrupt", status)
 	}
 
-	// Whoever cannot be served shows in the exit status.
+	// An error that callers get is.
 	removeFault := api.Inject(telnyxtest.Fault{Status: http.StatusUnauthorized})
 	stdout.Reset()
 	if status := quickstart(t.Context(), []string{"--for", "300ms", roomA}, environment.get, &stdout, &stderr); status != exitFailed {
-		t.Errorf("status %d with a key that is refused", status)
+		t.Errorf("status %d with a rejected key", status)
 	}
-	if !strings.Contains(stdout.String(), "401 Unauthorized") {
-		t.Errorf("stdout does not say why: %s", &stdout)
+	if _, lastError, _ := strings.Cut(stdout.String(), "last error: "); !strings.Contains(lastError, "401 Unauthorized") {
+		t.Errorf("stdout does not give the last error: %s", &stdout)
 	}
-
 	removeFault()
 
-	// So does a run in which nobody got a token, though nobody has given up yet.
+	// So is a run without any token, even if all callers are still waiting.
 	api.Inject(telnyxtest.Fault{Status: http.StatusBadGateway})
 	stdout.Reset()
 	if status := quickstart(t.Context(), []string{"--for", "200ms", roomB}, environment.get, &stdout, &stderr); status != exitFailed {
-		t.Errorf("status %d where nothing works", status)
+		t.Errorf("status %d while every call fails", status)
 	}
-	if !strings.Contains(stdout.String(), "nobody got a token: telnyx: create for room") {
-		t.Errorf("stdout does not say why: %s", &stdout)
+	if !strings.Contains(stdout.String(), "no caller got a token: telnyx: create for room") {
+		t.Errorf("stdout does not give the reason: %s", &stdout)
 	}
 }

@@ -1,7 +1,6 @@
-// Watch shows a participant who stays in a room for longer than a token lives:
-// each new token goes into the connection before the old one expires, and one
-// that the room refuses is replaced. It takes 10 s, against a Telnyx rooms API in
-// this process:
+// Watch shows a participant who stays in a room longer than a token lives: it receives
+// each new token before the old one expires, and replaces a token that the room
+// rejects. It takes 10 s, with a Telnyx rooms API in this process:
 //
 //	go run ./examples/watch
 package main
@@ -22,7 +21,7 @@ const room = "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0"
 func main() {
 	api := telnyxtest.NewServer(telnyxtest.Config{})
 	defer api.Close()
-	time.AfterFunc(8*time.Second, func() { api.RevokeTokens(room) }) // everybody is thrown out
+	time.AfterFunc(8*time.Second, func() { api.RevokeTokens(room) }) // everybody is kicked out
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -43,15 +42,15 @@ func participate(ctx context.Context, api *telnyxtest.Server) error {
 	}
 	defer manager.Close()
 
-	var current atomic.Pointer[roomtoken.Token] // what the connection uses
+	var current atomic.Pointer[roomtoken.Token] // used by the connection
 	go keepAlive(ctx, func() {
 		tok := current.Load()
 		if tok == nil {
 			return // not connected yet
 		}
-		if err := api.Verify(room, tok.Value.Reveal()); err != nil { // the room's answer
-			log.Printf("token %s is refused: %v", tok.Value.Fingerprint(), err)
-			manager.Invalidate(room, *tok) // the next one comes through the watch
+		if err := api.Verify(room, tok.Value.Reveal()); err != nil { // ask the room
+			log.Printf("token %s is rejected: %v", tok.Value.Fingerprint(), err)
+			manager.Invalidate(room, *tok) // Watch yields the replacement
 		}
 	})
 	for tok, err := range manager.Watch(ctx, room) {
@@ -59,16 +58,16 @@ func participate(ctx context.Context, api *telnyxtest.Server) error {
 		case ctx.Err() != nil:
 			log.Print("leaving")
 		case err != nil:
-			log.Printf("no token for now: %v", err) // the watch goes on
+			log.Printf("no token at present: %v", err) // the watch continues
 		default:
-			log.Printf("token %s is in use now, good for %v", tok.Value.Fingerprint(), time.Until(tok.ExpiresAt).Round(time.Second))
+			log.Printf("now using token %s, valid for %v", tok.Value.Fingerprint(), time.Until(tok.ExpiresAt).Round(time.Second))
 			current.Store(&tok)
 		}
 	}
 	return nil
 }
 
-// keepAlive calls f every now and then until ctx ends.
+// keepAlive calls f periodically until ctx ends.
 func keepAlive(ctx context.Context, f func()) {
 	for ticker := time.NewTicker(500 * time.Millisecond); ; {
 		select {

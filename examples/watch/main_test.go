@@ -8,8 +8,8 @@ import (
 	"github.com/roomtoken/roomtoken/telnyx/telnyxtest"
 )
 
-// A token that the room refuses is replaced while the participant stays.
-func TestParticipateReplacesARefusedToken(t *testing.T) {
+// A token that the room rejects is replaced while the participant stays.
+func TestRejectedTokenIsReplaced(t *testing.T) {
 	api := telnyxtest.Start(t, telnyxtest.Config{})
 	ctx, leave := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -26,10 +26,10 @@ func TestParticipateReplacesARefusedToken(t *testing.T) {
 
 func waitForCreates(t *testing.T, api *telnyxtest.Server, n int) {
 	t.Helper()
-	for give := time.After(10 * time.Second); api.Calls().Statuses[201] < n; {
+	for timeout := time.After(10 * time.Second); api.Calls().Statuses[201] < n; {
 		select {
-		case <-give:
-			t.Fatalf("the API counts %+v, want %d creates", api.Calls(), n)
+		case <-timeout:
+			t.Fatalf("API calls %+v, want %d creates", api.Calls(), n)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

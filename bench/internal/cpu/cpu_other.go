@@ -1,9 +1,9 @@
 //go:build !unix
 
-// Package cpu tells how much processor time the process has used.
+// Package cpu measures the processor time of this process.
 package cpu
 
 import "time"
 
-// Time is not known on this system.
+// Time returns 0: it is not implemented for this system.
 func Time() time.Duration { return 0 }

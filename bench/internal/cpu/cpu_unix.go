@@ -1,6 +1,6 @@
 //go:build unix
 
-// Package cpu tells how much processor time the process has used.
+// Package cpu measures the processor time of this process.
 package cpu
 
 import (

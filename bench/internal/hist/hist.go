@@ -1,4 +1,4 @@
-// Package hist counts durations, very many of them, in little memory.
+// Package hist counts any number of durations in a fixed amount of memory.
 package hist
 
 import (
@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// A duration falls into one of steps buckets per power of two: it is known to
-// one part in steps.
+// There are steps buckets per power of two, so durations have a relative error of at
+// most 1/steps.
 const (
 	stepBits = 4
 	steps    = 1 << stepBits
 	buckets  = (64 - stepBits) * steps
 )
 
-// Hist is a histogram of durations. The zero Hist is empty. It is for one
-// goroutine.
+// Hist is a histogram of durations. The zero Hist is empty. It is not safe for
+// concurrent use.
 type Hist struct {
 	counts [buckets]uint32
 	worst  time.Duration
@@ -27,8 +27,7 @@ func (h *Hist) Add(d time.Duration) {
 	h.worst = max(h.worst, d)
 }
 
-// bucket returns the bucket that a duration falls into; negative ones fall into
-// the first.
+// bucket returns the bucket of a duration. Negative durations are in the first.
 func bucket(d time.Duration) int {
 	n := uint64(max(d, 0))
 	if n < steps {
@@ -38,7 +37,7 @@ func bucket(d time.Duration) int {
 	return (shift+1)*steps + int(n>>shift) - steps
 }
 
-// ceiling returns the longest duration that falls into a bucket.
+// ceiling returns the longest duration of a bucket.
 func ceiling(bucket int) time.Duration {
 	if bucket < steps {
 		return time.Duration(bucket)
@@ -47,14 +46,14 @@ func ceiling(bucket int) time.Duration {
 	return time.Duration((uint64(bucket%steps+steps+1) << shift) - 1)
 }
 
-// Sum is what several histograms hold together. The zero Sum is empty.
+// Sum adds several histograms up. The zero Sum is empty.
 type Sum struct {
 	counts [buckets]uint64
 	total  uint64
 	worst  time.Duration
 }
 
-// Add adds what a histogram holds.
+// Add adds a histogram.
 func (s *Sum) Add(h *Hist) {
 	for i, n := range &h.counts {
 		s.counts[i] += uint64(n)
@@ -63,16 +62,15 @@ func (s *Sum) Add(h *Hist) {
 	s.worst = max(s.worst, h.worst)
 }
 
-// Total returns how many durations were counted.
+// Total returns the number of durations.
 func (s *Sum) Total() uint64 { return s.total }
 
-// Worst returns the longest of them.
+// Worst returns the longest duration.
 func (s *Sum) Worst() time.Duration { return s.worst }
 
-// Quantile returns the duration that the share of them does not exceed, to one
-// part in sixteen, rounded up.
-func (s *Sum) Quantile(share float64) time.Duration {
-	rest := uint64(share * float64(s.total))
+// Quantile returns the q-quantile, rounded up by at most one sixteenth.
+func (s *Sum) Quantile(q float64) time.Duration {
+	rest := uint64(q * float64(s.total))
 	for i, n := range &s.counts {
 		if n > rest {
 			return min(ceiling(i), s.worst)
@@ -80,4 +78,13 @@ func (s *Sum) Quantile(share float64) time.Duration {
 		rest -= n
 	}
 	return s.worst
+}
+
+// Round rounds a duration to about three digits, for printing.
+func Round(d time.Duration) time.Duration {
+	for unit := time.Nanosecond; ; unit *= 10 {
+		if d < 1000*unit {
+			return d.Round(unit)
+		}
+	}
 }

@@ -11,17 +11,17 @@ import (
 func TestBucketsCoverAllDurations(t *testing.T) {
 	for b := range buckets - 1 {
 		if got := bucket(ceiling(b)); got != b {
-			t.Fatalf("the longest duration of bucket %d, %d ns, falls into %d", b, ceiling(b), got)
+			t.Fatalf("the longest duration of bucket %d, %d ns, is in bucket %d", b, ceiling(b), got)
 		}
 		if got := bucket(ceiling(b) + 1); got != b+1 {
-			t.Fatalf("%d ns fall into bucket %d, want %d", ceiling(b)+1, got, b+1)
+			t.Fatalf("%d ns are in bucket %d, want %d", ceiling(b)+1, got, b+1)
 		}
 	}
 	if b := bucket(math.MaxInt64); b >= buckets {
-		t.Fatalf("the longest duration falls into bucket %d of %d", b, buckets)
+		t.Fatalf("the longest duration is in bucket %d of %d", b, buckets)
 	}
 	if b := bucket(-time.Second); b != 0 {
-		t.Fatalf("a negative duration falls into bucket %d", b)
+		t.Fatalf("a negative duration is in bucket %d", b)
 	}
 }
 
@@ -49,6 +49,16 @@ func TestQuantiles(t *testing.T) {
 		t.Errorf("worst %v of %d, want %v of %d", sum.Worst(), sum.Total(), all[len(all)-1], len(all))
 	}
 	if (&Sum{}).Quantile(0.5) != 0 {
-		t.Error("the quantile of nothing")
+		t.Error("the quantile of an empty Sum is not 0")
+	}
+}
+
+func TestRound(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 123: "123ns", 12345: "12.3µs", 1234567: "1.23ms", 51849113: "51.8ms", 12345678901: "12.3s",
+	} {
+		if got := Round(d).String(); got != want {
+			t.Errorf("Round(%d) is %s, want %s", d, got, want)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package program is what the main functions of this module share.
+// Package program runs the programs of this module.
 package program
 
 import (
@@ -10,8 +10,8 @@ import (
 	"os/signal"
 )
 
-// Main runs a program under a name, with a ctx that an interrupt ends, and leaves
-// with its error, if there is one other than that it was asked for help.
+// Main calls run with a ctx that ends on an interrupt. If run fails, Main prints the
+// error after the program's name and exits with status 1; flag.ErrHelp is not a failure.
 func Main(name string, run func(ctx context.Context, args []string) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, os.Args[1:])

@@ -1,4 +1,4 @@
-// Package roomid makes the room IDs that the programs of this module ask for.
+// Package roomid generates room IDs.
 package roomid
 
 import (
@@ -6,8 +6,7 @@ import (
 	"math/rand/v2"
 )
 
-// New returns n room IDs of the form that Telnyx has, the same ones each
-// time.
+// New returns n room IDs in the format of Telnyx. They are the same on each call.
 func New(n int) []string {
 	rng := rand.New(rand.NewPCG(1, 1))
 	ids := make([]string, n)

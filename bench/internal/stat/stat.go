@@ -1,4 +1,4 @@
-// Package stat has the little statistics that the programs of this module need.
+// Package stat has the statistics that the programs of this module need.
 package stat
 
 import (
@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Median returns the middle value, or the mean of the two in the middle. It is
-// what a few disturbed rounds do not move. Without values it is NaN.
+// Median returns the middle value, or the mean of the two in the middle. A few
+// outliers do not affect it. It is NaN if there are no values.
 func Median(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -20,9 +20,8 @@ func Median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// Ratios returns a[i] / b[i] for every round i that both have. A ratio within a
-// round is worth more than a ratio of medians: what slows the machine for a
-// while slows both.
+// Ratios returns a[i] / b[i] for every round i that both have. They vary less than
+// ratios of medians: whatever slows the machine down in a round affects both.
 func Ratios(a, b []float64) []float64 {
 	ratios := make([]float64, min(len(a), len(b)))
 	for i := range ratios {

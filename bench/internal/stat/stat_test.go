@@ -25,7 +25,7 @@ func TestMedian(t *testing.T) {
 		}
 	}
 	if got := Median(nil); !math.IsNaN(got) {
-		t.Errorf("Median of nothing = %v, want NaN", got)
+		t.Errorf("Median(nil) = %v, want NaN", got)
 	}
 }
 

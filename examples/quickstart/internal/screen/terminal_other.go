@@ -1,8 +1,8 @@
 //go:build !(linux || darwin || freebsd || netbsd || dragonfly)
 
-package main
+package screen
 
 import "os"
 
-// terminalSize knows no terminals here: the program writes plain lines.
+// terminalSize does not support this system: the program writes plain lines.
 func terminalSize(*os.File) (columns, lines int, ok bool) { return 0, 0, false }

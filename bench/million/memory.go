@@ -2,7 +2,7 @@ package main
 
 import "runtime"
 
-// heap returns the size of what is reachable.
+// heap returns the size of the live objects.
 func heap() uint64 {
 	runtime.GC()
 	runtime.GC()
