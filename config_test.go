@@ -97,7 +97,7 @@ func TestConfigRefusals(t *testing.T) {
 
 // MinValidity none: a token is handed out until it expires.
 func TestConfigNoMinValidity(t *testing.T) {
-	within(t, roomtoken.Config{MinValidity: -1, Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{MinValidity: -1, Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("r")
 		w.src.fail(errDown)
 		w.add(600*time.Second - 1)
@@ -114,9 +114,9 @@ func TestConfigNoMinValidity(t *testing.T) {
 
 // MaxWait none: as long as the ctx allows.
 func TestConfigNoMaxWait(t *testing.T) {
-	within(t, roomtoken.Config{MaxWait: -1}, func(w *world) {
+	within(t, roomtoken.Config{MaxWait: -1}, func(t *testing.T, w *world) {
 		w.src.fail(errDown)
-		ctx, cancel := context.WithCancel(w.t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
 		p := w.ask(ctx, "r")
 		w.add(time.Hour)
 		if p.returned() {
@@ -131,7 +131,7 @@ func TestConfigNoMaxWait(t *testing.T) {
 
 // Jitter comes earlier only, within its bound, and is drawn per token.
 func TestConfigJitter(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		times := map[time.Duration]bool{}
 		for i := range 100 {
 			id := string(rune('A' + i))

@@ -48,9 +48,9 @@ func (w *world) failDead() {
 
 // Rooms that fail for reasons of their own kept the account shut for an hour.
 func TestDeadRoomsDoNotStarveHealthyOnes(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.failDead()
-		ctx, cancel := context.WithCancel(w.t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		for i := range 5 {
 			w.keepWatching(ctx, fmt.Sprint("good", i), idly)
@@ -126,8 +126,8 @@ func TestPublishedTokenReachesThoseWhoWaited(t *testing.T) {
 // A watched room whose renewal waited for a slot while its token ran out was
 // evicted.
 func TestWatchedRoomIsNotEvictedWhileItsRenewalWaits(t *testing.T) {
-	within(t, roomtoken.Config{MaxRooms: 2, MaxConcurrentCalls: 1, CallTimeout: 5 * time.Hour}, func(w *world) {
-		ctx, cancel := context.WithCancel(w.t.Context())
+	within(t, roomtoken.Config{MaxRooms: 2, MaxConcurrentCalls: 1, CallTimeout: 5 * time.Hour}, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		ended := w.keepWatching(ctx, "a", idly)
 		w.add(time.Minute)
@@ -147,10 +147,10 @@ func TestWatchedRoomIsNotEvictedWhileItsRenewalWaits(t *testing.T) {
 // Durations near the largest overflowed: no backoff at all, rooms evicted at once.
 func TestHugeDurations(t *testing.T) {
 	t.Run("BackoffMin", func(t *testing.T) {
-		within(t, roomtoken.Config{BackoffMin: math.MaxInt64}, func(w *world) {
+		within(t, roomtoken.Config{BackoffMin: math.MaxInt64}, func(t *testing.T, w *world) {
 			w.add(5 * time.Second)
 			w.src.fail(errDown)
-			if p := w.ask(w.t.Context(), "a"); !p.returned() {
+			if p := w.ask(t.Context(), "a"); !p.returned() {
 				t.Error("the caller waits for an attempt beyond all deadlines")
 			}
 			w.add(time.Hour)
@@ -160,10 +160,10 @@ func TestHugeDurations(t *testing.T) {
 		})
 	})
 	t.Run("IdleAfter", func(t *testing.T) {
-		within(t, roomtoken.Config{IdleAfter: math.MaxInt64}, func(w *world) {
+		within(t, roomtoken.Config{IdleAfter: math.MaxInt64}, func(t *testing.T, w *world) {
 			w.add(5 * time.Second)
 			w.src.fail(errDown)
-			ctx, cancel := context.WithCancel(w.t.Context())
+			ctx, cancel := context.WithCancel(t.Context())
 			w.ask(ctx, "a")
 			cancel()
 			w.add(24 * time.Hour)
@@ -176,7 +176,7 @@ func TestHugeDurations(t *testing.T) {
 		within(t, roomtoken.Config{
 			MinValidity: math.MaxInt64, IdleAfter: math.MaxInt64, CallTimeout: math.MaxInt64,
 			MaxWait: math.MaxInt64, BackoffMin: math.MaxInt64, BackoffMax: math.MaxInt64,
-		}, func(w *world) {
+		}, func(t *testing.T, w *world) {
 			first := w.token("a")
 			w.add(10 * time.Minute)
 			if tok := w.token("a"); tok.Value.Equal(first.Value) {
@@ -190,11 +190,11 @@ func TestHugeDurations(t *testing.T) {
 // their own when it was overdue.
 func TestForgottenCallIsOverdue(t *testing.T) {
 	t.Run("no place", func(t *testing.T) {
-		within(t, roomtoken.Config{MaxRooms: 1}, func(w *world) {
+		within(t, roomtoken.Config{MaxRooms: 1}, func(t *testing.T, w *world) {
 			w.src.holdCalls(true)
-			p := w.ask(w.t.Context(), "a")
+			p := w.ask(t.Context(), "a")
 			w.m.Forget("a")
-			ctx, cancel := context.WithCancel(w.t.Context())
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			w.ask(ctx, "b")
 			w.add(10 * time.Second)
@@ -206,9 +206,9 @@ func TestForgottenCallIsOverdue(t *testing.T) {
 		})
 	})
 	t.Run("nothing is kept", func(t *testing.T) {
-		within(t, roomtoken.Config{}, func(w *world) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			w.src.holdCalls(true)
-			w.ask(w.t.Context(), "a")
+			w.ask(t.Context(), "a")
 			w.m.Forget("a")
 			w.add(10 * time.Second)
 			w.src.releaseAll()
@@ -222,8 +222,8 @@ func TestForgottenCallIsOverdue(t *testing.T) {
 
 // Another room took the place of a watched one that was forgotten.
 func TestForgottenWatchKeepsItsPlace(t *testing.T) {
-	within(t, roomtoken.Config{MaxRooms: 1}, func(w *world) {
-		ctx, cancel := context.WithCancel(w.t.Context())
+	within(t, roomtoken.Config{MaxRooms: 1}, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		busy := make(chan struct{})
 		tokens := 0
@@ -243,7 +243,7 @@ func TestForgottenWatchKeepsItsPlace(t *testing.T) {
 // A renewal that was due at once was begun at once, again and again.
 func TestRenewalsDueAtOnceAreNoLoop(t *testing.T) {
 	t.Run("RefreshAfter of next to nothing", func(t *testing.T) {
-		within(t, roomtoken.Config{RefreshAfter: 1e-13}, func(w *world) {
+		within(t, roomtoken.Config{RefreshAfter: 1e-13}, func(t *testing.T, w *world) {
 			w.token("a")
 			w.add(10 * time.Second)
 			if n := w.src.count(); n < 50 || n > 101 {
@@ -252,7 +252,7 @@ func TestRenewalsDueAtOnceAreNoLoop(t *testing.T) {
 		})
 	})
 	t.Run("the same token until it ends", func(t *testing.T) {
-		within(t, roomtoken.Config{MinValidity: -1}, func(w *world) {
+		within(t, roomtoken.Config{MinValidity: -1}, func(t *testing.T, w *world) {
 			begun := w.clk.Now()
 			w.src.on(func(*sourceCall) (roomtoken.Grant, error) {
 				return roomtoken.Grant{Token: roomtoken.Token{Value: roomtoken.NewSecret("same"), ExpiresAt: begun.Add(10 * time.Minute)}, IssuedAt: begun}, nil
@@ -270,7 +270,7 @@ func TestRenewalsDueAtOnceAreNoLoop(t *testing.T) {
 
 // A refresh that brought back the invalidated token left its refresh token behind.
 func TestRefusedTokenTakesItsRefreshTokenAlong(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		tok := w.token("a")
 		gate := make(chan struct{})
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
@@ -285,17 +285,17 @@ func TestRefusedTokenTakesItsRefreshTokenAlong(t *testing.T) {
 		w.add(401 * time.Second)
 		w.m.Invalidate("a", tok)
 		close(gate)
-		w.ask(w.t.Context(), "a")
+		w.ask(t.Context(), "a")
 		w.add(2 * time.Second)
-		w.calls("a", "create", "refresh", "create")
+		w.calls("a", create, refresh, create)
 	})
 }
 
 // A watch's ctx was forgotten after its first token.
 func TestWatchKeepsTheValuesOfItsContext(t *testing.T) {
 	type key struct{}
-	within(t, roomtoken.Config{}, func(w *world) {
-		ctx, cancel := context.WithCancel(context.WithValue(w.t.Context(), key{}, "v"))
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "v"))
 		defer cancel()
 		w.keepWatching(ctx, "a", idly)
 		tok, _ := w.m.Cached("a")
@@ -333,9 +333,9 @@ func TestLongestRetryAfterCounts(t *testing.T) {
 		"beside a negative":  errors.Join(carrierError{errDown, -time.Hour}, hour),
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{}, func(w *world) {
+			within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 				w.src.fail(err)
-				if p := w.ask(w.t.Context(), "a"); !p.returned() {
+				if p := w.ask(t.Context(), "a"); !p.returned() {
 					t.Error("the caller waits for an attempt that lies an hour ahead")
 				}
 			})
@@ -346,14 +346,14 @@ func TestLongestRetryAfterCounts(t *testing.T) {
 // A room that had failed for good was called again and again while Warm waited
 // for another.
 func TestWarmLetsFailedRoomsGo(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			if c.room == "gone" {
 				return roomtoken.Grant{}, roomtoken.Permanent(errDown)
 			}
 			return roomtoken.Grant{}, errDown
 		})
-		ctx, cancel := context.WithCancel(w.t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
 		warmed := make(chan error, 1)
 		go func() { warmed <- w.m.Warm(ctx, "slow", "gone") }()
 		w.add(5 * time.Minute)
@@ -369,12 +369,12 @@ func TestWarmLetsFailedRoomsGo(t *testing.T) {
 
 // A rate limit after a permanent failure was reported as permanent.
 func TestRateLimitAfterAPermanentFailure(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.fail(roomtoken.Permanent(errDown))
-		w.ask(w.t.Context(), "a")
+		w.ask(t.Context(), "a")
 		w.add(11 * time.Second)
 		w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Hour))
-		p := w.ask(w.t.Context(), "a")
+		p := w.ask(t.Context(), "a")
 		if !p.returned() || strings.Contains(p.err.Error(), "for good") {
 			t.Error(p.err)
 		}
@@ -384,12 +384,12 @@ func TestRateLimitAfterAPermanentFailure(t *testing.T) {
 // With many deadlines the scheduler took a nap though more were due.
 func TestManyRoomsDueAtOnce(t *testing.T) {
 	const rooms = 6000
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		ids := make([]string, rooms)
 		for i := range ids {
 			ids[i] = fmt.Sprint("r", i)
 		}
-		if err := w.m.Warm(w.t.Context(), ids...); err != nil {
+		if err := w.m.Warm(t.Context(), ids...); err != nil {
 			t.Fatal(err)
 		}
 		w.clk.Add(400 * time.Second) // all are due now, and no time passes from here on
@@ -403,7 +403,7 @@ func TestManyRoomsDueAtOnce(t *testing.T) {
 // A renewal that stood in line while all calls were held was made when the hold was
 // over, though the room had become idle meanwhile.
 func TestIdleRoomsInLineAreNotRenewedAfterAHold(t *testing.T) {
-	within(t, roomtoken.Config{IdleAfter: 15 * time.Minute, Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{IdleAfter: 15 * time.Minute, Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("kept")
 		w.token("left")
 		w.add(6 * time.Minute)
@@ -424,27 +424,27 @@ func TestIdleRoomsInLineAreNotRenewedAfterAHold(t *testing.T) {
 // A caller who got ErrTooShort counted as asking for an idle room, and took away the
 // mark by which the next hit would have started the renewal.
 func TestTooShortWakesAnIdleRoom(t *testing.T) {
-	within(t, roomtoken.Config{IdleAfter: time.Minute, Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{IdleAfter: time.Minute, Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("room")
 		w.add(8 * time.Minute) // of ten: its renewal was skipped
-		w.calls("room", "create")
+		w.calls("room", create)
 		if _, err := w.m.TokenValidFor(context.Background(), "room", time.Hour); !errors.Is(err, roomtoken.ErrTooShort) {
 			t.Fatalf("TokenValidFor: %v, want ErrTooShort", err)
 		}
 		w.rest()
-		w.calls("room", "create", "refresh")
+		w.calls("room", create, refresh)
 	})
 }
 
 // A caller joined the crowd of a room that had been evicted a moment before, and
 // waited for ever.
 func TestShortIdleAfterLeavesNobodyBehind(t *testing.T) {
-	within(t, roomtoken.Config{IdleAfter: 100 * time.Millisecond, Jitter: -1, MaxWait: -1}, func(w *world) {
+	within(t, roomtoken.Config{IdleAfter: 100 * time.Millisecond, Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
 		w.token("a")
 		w.add(8*time.Minute + 200*time.Millisecond) // its renewal was skipped
 		w.clk.stepWall(time.Hour)                   // and its token is gone
 		w.add(110 * time.Millisecond)
-		if p := w.ask(w.t.Context(), "a"); !p.returned() || p.err != nil {
+		if p := w.ask(t.Context(), "a"); !p.returned() || p.err != nil {
 			t.Errorf("returned %v: %v", p.returned(), p.err)
 		}
 	})
@@ -452,7 +452,7 @@ func TestShortIdleAfterLeavesNobodyBehind(t *testing.T) {
 
 // A token that was old when it came was renewed after it had become unusable.
 func TestOldTokenIsRenewedInTime(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			g := w.src.mint(c)
 			if c.n == 1 {
@@ -473,12 +473,12 @@ func TestOldTokenIsRenewedInTime(t *testing.T) {
 
 // Warm did not sign on rooms for which a place had to be looked for.
 func TestWarmBeginsAllAtOnceWhenRoomsMustGo(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, MaxRooms: 1200, IdleAfter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, MaxRooms: 1200, IdleAfter: -1}, func(t *testing.T, w *world) {
 		ids := make([]string, 1200)
 		for i := range ids {
 			ids[i] = fmt.Sprint("r", i)
 		}
-		if err := w.m.Warm(w.t.Context(), ids...); err != nil {
+		if err := w.m.Warm(t.Context(), ids...); err != nil {
 			t.Fatal(err)
 		}
 		w.add(10 * time.Second)
@@ -486,7 +486,7 @@ func TestWarmBeginsAllAtOnceWhenRoomsMustGo(t *testing.T) {
 			w.token(id) // none of them stands where it stood
 		}
 		w.failDead()
-		ctx, cancel := context.WithCancel(w.t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
 		warmed := make(chan error, 1)
 		fresh := []string{"n1", "n2", "n3", "n4", "n5"}
 		go func() { warmed <- w.m.Warm(ctx, append([]string{"dead"}, fresh...)...) }()

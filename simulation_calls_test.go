@@ -12,7 +12,7 @@ import (
 // What the model makes of calls at the source.
 
 // begins is told of every call at the source.
-func (m *model) begins(op, id, refresh string, ctxRoom any) *modelCall {
+func (m *model) begins(kind roomtoken.CallKind, id, refreshToken string, ctxRoom any) *modelCall {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
@@ -31,20 +31,20 @@ func (m *model) begins(op, id, refresh string, ctxRoom any) *modelCall {
 			r = one
 		}
 	}
-	c := &modelCall{room: r, op: op, epoch: m.epoch, begun: now, order: m.next(), wall: m.wallNow(), ahead: m.ahead}
+	c := &modelCall{room: r, kind: kind, epoch: m.epoch, begun: now, order: m.next(), wall: m.wallNow(), ahead: m.ahead}
 	if r == nil {
 		m.breaks(2, "a call for the room %q, which nobody knows", id)
 		return c
 	}
-	m.note("%s: %s begins (%d failures)", id, op, r.failures)
+	m.note("%s: %s begins (%d failures)", id, kind, r.failures)
 	if m.closed {
 		if now != m.closedAt || !m.watchCloses {
-			m.breaks(8, "%s(%s) begins after Close", op, id)
+			m.breaks(8, "%s(%s) begins after Close", kind, id)
 		}
 		return c
 	}
 	if r.call != nil {
-		m.breaks(2, "%s(%s) begins while a %s of the room is in flight", op, id, r.call.op)
+		m.breaks(2, "%s(%s) begins while a %s of the room is in flight", kind, id, r.call.kind)
 	}
 	c.had = r.had
 	cold := 0
@@ -61,7 +61,7 @@ func (m *model) begins(op, id, refresh string, ctxRoom any) *modelCall {
 	}
 	if !r.vague && now < r.notBefore {
 		m.breaks(5, "%s(%s) begins %v too early, after %d passing and %d permanent failures, %d refusals",
-			op, id, r.notBefore-now, r.failures, r.permanent, r.refusals)
+			kind, id, r.notBefore-now, r.failures, r.permanent, r.refusals)
 	}
 	if ctxRoom != nil && ctxRoom != id && ctxRoom != "*" {
 		m.breaks(4, "the ctx of a call for %s carries the values of a caller of %v", id, ctxRoom)
@@ -69,7 +69,7 @@ func (m *model) begins(op, id, refresh string, ctxRoom any) *modelCall {
 	if ctxRoom == nil && len(r.waiting) > 0 && !r.had && !r.vague {
 		m.breaks(4, "the ctx of the first call for %s carries no values of who started it", id)
 	}
-	m.needed(r, op, now)
+	m.needed(r, kind, now)
 
 	a := &m.account
 	// A call that the Manager began at the very moment may reach the source after
@@ -78,21 +78,21 @@ func (m *model) begins(op, id, refresh string, ctxRoom any) *modelCall {
 	switch {
 	case !a.guarded, crossed && now < a.until:
 	case now < a.until:
-		m.breaks(5, "%s(%s) begins %v before the end of the hold of all calls", op, id, a.until-now)
+		m.breaks(5, "%s(%s) begins %v before the end of the hold of all calls", kind, id, a.until-now)
 	case a.probe != nil && !crossed:
-		m.breaks(5, "%s(%s) begins beside the probe, %s(%s)", op, id, a.probe.op, a.probe.room.id)
+		m.breaks(5, "%s(%s) begins beside the probe, %s(%s)", kind, id, a.probe.kind, a.probe.room.id)
 	default:
 		a.probe = c
 		c.guarded = true
 	}
-	m.whichCall(r, c, refresh, now)
+	m.whichCall(r, c, refreshToken, now)
 	r.call = c
 	m.flights = append(m.flights, c)
 	return c
 }
 
 // needed checks that there is a reason for a call.
-func (m *model) needed(r *modelRoom, op string, now time.Duration) {
+func (m *model) needed(r *modelRoom, kind roomtoken.CallKind, now time.Duration) {
 	forced := false
 	for _, w := range r.waiting {
 		forced = forced || w.atLeast > 0
@@ -100,7 +100,7 @@ func (m *model) needed(r *modelRoom, op string, now time.Duration) {
 	asked := len(r.waiting) > 0 || r.warming > 0 || r.watched() || r.left == now
 	idle := m.config.IdleAfter > 0 && now-r.active > m.config.IdleAfter+grain
 	if !asked && !r.vague && (!r.had || idle) {
-		m.breaks(10, "%s(%s) begins though nobody asks for the room", op, r.id)
+		m.breaks(10, "%s(%s) begins though nobody asks for the room", kind, r.id)
 	}
 	if !m.valid(r, now, 0) || forced || r.left == now {
 		return
@@ -111,35 +111,35 @@ func (m *model) needed(r *modelRoom, op string, now time.Duration) {
 	}
 	due := time.Duration(float64(t.lifetime)*(1-m.config.RefreshAfter+m.config.Jitter)) + fuzz
 	if left > due {
-		m.breaks(2, "%s(%s) begins though its token has %v left of %v, and was to be renewed with %v left at most", op, r.id, left, t.lifetime, due)
+		m.breaks(2, "%s(%s) begins though its token has %v left of %v, and was to be renewed with %v left at most", kind, r.id, left, t.lifetime, due)
 	}
 }
 
 // whichCall checks that it is the right one of the two.
-func (m *model) whichCall(r *modelRoom, c *modelCall, refresh string, now time.Duration) {
+func (m *model) whichCall(r *modelRoom, c *modelCall, refreshToken string, now time.Duration) {
 	rt := r.refresh
 	lapsed := rt != nil && (now >= rt.end || !rt.expires.IsZero() && !m.wallNow().Before(rt.expires))
 	usable := rt != nil && !lapsed && now < rt.mustEnd
 	switch {
 	case r.vague:
-	case c.op == "refresh" && rt == nil:
+	case c.kind == refresh && rt == nil:
 		m.breaks(6, "Refresh(%s) with a token that was refused, or dropped with the room's", r.id)
-	case c.op == "refresh" && rt.value != refresh:
+	case c.kind == refresh && rt.value != refreshToken:
 		m.breaks(6, "Refresh(%s) with another refresh token than the newest", r.id)
-	case c.op == "refresh" && lapsed:
+	case c.kind == refresh && lapsed:
 		m.breaks(6, "Refresh(%s) with a refresh token that has lapsed", r.id)
 	case !usable:
-	case r.failures < 3 && c.op == "create":
+	case r.failures < 3 && c.kind == create:
 		m.breaks(6, "Create(%s) though its refresh token is good, after %d failures", r.id, r.failures)
-	case r.failures == 3 && c.op == "refresh":
+	case r.failures == 3 && c.kind == refresh:
 		m.breaks(6, "Refresh(%s) after the third failure in a row, want a create", r.id)
-	case r.failures > 3 && r.lastOpN == r.failures-1 && r.lastRT == rt && r.lastOp == c.op:
-		m.breaks(6, "%s(%s) again after %d failures in a row: they do not alternate", c.op, r.id, r.failures)
+	case r.failures > 3 && r.lastKindFailures == r.failures-1 && r.lastRefresh == rt && r.lastKind == c.kind:
+		m.breaks(6, "%s(%s) again after %d failures in a row: they do not alternate", c.kind, r.id, r.failures)
 	}
 	c.refresh = rt
-	r.lastOp, r.lastOpN, r.lastRT = c.op, r.failures, nil
+	r.lastKind, r.lastKindFailures, r.lastRefresh = c.kind, r.failures, nil
 	if usable {
-		r.lastRT = rt
+		r.lastRefresh = rt
 	}
 }
 
@@ -147,7 +147,7 @@ func (m *model) whichCall(r *modelRoom, c *modelCall, refresh string, now time.D
 func (m *model) ends(c *modelCall, what string) (now time.Duration, ours bool) {
 	now = m.now()
 	m.catchUp(now)
-	m.note("%s: %s ends: %s", c.room.id, c.op, what)
+	m.note("%s: %s ends: %s", c.room.id, c.kind, what)
 	if c.epoch != m.epoch {
 		return now, false
 	}
@@ -179,7 +179,7 @@ func (m *model) fails(c *modelCall, err error, wait time.Duration) {
 		if !c.apart {
 			r.lastErr = err
 		}
-	case c.op == "refresh" && (errors.Is(err, roomtoken.ErrRefreshRejected) || errors.Is(err, roomtoken.ErrPermanent)):
+	case c.kind == refresh && (errors.Is(err, roomtoken.ErrRefreshRejected) || errors.Is(err, roomtoken.ErrPermanent)):
 		m.answered(c, now)
 		if !c.apart {
 			if r.refresh == c.refresh {
@@ -354,7 +354,7 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 	switch {
 	case value != "" && refused:
 		r.refresh = nil
-	case c.op == "create" && usable, !g.RefreshToken.IsZero():
+	case c.kind == create && usable, !g.RefreshToken.IsZero():
 		r.refresh = nil
 		if rt := g.RefreshToken; !rt.IsZero() {
 			r.refresh = &modelRefresh{value: rt.Value.Reveal(), end: forever, mustEnd: forever}
@@ -417,7 +417,7 @@ func (m *model) forgets(r *modelRoom, now time.Duration) {
 	r.had, r.vague = false, false
 	r.failures, r.permanent, r.refusals, r.refusedBy = 0, 0, 0, 0
 	r.notBefore, r.notAfter = 0, 0
-	r.lastOpN = -1
+	r.lastKindFailures = -1
 }
 
 // invalidates calls Invalidate and checks what it answers.

@@ -77,27 +77,27 @@ type outage struct {
 
 // modelRoom is what is known of one room.
 type modelRoom struct {
-	id        string
-	n         int
-	resident  bool
-	had       bool // it has had a token
-	cur       *modelToken
-	before    *modelToken // the one before, if it was replaced
-	refresh   *modelRefresh
-	failures  int
-	permanent int
-	refusals  int           // at least so many tokens in a row were refused early
-	refusedBy int           // at most so many
-	notBefore time.Duration // no call may begin
-	notAfter  time.Duration // what is wanted must have begun
-	vague     bool          // the wall clock was stepped during its call: who knows
-	lastErr   error
-	permErr   time.Duration // when a call failed for good last
-	call      *modelCall
-	calls     int
-	lastOp    string
-	lastOpN   int // failures when that call began
-	lastRT    *modelRefresh
+	id               string
+	n                int
+	resident         bool
+	had              bool // it has had a token
+	cur              *modelToken
+	before           *modelToken // the one before, if it was replaced
+	refresh          *modelRefresh
+	failures         int
+	permanent        int
+	refusals         int           // at least so many tokens in a row were refused early
+	refusedBy        int           // at most so many
+	notBefore        time.Duration // no call may begin
+	notAfter         time.Duration // what is wanted must have begun
+	vague            bool          // the wall clock was stepped during its call: who knows
+	lastErr          error
+	permErr          time.Duration // when a call failed for good last
+	call             *modelCall
+	calls            int
+	lastKind         roomtoken.CallKind
+	lastKindFailures int // failures when that call began
+	lastRefresh      *modelRefresh
 
 	asked    time.Duration // last, at least
 	active   time.Duration // last, at most
@@ -135,7 +135,7 @@ type modelRefresh struct {
 // modelCall is one call of the source.
 type modelCall struct {
 	room    *modelRoom
-	op      string
+	kind    roomtoken.CallKind
 	epoch   int
 	begun   time.Duration
 	order   int
@@ -287,7 +287,7 @@ func (m *model) catchUp(now time.Duration) {
 			continue
 		}
 		c.overdue = true
-		m.note("%s: %s is overdue", c.room.id, c.op)
+		m.note("%s: %s is overdue", c.room.id, c.kind)
 		m.failed(c, errOverdue, 0, at)
 	}
 }

@@ -13,21 +13,9 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// warming calls Warm in the background.
-func (w *world) warming(ctx context.Context, rooms ...string) *pending {
-	p := &pending{clk: w.clk, done: make(chan struct{})}
-	go func() {
-		defer close(p.done)
-		p.err = w.m.Warm(ctx, rooms...)
-		p.at = w.clk.elapsed()
-	}()
-	synctest.Wait()
-	return p
-}
-
 func TestWarm(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
-		if err := w.m.Warm(w.t.Context()); err != nil {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+		if err := w.m.Warm(t.Context()); err != nil {
 			t.Errorf("Warm of no room: %v", err)
 		}
 		var ids []string
@@ -35,7 +23,7 @@ func TestWarm(t *testing.T) {
 			ids = append(ids, fmt.Sprint("r", i))
 		}
 		w.token("r7")
-		if err := w.m.Warm(w.t.Context(), append(ids, ids...)...); err != nil {
+		if err := w.m.Warm(t.Context(), append(ids, ids...)...); err != nil {
 			t.Fatal(err)
 		}
 		for _, id := range ids {
@@ -46,7 +34,7 @@ func TestWarm(t *testing.T) {
 		if w.src.count() != 300 || w.src.overlaps != 0 {
 			t.Errorf("%d calls for 300 rooms, %d overlaps", w.src.count(), w.src.overlaps)
 		}
-		if err := w.m.Warm(w.t.Context(), ids...); err != nil || w.src.count() != 300 {
+		if err := w.m.Warm(t.Context(), ids...); err != nil || w.src.count() != 300 {
 			t.Errorf("again: %v, %d calls", err, w.src.count())
 		}
 	})
@@ -55,7 +43,7 @@ func TestWarm(t *testing.T) {
 // A room that fails does not keep the others; the errors are joined, and each
 // names its room.
 func TestWarmJoinsErrors(t *testing.T) {
-	within(t, roomtoken.Config{MaxRooms: 5}, func(w *world) {
+	within(t, roomtoken.Config{MaxRooms: 5}, func(t *testing.T, w *world) {
 		other := errors.New("another failure")
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			switch c.room {
@@ -69,7 +57,7 @@ func TestWarmJoinsErrors(t *testing.T) {
 		w.src.holdCalls(false) // until Warm has seen all of them
 		warmed := make(chan error, 1)
 		go func() {
-			warmed <- w.m.Warm(w.t.Context(), "bad", "a", "", "worse", "b", "c", "too many", strings.Repeat("long", 1000))
+			warmed <- w.m.Warm(t.Context(), "bad", "a", "", "worse", "b", "c", "too many", strings.Repeat("long", 1000))
 		}()
 		w.rest()
 		w.src.releaseAll()
@@ -104,11 +92,11 @@ func TestWarmJoinsErrors(t *testing.T) {
 
 // Bounded by ctx alone: MaxWait does not apply.
 func TestWarmIsBoundedByItsContextAlone(t *testing.T) {
-	within(t, roomtoken.Config{MaxWait: time.Second}, func(w *world) {
+	within(t, roomtoken.Config{MaxWait: time.Second}, func(t *testing.T, w *world) {
 		w.src.fail(errDown)
-		ctx, cancel := context.WithCancelCause(w.t.Context())
+		ctx, cancel := context.WithCancelCause(t.Context())
 		p := w.warming(ctx, "a", "b")
-		q := w.warming(w.t.Context(), "a", "b")
+		q := w.warming(t.Context(), "a", "b")
 		w.add(5 * time.Minute)
 		if p.returned() || q.returned() || w.src.count() < 10 {
 			t.Fatalf("after 5 min: %v, %v, %d calls", p.err, q.err, w.src.count())
@@ -139,7 +127,7 @@ func TestWarmIsBoundedByItsContextAlone(t *testing.T) {
 
 // An ended ctx: what is there is no error.
 func TestWarmWithAnEndedContext(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.token("warm")
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -158,13 +146,13 @@ func TestWarmWithAnEndedContext(t *testing.T) {
 }
 
 func TestWarmKeepsToMaxConcurrentCalls(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 4}, func(w *world) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 4}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		var ids []string
 		for i := range 20 {
 			ids = append(ids, fmt.Sprint("r", i))
 		}
-		p := w.warming(w.t.Context(), ids...)
+		p := w.warming(t.Context(), ids...)
 		if s := w.m.Stats(); s.CallsInFlight != 3 || s.CallsQueued != 17 || p.returned() {
 			t.Fatalf("%+v, returned %v", s, p.returned())
 		}
@@ -176,9 +164,9 @@ func TestWarmKeepsToMaxConcurrentCalls(t *testing.T) {
 }
 
 func TestWarmEndsWithClose(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
-		p := w.warming(w.t.Context(), "a", "b")
+		p := w.warming(t.Context(), "a", "b")
 		if err := w.m.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -194,22 +182,22 @@ func TestWarmEndsWithClose(t *testing.T) {
 // What is warmed lets callers go first, whether for other rooms or for one of its
 // own; beside renewals it is a caller.
 func TestWarmLetsOthersGoFirst(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(t *testing.T, w *world) {
 		w.token("due") // at 400 s
 		w.add(399 * time.Second)
 		w.src.holdCalls(true)
-		warm := w.warming(w.t.Context(), "w1", "w2", "w3", "w4", "w5") // w1 takes the only slot
+		warm := w.warming(t.Context(), "w1", "w2", "w3", "w4", "w5") // w1 takes the only slot
 		n := w.src.count()
 		w.add(2 * time.Second)
-		w.ask(w.t.Context(), "caller")
+		w.ask(t.Context(), "caller")
 		w.add(time.Second)
-		w.ask(w.t.Context(), "w3")
+		w.ask(t.Context(), "w3")
 		w.add(time.Second)
-		leaves, leave := context.WithCancel(w.t.Context())
+		leaves, leave := context.WithCancel(t.Context())
 		w.ask(leaves, "w4")
 		leave() // and keeps its place
 		w.add(time.Second)
-		watching, end := context.WithCancel(w.t.Context())
+		watching, end := context.WithCancel(t.Context())
 		w.keepWatching(watching, "w5", func(roomtoken.Token, error) {})
 		w.src.releaseAll()
 		if !warm.returned() || warm.err != nil {
@@ -226,15 +214,15 @@ func TestWarmLetsOthersGoFirst(t *testing.T) {
 // A room whose token has run out while its renewal waited is not put off because
 // somebody warms it.
 func TestWarmPutsNothingOff(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(t *testing.T, w *world) {
 		w.token("due")
 		w.add(399 * time.Second)
 		w.src.holdCalls(true)
-		w.ask(w.t.Context(), "first") // takes the only slot
+		w.ask(t.Context(), "first") // takes the only slot
 		n := w.src.count()
 		w.add(300 * time.Second)
-		w.warming(w.t.Context(), "new", "due")
-		w.ask(w.t.Context(), "caller")
+		w.warming(t.Context(), "new", "due")
+		w.ask(t.Context(), "caller")
 		w.src.releaseAll()
 		if got, want := w.order(n), []string{"due", "caller", "new"}; !slices.Equal(got, want) {
 			t.Fatalf("order of calls %v, want %v", got, want)
@@ -244,22 +232,22 @@ func TestWarmPutsNothingOff(t *testing.T) {
 
 // Those of Warm who leave, and those who have been served, count no longer.
 func TestWarmSignsOff(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 1, MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1, MaxWait: -1, CallTimeout: time.Hour}, func(t *testing.T, w *world) {
 		w.src.holdCalls(true)
-		w.ask(w.t.Context(), "first")
-		ctx, cancel := context.WithCancel(w.t.Context())
+		w.ask(t.Context(), "first")
+		ctx, cancel := context.WithCancel(t.Context())
 		warm := w.warming(ctx, "a", "b")
 		w.warming(ctx, "a", "b")
-		w.ask(w.t.Context(), "a")
-		w.ask(w.t.Context(), "b")
+		w.ask(t.Context(), "a")
+		w.ask(t.Context(), "b")
 		cancel()
 		synctest.Wait()
 		if !warm.returned() {
 			t.Fatal("Warm goes on though its ctx has ended")
 		}
 		w.check()
-		w.warming(w.t.Context(), "a") // a watch keeps the crowd when its waiters are served
-		watching, end := context.WithCancel(w.t.Context())
+		w.warming(t.Context(), "a") // a watch keeps the crowd when its waiters are served
+		watching, end := context.WithCancel(t.Context())
 		w.keepWatching(watching, "a", func(roomtoken.Token, error) {})
 		w.src.releaseAll()
 		w.check()

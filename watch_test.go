@@ -103,7 +103,7 @@ func wantSeen(t *testing.T, when string, v *watched, want ...string) {
 }
 
 func TestWatchYieldsTheCurrentTokenThenEachNewerOne(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("r")
 		v := w.watch("r", nil)
 		wantSeen(t, "at first", v, "token-r-1")
@@ -120,7 +120,7 @@ func TestWatchYieldsTheCurrentTokenThenEachNewerOne(t *testing.T) {
 }
 
 func TestWatchOfAColdRoomStartsItsCall(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		v := w.watch("r", nil)
 		wantSeen(t, "at first", v, "token-r-1")
 		v.cancel(nil)
@@ -129,8 +129,8 @@ func TestWatchOfAColdRoomStartsItsCall(t *testing.T) {
 
 func TestWatchCarriesTheValuesOfItsContext(t *testing.T) {
 	type key struct{}
-	within(t, roomtoken.Config{}, func(w *world) {
-		ctx := context.WithValue(w.t.Context(), key{}, "value")
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+		ctx := context.WithValue(t.Context(), key{}, "value")
 		for range w.m.Watch(ctx, "r") {
 			break
 		}
@@ -142,8 +142,8 @@ func TestWatchCarriesTheValuesOfItsContext(t *testing.T) {
 
 // A range is a watch: each begins with the current token, and ends by itself.
 func TestWatchEachRangeIsOneWatch(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
-		seq := w.m.Watch(w.t.Context(), "r")
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+		seq := w.m.Watch(t.Context(), "r")
 		if w.src.count() != 0 {
 			t.Fatal("Watch has called the source before anybody ranged over it")
 		}
@@ -182,7 +182,7 @@ func TestWatchEachRangeIsOneWatch(t *testing.T) {
 }
 
 func TestWatchYieldsOnlyTheLatestToASlowConsumer(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		gate := make(chan struct{})
 		slow := w.watch("r", func(roomtoken.Token, error) { <-gate })
 		quick := w.watch("r", nil)
@@ -201,7 +201,7 @@ func TestWatchYieldsOnlyTheLatestToASlowConsumer(t *testing.T) {
 // A consumer that never comes back harms nobody: neither the other watches, nor
 // callers, nor Close.
 func TestWatchWhoseConsumerStopsReading(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		gate := make(chan struct{})
 		stuck := w.watch("r", func(roomtoken.Token, error) { <-gate })
 		other := w.watch("r", nil)
@@ -228,7 +228,7 @@ func TestWatchWhoseConsumerStopsReading(t *testing.T) {
 }
 
 func TestWatchFanOut(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		const n = 500
 		all := make([]*watched, n)
 		for i := range all {
@@ -252,7 +252,7 @@ func TestWatchFanOut(t *testing.T) {
 // While there is a valid token, its failing renewal is not the consumer's
 // business; when the token is gone it is, once.
 func TestWatchErrorComesOncePerFailure(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		v := w.watch("r", nil)
 		w.src.fail(errDown)
 		w.add(569 * time.Second)
@@ -309,7 +309,7 @@ func TestWatchOfARoomThatNeverHadAToken(t *testing.T) {
 		"panic":        {nil, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{}, func(w *world) {
+			within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 				w.src.on(func(*sourceCall) (roomtoken.Grant, error) {
 					if c.err == nil {
 						panic("of the source")
@@ -333,11 +333,11 @@ func TestWatchOfARoomThatNeverHadAToken(t *testing.T) {
 // The renewal cannot even begin: all calls are held back. The consumer hears of
 // it when its token is gone.
 func TestWatchDuringAHold(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		v := w.watch("r", nil)
 		w.add(300 * time.Second)
 		w.src.fail(roomtoken.RetryAfter(fmt.Errorf("slow down: %w", roomtoken.ErrRateLimited), time.Hour))
-		p := w.ask(w.t.Context(), "other")
+		p := w.ask(t.Context(), "other")
 		if !p.returned() || !errors.Is(p.err, roomtoken.ErrRateLimited) {
 			t.Fatalf("other: %v", p.err)
 		}
@@ -359,7 +359,7 @@ func TestWatchDuringAHold(t *testing.T) {
 
 // A call that hangs past the end of the token and of its own time.
 func TestWatchOfARoomWhoseCallHangs(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, CallTimeout: time.Minute}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, CallTimeout: time.Minute}, func(t *testing.T, w *world) {
 		w.src.lifetime = time.Minute
 		v := w.watch("r", nil)
 		w.src.holdCalls(true)
@@ -381,7 +381,7 @@ func TestWatchOfARoomWhoseCallHangs(t *testing.T) {
 
 func TestWatchEndsWithTheCauseOfItsContext(t *testing.T) {
 	cause := errors.New("the connection is gone")
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		for name, c := range map[string]struct {
 			end  func(context.Context) (context.Context, func())
 			want error
@@ -428,7 +428,7 @@ func TestWatchEndsWithTheCauseOfItsContext(t *testing.T) {
 }
 
 func TestWatchWhereMaxRoomsLeavesNoPlace(t *testing.T) {
-	within(t, roomtoken.Config{MaxRooms: 1}, func(w *world) {
+	within(t, roomtoken.Config{MaxRooms: 1}, func(t *testing.T, w *world) {
 		first := w.watch("a", nil)
 		second := w.watch("b", nil)
 		if !second.ended() || !errors.Is(second.last().err, roomtoken.ErrTooManyRooms) || !second.last().tok.IsZero() {
@@ -444,7 +444,7 @@ func TestWatchWhereMaxRoomsLeavesNoPlace(t *testing.T) {
 }
 
 func TestWatchOfABadRoomID(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		for _, id := range []string{"", strings.Repeat("x", 1025)} {
 			v := w.watch(id, nil)
 			wantSeen(t, "of a bad room ID", v, "error")
@@ -460,7 +460,7 @@ func TestWatchOfABadRoomID(t *testing.T) {
 
 // Forget does not end a watch: the room starts anew.
 func TestWatchSurvivesForget(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		v := w.watch("r", nil)
 		w.m.Forget("r")
 		wantSeen(t, "after Forget", v, "token-r-1", "token-r-2")
@@ -491,7 +491,7 @@ func TestWatchSurvivesForget(t *testing.T) {
 
 // Whatever the consumer does in the body of the loop.
 func TestWatchBodyMayThrow(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		for _, throw := range []func(){func() { panic("of the consumer") }, runtime.Goexit} {
 			done := make(chan struct{})
 			go func() {
@@ -512,7 +512,7 @@ func TestWatchBodyMayThrow(t *testing.T) {
 
 // A watched room is in use: it is renewed however long nobody asks for it.
 func TestWatchedRoomIsInUse(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, IdleAfter: time.Minute}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, IdleAfter: time.Minute}, func(t *testing.T, w *world) {
 		v := w.watch("r", nil)
 		w.add(time.Hour)
 		if got := len(v.all()); got != 10 {

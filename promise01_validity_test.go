@@ -31,26 +31,26 @@ func TestPromise1Validity(t *testing.T) {
 		"none: until the very end":         {10 * time.Minute, never, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{MinValidity: c.minValidity}, func(w *world) {
+			within(t, roomtoken.Config{MinValidity: c.minValidity}, func(t *testing.T, w *world) {
 				w.src.live(c.lifetime, 0)
 				first := w.token("r")
 				w.src.fail(errDown) // or a newer token would come
 				w.add(c.lifetime - c.bound)
 				for what, get := range w.getters("r") {
 					if tok, err := get(); err != nil || !tok.Value.Equal(first.Value) {
-						w.t.Errorf("%s: with exactly %v left: %v", what, c.bound, err)
+						t.Errorf("%s: with exactly %v left: %v", what, c.bound, err)
 					}
 				}
 				w.add(1)
 				for what, get := range w.getters("r") {
 					if tok, err := get(); err == nil || !tok.IsZero() {
-						w.t.Errorf("%s: a token with less than %v left was handed out", what, c.bound)
+						t.Errorf("%s: a token with less than %v left was handed out", what, c.bound)
 					}
 				}
 				w.add(c.lifetime)
 				for what, get := range w.getters("r") {
 					if tok, err := get(); err == nil || !tok.IsZero() {
-						w.t.Errorf("%s: a token that has expired was handed out", what)
+						t.Errorf("%s: a token that has expired was handed out", what)
 					}
 				}
 			})
@@ -140,22 +140,22 @@ func TestPromise1GrantsThatAreNone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{}, func(w *world) {
+			within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 				w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return grant(w.clk.Now()), nil })
 				p := w.ask(context.Background(), "r")
 				w.waits(p)
-				w.calls("r", "create") // and none follows at once
+				w.calls("r", create) // and none follows at once
 				if _, ok := w.m.Cached("r"); ok {
-					w.t.Fatal("it was published")
+					t.Fatal("it was published")
 				}
 				s, _ := w.m.Room("r")
 				if s.Failures != 1 || s.Generation != 0 || s.State != roomtoken.RoomFailing || !errors.Is(s.LastError, roomtoken.ErrInvalidGrant) {
-					w.t.Fatalf("it did not count as a failed attempt: %+v", s)
+					t.Fatalf("it did not count as a failed attempt: %+v", s)
 				}
 				w.add(30 * time.Second)
 				w.refused(p, roomtoken.ErrInvalidGrant)
 				if n := w.src.count(); n < 4 || n > 7 { // 0, .5, 1.5, 3.5, 7.5, 15.5 s, or up to half as much later
-					w.t.Fatalf("%d calls in 30 s", n)
+					t.Fatalf("%d calls in 30 s", n)
 				}
 				w.src.on(nil)
 				w.add(30 * time.Second)
@@ -190,7 +190,7 @@ func TestPromise1Grants(t *testing.T) {
 		"year 9999, issued before now":  {far, epoch.Add(-year), 48 * time.Hour, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(w *world) {
+			within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(t *testing.T, w *world) {
 				w.src.on(func(*sourceCall) (roomtoken.Grant, error) {
 					return roomtoken.Grant{
 						Token:    roomtoken.Token{Value: roomtoken.NewSecret("t"), ExpiresAt: c.expires},
@@ -199,33 +199,33 @@ func TestPromise1Grants(t *testing.T) {
 				})
 				w.add(start)
 				if tok := w.token("r"); !tok.ExpiresAt.Equal(c.expires) || tok.ExpiresAt.Location() != time.UTC {
-					w.t.Errorf("ExpiresAt is %v, want %v in UTC", tok.ExpiresAt, c.expires)
+					t.Errorf("ExpiresAt is %v, want %v in UTC", tok.ExpiresAt, c.expires)
 				}
 				w.src.fail(errDown)
 				if s, _ := w.m.Room("r"); s.Generation != 1 || s.Failures != 0 {
-					w.t.Errorf("the room: %+v", s)
+					t.Errorf("the room: %+v", s)
 				}
 				w.add(c.until)
 				if _, err := w.hit("r"); err != nil {
-					w.t.Errorf("after %v: %v", c.until, err)
+					t.Errorf("after %v: %v", c.until, err)
 				}
 				switch calls := w.src.all(); {
 				case c.renewed == 0 && len(calls) > 1:
-					w.t.Errorf("%d calls, the second at %v", len(calls), calls[1].at)
+					t.Errorf("%d calls, the second at %v", len(calls), calls[1].at)
 				case c.renewed == 0:
 					return
 				}
 				w.add(1)
 				if _, err := w.hit("r"); err == nil {
-					w.t.Errorf("after %v and a bit it is still handed out", c.until)
+					t.Errorf("after %v and a bit it is still handed out", c.until)
 				}
 				w.add(max(0, c.renewed+time.Second-c.until))
 				calls := w.src.all()
 				if len(calls) < 2 {
-					w.t.Fatal("it was never renewed")
+					t.Fatal("it was never renewed")
 				}
 				if at := calls[1].at - start; (at - c.renewed).Abs() > time.Millisecond {
-					w.t.Errorf("it was renewed after %v, want %v", at, c.renewed)
+					t.Errorf("it was renewed after %v, want %v", at, c.renewed)
 				}
 			})
 		})
@@ -235,7 +235,7 @@ func TestPromise1Grants(t *testing.T) {
 // TestPromise1SlowExchange: the lifetime counts from the moment the call began,
 // not from the moment at which it ended.
 func TestPromise1SlowExchange(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			g := w.src.mint(c) // expires 60 s after the call began
 			<-w.clk.After(8 * time.Second)
@@ -249,11 +249,11 @@ func TestPromise1SlowExchange(t *testing.T) {
 		w.clk.stepWall(-time.Hour) // it must not be the wall clock alone that knows
 		w.add(46 * time.Second)    // a tenth is left
 		if _, err := w.hit("r"); err != nil {
-			w.t.Fatal(err)
+			t.Fatal(err)
 		}
 		w.add(1)
 		if _, err := w.hit("r"); err == nil {
-			w.t.Fatal("it was handed out with less than a tenth left")
+			t.Fatal("it was handed out with less than a tenth left")
 		}
 	})
 }
@@ -261,7 +261,7 @@ func TestPromise1SlowExchange(t *testing.T) {
 // TestPromise1OldGrantAndASteppedClock: a grant that came old is as old as it is,
 // though the wall clock be stepped back.
 func TestPromise1OldGrantAndASteppedClock(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.add(time.Hour)
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			g := w.src.mint(c)
@@ -274,11 +274,11 @@ func TestPromise1OldGrantAndASteppedClock(t *testing.T) {
 		w.clk.stepWall(-time.Hour)
 		w.add(270 * time.Second)
 		if _, err := w.hit("r"); err != nil {
-			w.t.Fatal(err)
+			t.Fatal(err)
 		}
 		w.add(1)
 		if _, err := w.hit("r"); err == nil {
-			w.t.Fatal("it was handed out with less than 30 s left")
+			t.Fatal("it was handed out with less than 30 s left")
 		}
 	})
 }
@@ -287,39 +287,39 @@ func TestPromise1TokenValidFor(t *testing.T) {
 	const minute = time.Minute
 	background := context.Background()
 
-	run := func(name string, test func(w *world)) {
+	run := func(name string, test func(t *testing.T, w *world)) {
 		t.Run(name, func(t *testing.T) {
 			within(t, roomtoken.Config{Jitter: -1, BackoffMin: time.Second}, test)
 		})
 	}
 
-	run("a cached token that lives long enough", func(w *world) {
+	run("a cached token that lives long enough", func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.add(minute)
 		if tok := w.served(w.askFor(background, "r", 9*minute)); !tok.Value.Equal(first.Value) {
-			w.t.Fatal("it is another")
+			t.Fatal("it is another")
 		}
-		w.calls("r", "create")
+		w.calls("r", create)
 	})
 
-	run("a valid token that does not is renewed ahead of its time", func(w *world) {
+	run("a valid token that does not is renewed ahead of its time", func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.add(minute + 1)
 		w.src.holdCalls(false)
 		p := w.askFor(background, "r", 9*minute)
 		w.waits(p)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		if tok := w.token("r"); !tok.Value.Equal(first.Value) {
-			w.t.Fatal("Token does not return the valid one meanwhile")
+			t.Fatal("Token does not return the valid one meanwhile")
 		}
 		w.src.releaseAll()
 		if tok := w.served(p); tok.Value.Equal(first.Value) {
-			w.t.Fatal("it got the old one")
+			t.Fatal("it got the old one")
 		}
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 	})
 
-	run("a hundred of them cost one call", func(w *world) {
+	run("a hundred of them cost one call", func(t *testing.T, w *world) {
 		w.token("r")
 		w.add(5 * minute)
 		w.src.holdCalls(false)
@@ -331,44 +331,44 @@ func TestPromise1TokenValidFor(t *testing.T) {
 		for _, p := range asked {
 			w.served(p)
 		}
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 	})
 
-	run("more than the newest lifetime known: no call", func(w *world) {
+	run("more than the newest lifetime known: no call", func(t *testing.T, w *world) {
 		w.token("r")
 		w.refused(w.askFor(background, "r", 10*minute+1), roomtoken.ErrTooShort)
 		w.refused(w.askFor(background, "r", math.MaxInt64), roomtoken.ErrTooShort)
-		w.calls("r", "create")
+		w.calls("r", create)
 		w.src.live(20*minute, time.Hour)
 		w.add(400 * time.Second)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.served(w.askFor(background, "r", 15*minute)) // it is the newest that counts
 		w.src.live(5*minute, time.Hour)
 		w.add(800 * time.Second)
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 		w.refused(w.askFor(background, "r", 6*minute), roomtoken.ErrTooShort)
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 	})
 
-	run("the newest lifetime is known beyond the token's end", func(w *world) {
+	run("the newest lifetime is known beyond the token's end", func(t *testing.T, w *world) {
 		w.token("r")
 		w.src.fail(errDown)
 		w.add(11 * minute)
 		n := w.src.count()
 		w.refused(w.askFor(background, "r", 10*minute+1), roomtoken.ErrTooShort)
 		if w.src.count() != n {
-			w.t.Fatal("it was called for")
+			t.Fatal("it was called for")
 		}
 	})
 
-	run("a cold room: one call tells", func(w *world) {
+	run("a cold room: one call tells", func(t *testing.T, w *world) {
 		w.refused(w.askFor(background, "r", 11*minute), roomtoken.ErrTooShort)
-		w.calls("r", "create")
+		w.calls("r", create)
 		w.token("r") // it is good for others
-		w.calls("r", "create")
+		w.calls("r", create)
 	})
 
-	run("a cold room: a grant that lives long, but came old", func(w *world) {
+	run("a cold room: a grant that lives long, but came old", func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			g := w.src.mint(c)
 			g.Token.ExpiresAt = g.Token.ExpiresAt.Add(-2 * minute)
@@ -376,27 +376,27 @@ func TestPromise1TokenValidFor(t *testing.T) {
 			return g, nil
 		})
 		w.refused(w.askFor(background, "r", 9*minute), roomtoken.ErrTooShort)
-		w.calls("r", "create")
+		w.calls("r", create)
 		// The next one is no better, but who could know.
 		w.refused(w.askFor(background, "r", 9*minute), roomtoken.ErrTooShort)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.served(w.askFor(background, "r", 8*minute))
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 	})
 
-	run("a call begun before ours: enough is enough", func(w *world) {
+	run("a call begun before ours: enough is enough", func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		w.ask(background, "r")
 		p := w.askFor(background, "r", 9*minute)
 		w.waits(p)
 		w.src.releaseAll()
 		w.served(p)
-		w.calls("r", "create")
+		w.calls("r", create)
 	})
 
 	// One whose grant is not enough proves nothing: who knows when it was minted.
 	for _, better := range []bool{true, false} {
-		run(fmt.Sprintf("a call begun before ours brings too little, the next enough: %v", better), func(w *world) {
+		run(fmt.Sprintf("a call begun before ours brings too little, the next enough: %v", better), func(t *testing.T, w *world) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 				g := w.src.mint(c)
 				if c.n == 1 || !better {
@@ -410,41 +410,41 @@ func TestPromise1TokenValidFor(t *testing.T) {
 			p := w.askFor(background, "r", 9*minute)
 			w.src.release("r")
 			w.waits(p)
-			w.calls("r", "create", "refresh")
+			w.calls("r", create, refresh)
 			w.src.releaseAll()
 			if better {
 				w.served(p)
 			} else {
 				w.refused(p, roomtoken.ErrTooShort)
 			}
-			w.calls("r", "create", "refresh")
+			w.calls("r", create, refresh)
 		})
 	}
 
-	run("a call begun before ours shows the lifetime: no further call", func(w *world) {
+	run("a call begun before ours shows the lifetime: no further call", func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		w.ask(background, "r")
 		p := w.askFor(background, "r", 11*minute)
 		w.src.releaseAll()
 		w.refused(p, roomtoken.ErrTooShort)
-		w.calls("r", "create")
+		w.calls("r", create)
 	})
 
-	run("a forced renewal that fails is tried again, and nobody else notices", func(w *world) {
+	run("a forced renewal that fails is tried again, and nobody else notices", func(t *testing.T, w *world) {
 		w.token("r")
 		w.add(minute + 1)
 		w.src.fail(errDown)
 		p := w.askFor(background, "r", 9*minute)
 		w.waits(p)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.token("r")
 		w.src.on(nil)
 		w.add(1500 * time.Millisecond)
 		w.served(p)
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 	})
 
-	run("a forced renewal that nobody wants any more is not tried again", func(w *world) {
+	run("a forced renewal that nobody wants any more is not tried again", func(t *testing.T, w *world) {
 		w.token("r")
 		w.add(minute + 1)
 		w.src.fail(errDown)
@@ -453,13 +453,13 @@ func TestPromise1TokenValidFor(t *testing.T) {
 		cancel()
 		w.refused(p, context.Canceled, errDown)
 		w.add(minute)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.src.on(nil)
 		w.add(280 * time.Second)
-		w.calls("r", "create", "refresh", "refresh") // when its own time has come
+		w.calls("r", create, refresh, refresh) // when its own time has come
 	})
 
-	run("and is not tried again for the sake of a watch", func(w *world) {
+	run("and is not tried again for the sake of a watch", func(t *testing.T, w *world) {
 		w.token("r")
 		watching, stop := context.WithCancel(background)
 		done := make(chan struct{})
@@ -476,27 +476,27 @@ func TestPromise1TokenValidFor(t *testing.T) {
 		w.refused(p, context.Canceled, errDown)
 		w.check()
 		w.add(minute)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		stop()
 		<-done
 	})
 
-	run("a forced renewal that fails for good", func(w *world) {
+	run("a forced renewal that fails for good", func(t *testing.T, w *world) {
 		w.src.live(10*minute, 0)
 		w.token("r")
 		w.add(minute + 1)
 		w.src.fail(roomtoken.Permanent(errDown))
 		w.refused(w.askFor(background, "r", 9*minute), errDown, roomtoken.ErrPermanent)
 		w.token("r")
-		w.calls("r", "create", "create")
+		w.calls("r", create, create)
 		w.refused(w.askFor(background, "r", 9*minute), errDown, roomtoken.ErrPermanent)
-		w.calls("r", "create", "create")
+		w.calls("r", create, create)
 	})
 
-	run("nothing and less than nothing ask for no more than Token", func(w *world) {
+	run("nothing and less than nothing ask for no more than Token", func(t *testing.T, w *world) {
 		for _, atLeast := range []time.Duration{0, -1, math.MinInt64} {
 			if _, err := w.m.TokenValidFor(background, "r", atLeast); err != nil {
-				w.t.Fatal(err)
+				t.Fatal(err)
 			}
 		}
 		w.src.fail(errDown)
@@ -505,7 +505,7 @@ func TestPromise1TokenValidFor(t *testing.T) {
 		cancel()
 		for _, atLeast := range []time.Duration{0, -1, math.MinInt64} {
 			if _, err := w.m.TokenValidFor(ended, "r", atLeast); err == nil {
-				w.t.Fatalf("TokenValidFor(%v) returned a token with too little left", atLeast)
+				t.Fatalf("TokenValidFor(%v) returned a token with too little left", atLeast)
 			}
 		}
 	})
@@ -517,7 +517,7 @@ func TestPromise1Walk(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 0))
-			within(t, roomtoken.Config{MaxWait: 2 * time.Second}, func(w *world) {
+			within(t, roomtoken.Config{MaxWait: 2 * time.Second}, func(t *testing.T, w *world) {
 				type issue struct {
 					expires  time.Duration
 					lifetime time.Duration
@@ -544,7 +544,7 @@ func TestPromise1Walk(t *testing.T) {
 						w.add(2 * time.Second)
 					}
 					if !p.returned() {
-						w.t.Fatal("it waits beyond MaxWait")
+						t.Fatal("it waits beyond MaxWait")
 					}
 					if p.err != nil {
 						continue
@@ -553,11 +553,11 @@ func TestPromise1Walk(t *testing.T) {
 					i := issued[p.tok.Value.Reveal()]
 					bound := max(atLeast, min(30*time.Second, i.lifetime/10), 1)
 					if left := i.expires - p.at; left < bound {
-						w.t.Fatalf("at %v: a token with %v left of %v was handed out, asked for %v", p.at, left, i.lifetime, atLeast)
+						t.Fatalf("at %v: a token with %v left of %v was handed out, asked for %v", p.at, left, i.lifetime, atLeast)
 					}
 				}
 				if answers < 50 {
-					w.t.Fatalf("only %d answers", answers)
+					t.Fatalf("only %d answers", answers)
 				}
 			})
 		})

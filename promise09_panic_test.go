@@ -68,9 +68,9 @@ var throws = map[string]struct {
 func TestPromise9ThrownInASource(t *testing.T) {
 	for name, c := range throws {
 		t.Run("Create/"+name, func(t *testing.T) {
-			within(t, roomtoken.Config{MaxWait: 100 * time.Millisecond}, func(w *world) {
+			within(t, roomtoken.Config{MaxWait: 100 * time.Millisecond}, func(t *testing.T, w *world) {
 				w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, c.throw() })
-				p := w.ask(w.t.Context(), "r")
+				p := w.ask(t.Context(), "r")
 				if !p.returned() || p.err == nil || !p.tok.IsZero() {
 					t.Fatalf("the caller: %v, %v", p.returned(), p.err)
 				}
@@ -78,7 +78,7 @@ func TestPromise9ThrownInASource(t *testing.T) {
 				if !strings.Contains(text, c.say) {
 					t.Errorf("the error does not say %q: %v", c.say, p.err)
 				}
-				if !strings.Contains(text, "promise09_test.go") {
+				if !strings.Contains(text, "promise09_panic_test.go") {
 					t.Errorf("the error's stack does not lead to the culprit: %v", p.err)
 				}
 				if errors.Is(p.err, roomtoken.ErrPermanent) || errors.Is(p.err, context.DeadlineExceeded) {
@@ -99,7 +99,7 @@ func TestPromise9ThrownInASource(t *testing.T) {
 			})
 		})
 		t.Run("Refresh/"+name, func(t *testing.T) {
-			within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+			within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 				tok := w.token("r")
 				w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, c.throw() })
 				w.add(401 * time.Second)
@@ -127,12 +127,12 @@ func TestPromise9ThrownInASource(t *testing.T) {
 func TestPromise9ThrownLate(t *testing.T) {
 	for name, c := range throws {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{MaxConcurrentCalls: 2}, func(w *world) {
+			within(t, roomtoken.Config{MaxConcurrentCalls: 2}, func(t *testing.T, w *world) {
 				throwing := func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, c.throw() }
 				w.src.on(throwing)
 				w.src.holdCalls(true)
-				a := w.ask(w.t.Context(), "overdue")
-				b := w.ask(w.t.Context(), "forgotten")
+				a := w.ask(t.Context(), "overdue")
+				b := w.ask(t.Context(), "forgotten")
 				w.m.Forget("forgotten")
 				w.add(11 * time.Second)
 				if !a.returned() || !b.returned() || a.err == nil || b.err == nil {
@@ -150,7 +150,7 @@ func TestPromise9ThrownLate(t *testing.T) {
 
 				w.src.on(throwing)
 				w.src.holdCalls(false)
-				w.ask(w.t.Context(), "closing")
+				w.ask(t.Context(), "closing")
 				w.src.mu.Lock()
 				w.src.deaf = true
 				w.src.mu.Unlock()
@@ -178,14 +178,14 @@ func TestPromise9ThrownInOnEvent(t *testing.T) {
 				Logger:  slog.New(slog.NewTextHandler(&logged, nil)),
 				OnEvent: func(roomtoken.Event) { throw() },
 			}
-			within(t, config, func(w *world) {
+			within(t, config, func(t *testing.T, w *world) {
 				for i := range 5 {
 					w.m.Invalidate("r", w.token("r"))
 					w.m.Forget("r")
 					w.token(fmt.Sprint("r", i))
 				}
 				w.add(401 * time.Second)
-				kinds := w.kinds()
+				kinds := w.eventCounts()
 				want := map[roomtoken.EventKind]int{
 					roomtoken.EventCallBegun: 15, roomtoken.EventCallEnded: 15, roomtoken.EventTokenPublished: 15,
 					roomtoken.EventTokenInvalidated: 5, roomtoken.EventRoomForgotten: 5,
@@ -201,7 +201,7 @@ func TestPromise9ThrownInOnEvent(t *testing.T) {
 				if s := w.m.Stats(); s.ObserverPanics != uint64(sum) || s.EventsDropped != 0 {
 					t.Errorf("%d panics counted, want %d; %d events dropped", s.ObserverPanics, sum, s.EventsDropped)
 				}
-				if text := logged.String(); strings.Count(text, "panicked\"") != sum || !strings.Contains(text, "promise09_test.go") {
+				if text := logged.String(); strings.Count(text, "panicked\"") != sum || !strings.Contains(text, "promise09_panic_test.go") {
 					t.Errorf("what was thrown is in the log %d times, want %d, each with its stack", strings.Count(text, "panicked\""), sum)
 				}
 			})
@@ -219,7 +219,7 @@ func TestPromise9ThrownInOneOfSeveralObservers(t *testing.T) {
 				func(roomtoken.Event) { throw() }, func(roomtoken.Event) { throw() },
 				func(roomtoken.Event) { last++ },
 			)}
-			within(t, config, func(w *world) {
+			within(t, config, func(t *testing.T, w *world) {
 				w.token("r")
 				w.rest()
 				if first != 3 || last != 3 {
@@ -242,12 +242,12 @@ func TestPromise9ThrownInTheLogger(t *testing.T) {
 	for name, throw := range map[string]func(){"panic": func() { panic("at the disco") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
 			base := slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug})
-			within(t, roomtoken.Config{Logger: slog.New(throwingHandler{base, throw})}, func(w *world) {
+			within(t, roomtoken.Config{Logger: slog.New(throwingHandler{base, throw})}, func(t *testing.T, w *world) {
 				w.token("r")
 				w.src.fail(errDown)
-				w.ask(w.t.Context(), "other")
+				w.ask(t.Context(), "other")
 				w.rest()
-				if kinds := w.kinds(); kinds[roomtoken.EventCallBegun] != 2 || kinds[roomtoken.EventCallEnded] != 2 {
+				if kinds := w.eventCounts(); kinds[roomtoken.EventCallBegun] != 2 || kinds[roomtoken.EventCallEnded] != 2 {
 					t.Errorf("OnEvent has missed events: %v", kinds)
 				}
 				w.inOrder()
@@ -266,15 +266,15 @@ func TestPromise9CloseThenThrownInOnEvent(t *testing.T) {
 			within(t, roomtoken.Config{OnEvent: func(roomtoken.Event) {
 				defer func() {
 					if err := w.m.Close(); err != nil {
-						t.Errorf("Close: %v", err)
+						w.t.Errorf("Close: %v", err)
 					}
 				}()
 				throw()
-			}}, func(inner *world) {
+			}}, func(t *testing.T, inner *world) {
 				w = inner
-				w.ask(w.t.Context(), "r")
+				w.ask(t.Context(), "r")
 				w.rest()
-				if _, err := w.m.Token(w.t.Context(), "r"); !errors.Is(err, roomtoken.ErrClosed) {
+				if _, err := w.m.Token(t.Context(), "r"); !errors.Is(err, roomtoken.ErrClosed) {
 					t.Error(err)
 				}
 			})

@@ -17,18 +17,6 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// closing calls Close in the background.
-func (w *world) closing() *pending {
-	p := &pending{clk: w.clk, done: make(chan struct{})}
-	go func() {
-		defer close(p.done)
-		p.err = w.m.Close()
-		p.at = w.clk.elapsed()
-	}()
-	synctest.Wait()
-	return p
-}
-
 // timers returns how many timers the mock holds.
 func (w *world) timers() int {
 	synctest.Wait()
@@ -93,7 +81,7 @@ func wantClosed(t *testing.T, m *roomtoken.Manager) {
 }
 
 func TestPromise8AfterCloseEveryCallIsErrClosed(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.token("r")
 		if err := w.m.Close(); err != nil {
 			t.Fatalf("Close: %v", err)
@@ -109,7 +97,7 @@ func TestPromise8AfterCloseEveryCallIsErrClosed(t *testing.T) {
 }
 
 func TestPromise8CloseOfAnUnusedManager(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		for range 3 {
 			if err := w.m.Close(); err != nil {
 				t.Fatal(err)
@@ -123,7 +111,7 @@ func TestPromise8CloseOfAnUnusedManager(t *testing.T) {
 
 // Close cancels what runs, and waits for it.
 func TestPromise8CloseCancelsWhatRunsAndWaitsForIt(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		gate := make(chan struct{})
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			<-c.ctx.Done()
@@ -132,7 +120,7 @@ func TestPromise8CloseCancelsWhatRunsAndWaitsForIt(t *testing.T) {
 		})
 		var all []*pending
 		for i := range 5 {
-			all = append(all, w.ask(w.t.Context(), fmt.Sprint("r", i)))
+			all = append(all, w.ask(t.Context(), fmt.Sprint("r", i)))
 		}
 		p := w.closing()
 		for _, c := range w.src.all() {
@@ -161,9 +149,9 @@ func TestPromise8CloseCancelsWhatRunsAndWaitsForIt(t *testing.T) {
 
 // A source that ignores its ctx keeps Close for CallTimeout and not longer.
 func TestPromise8CloseWithADeafSource(t *testing.T) {
-	within(t, roomtoken.Config{CallTimeout: 7 * time.Second}, func(w *world) {
+	within(t, roomtoken.Config{CallTimeout: 7 * time.Second}, func(t *testing.T, w *world) {
 		w.src.holdCalls(true)
-		a, b := w.ask(w.t.Context(), "a"), w.ask(w.t.Context(), "b")
+		a, b := w.ask(t.Context(), "a"), w.ask(t.Context(), "b")
 		w.add(5 * time.Second)
 		p := w.closing()
 		w.add(6900 * time.Millisecond)
@@ -185,7 +173,7 @@ func TestPromise8CloseWithADeafSource(t *testing.T) {
 		if n := w.timers(); n != 0 {
 			t.Errorf("%d timers are left", n)
 		}
-		if _, err := w.m.Token(w.t.Context(), "a"); !errors.Is(err, roomtoken.ErrClosed) {
+		if _, err := w.m.Token(t.Context(), "a"); !errors.Is(err, roomtoken.ErrClosed) {
 			t.Error(err)
 		}
 		if n := w.m.Stats().CallsInFlight; n != 2 {
@@ -207,9 +195,9 @@ func TestPromise8CloseWithADeafSource(t *testing.T) {
 
 // A call that is overdue already when Close comes.
 func TestPromise8CloseWithAnOverdueCall(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(true)
-		w.ask(w.t.Context(), "a")
+		w.ask(t.Context(), "a")
 		w.add(11 * time.Second)
 		p := w.closing()
 		w.rest()
@@ -224,9 +212,9 @@ func TestPromise8CloseWithAnOverdueCall(t *testing.T) {
 }
 
 func TestPromise8CloseConcurrently(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(true)
-		w.ask(w.t.Context(), "r")
+		w.ask(t.Context(), "r")
 		var all []*pending
 		for range 10 {
 			all = append(all, w.closing())
@@ -262,33 +250,33 @@ func TestPromise8CloseFromOnEvent(t *testing.T) {
 					defer func() {
 						go func() {
 							if err := <-other; err != nil {
-								t.Errorf("Close elsewhere: %v", err)
+								w.t.Errorf("Close elsewhere: %v", err)
 							}
 						}()
 					}()
 					if err := w.m.Close(); err != nil {
-						t.Errorf("Close from OnEvent: %v", err)
+						w.t.Errorf("Close from OnEvent: %v", err)
 					}
 					if _, err := w.m.Token(context.Background(), "r"); !errors.Is(err, roomtoken.ErrClosed) {
-						t.Errorf("Token from OnEvent after Close: %v", err)
+						w.t.Errorf("Token from OnEvent after Close: %v", err)
 					}
 				}
 			}}
-			within(t, config, func(inner *world) {
+			within(t, config, func(t *testing.T, inner *world) {
 				w = inner
-				w.ask(w.t.Context(), "r")
+				w.ask(t.Context(), "r")
 				v := w.watch("r", nil)
 				tok, _ := w.m.Cached("r")
 				w.m.Invalidate("r", tok)
 				w.rest()
 				w.m.Forget("r")
 				for i := range 5 {
-					w.ask(w.t.Context(), fmt.Sprint("r", i))
+					w.ask(t.Context(), fmt.Sprint("r", i))
 				}
 				w.src.fail(roomtoken.ErrRefreshRejected)
 				w.add(401 * time.Second)
 				w.src.fail(roomtoken.ErrRateLimited)
-				w.ask(w.t.Context(), "q")
+				w.ask(t.Context(), "q")
 				w.add(time.Minute)
 				w.src.on(nil)
 				w.add(5 * time.Minute)
@@ -298,7 +286,7 @@ func TestPromise8CloseFromOnEvent(t *testing.T) {
 				w.src.releaseAll()
 				w.rest()
 				if !closed {
-					t.Fatalf("no such event: %v", w.kinds())
+					t.Fatalf("no such event: %v", w.eventCounts())
 				}
 				if !v.ended() || !errors.Is(v.last().err, roomtoken.ErrClosed) {
 					t.Errorf("the watch has ended: %v, with %v", v.ended(), v.last().err)
@@ -321,7 +309,7 @@ func TestPromise8CloseFromTheObserverOfAnotherManager(t *testing.T) {
 			err = inner.Close()
 			closed <- struct{}{}
 		}
-	}}, func(w *world) {
+	}}, func(t *testing.T, w *world) {
 		closed = make(chan struct{}, 1)
 		gate := make(chan struct{})
 		var newErr error
@@ -329,7 +317,7 @@ func TestPromise8CloseFromTheObserverOfAnotherManager(t *testing.T) {
 		if newErr != nil {
 			t.Fatal(newErr)
 		}
-		if _, err := inner.Token(w.t.Context(), "inner"); err != nil {
+		if _, err := inner.Token(t.Context(), "inner"); err != nil {
 			t.Fatal(err)
 		}
 		w.token("outer")
@@ -347,13 +335,13 @@ func TestPromise8CloseFromTheObserverOfAnotherManager(t *testing.T) {
 
 // An observer that does not return keeps Close for CallTimeout.
 func TestPromise8CloseWithADeafObserver(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		gate := make(chan struct{})
 		m, err := roomtoken.NewManager(w.src, roomtoken.Config{Clock: w.clk, OnEvent: func(roomtoken.Event) { <-gate }})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Token(w.t.Context(), "r"); err != nil {
+		if _, err := m.Token(t.Context(), "r"); err != nil {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
@@ -378,7 +366,7 @@ func TestPromise8CloseWithADeafObserver(t *testing.T) {
 }
 
 func TestPromise8CloseFromTheBodyOfAWatch(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		v := w.watch("r", func(_ roomtoken.Token, err error) {
 			if err == nil {
 				if err := w.m.Close(); err != nil {
@@ -394,7 +382,7 @@ func TestPromise8CloseFromTheBodyOfAWatch(t *testing.T) {
 }
 
 func TestPromise8CloseFromTheBodyOfRooms(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		for i := range 10 {
 			w.token(fmt.Sprint("r", i))
 		}
@@ -418,21 +406,21 @@ func TestPromise8CloseDuringEverything(t *testing.T) {
 			config := roomtoken.Config{
 				Jitter: -1, MaxConcurrentCalls: 4, MaxWait: -1, Logger: slog.New(slog.DiscardHandler),
 			}
-			within(t, config, func(w *world) {
+			within(t, config, func(t *testing.T, w *world) {
 				for i := range 20 {
 					w.token(fmt.Sprint("warm", i))
 				}
 				w.add(399 * time.Second)
 				w.src.fail(errDown)
-				failing := w.ask(w.t.Context(), "failing")
+				failing := w.ask(t.Context(), "failing")
 				w.src.on(nil)
 				w.src.holdCalls(deaf)
 				w.add(2 * time.Second) // renewals in flight and queued
-				all := []*pending{failing, w.askFor(w.t.Context(), "warm0", 9*time.Minute)}
+				all := []*pending{failing, w.askFor(t.Context(), "warm0", 9*time.Minute)}
 				for i := range 10 {
-					all = append(all, w.ask(w.t.Context(), fmt.Sprint("cold", i)))
+					all = append(all, w.ask(t.Context(), fmt.Sprint("cold", i)))
 				}
-				all = append(all, w.ask(w.t.Context(), "forgotten"))
+				all = append(all, w.ask(t.Context(), "forgotten"))
 				w.m.Forget("forgotten")
 				w.m.Forget("warm1")
 				watches := []*watched{w.watch("warm2", nil), w.watch("cold", nil), w.watch("cold0", nil)}

@@ -104,7 +104,7 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 		Logger:  slog.New(slog.NewJSONHandler(all, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})),
 		OnEvent: func(e roomtoken.Event) { all.hear(e, &e, e.String(), e.Err) },
 	}
-	within(t, config, func(w *world) {
+	within(t, config, func(t *testing.T, w *world) {
 		m = w.m
 		minted := 0
 		secret := func(kind string) roomtoken.Secret {
@@ -131,7 +131,7 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 			}
 		}
 		ask := func(room string) roomtoken.Token {
-			p := w.ask(w.t.Context(), room)
+			p := w.ask(t.Context(), room)
 			if !p.returned() {
 				w.add(3 * time.Second) // MaxWait passes
 			}
@@ -141,7 +141,7 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 		}
 		refreshing := func(throw func(refresh string) error) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
-				if c.op == "refresh" {
+				if c.kind == refresh {
 					return roomtoken.Grant{}, throw(c.refresh)
 				}
 				return mint(c), nil
@@ -206,18 +206,18 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 		w.m.Invalidate("b", tok)
 		w.m.Invalidate("b", ask("b"))
 		w.m.Forget("c")
-		p := w.askFor(w.t.Context(), "d", time.Hour)
+		p := w.askFor(t.Context(), "d", time.Hour)
 		w.add(3 * time.Second)
 		all.hear(p.err)
 		cached, _ := w.m.Cached("d")
-		all.hear(cached, w.m.Watch(w.t.Context(), "d"))
-		all.hear(w.m.Warm(w.t.Context(), "d", "e", ""))
+		all.hear(cached, w.m.Watch(t.Context(), "d"))
+		all.hear(w.m.Warm(t.Context(), "d", "e", ""))
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(errors.New("the caller has gone"))
 		_, err := w.m.Token(ctx, "cold")
 		all.hear(err)
 		w.src.holdCalls(true)
-		w.ask(w.t.Context(), "deaf")
+		w.ask(t.Context(), "deaf")
 		w.add(11 * time.Second)
 		ask("deaf")
 		look()
@@ -229,8 +229,8 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 		all.hear(w.m.Close())
 		look()
 		w.rest()
-		if minted < 60 || w.kinds()[roomtoken.EventRoomEvicted] == 0 || w.kinds()[roomtoken.EventHeldBack] == 0 || w.kinds()[roomtoken.EventFellBack] == 0 {
-			t.Errorf("the scenario is too poor: %d secrets, %v", minted, w.kinds())
+		if minted < 60 || w.eventCounts()[roomtoken.EventRoomEvicted] == 0 || w.eventCounts()[roomtoken.EventHeldBack] == 0 || w.eventCounts()[roomtoken.EventFellBack] == 0 {
+			t.Errorf("the scenario is too poor: %d secrets, %v", minted, w.eventCounts())
 		}
 	})
 	all.wantSilent(t, canary)
@@ -243,7 +243,7 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 
 // A Manager can be printed at any time: without a race, and from anywhere.
 func TestPromise12AManagerIsPrintedConcurrently(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		var printers sync.WaitGroup
 		holder := struct {
 			Exported   *roomtoken.Manager
@@ -297,7 +297,7 @@ type keyed struct {
 // Where fmt calls no method (%w outside Errorf, or of what is no error), a
 // Manager shows nothing of its inside.
 func TestPromise12AManagerShowsNothingOfItsSource(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		src := keyed{source: w.src, key: "canary-key"}
 		src.inner.key = []byte("canary-key")
 		m, err := roomtoken.NewManager(src, roomtoken.Config{Clock: w.clk})

@@ -77,7 +77,7 @@ func TestPromise4CallersLeaveAtEachStage(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, c.config, func(w *world) {
+			within(t, c.config, func(t *testing.T, w *world) {
 				c.prepare(w)
 				ctx, hangUp := context.WithCancelCause(background)
 				other, otherCancel := context.WithCancel(background)
@@ -97,13 +97,13 @@ func TestPromise4CallersLeaveAtEachStage(t *testing.T) {
 					w.refused(leaves, c.last)
 				}
 				if n := w.src.count(); n != calls {
-					w.t.Errorf("%d calls began because somebody left", n-calls)
+					t.Errorf("%d calls began because somebody left", n-calls)
 				}
 				w.waits(stays)
 				if s, _ := w.m.Room("r"); s.InFlight != 0 {
 					shared := w.src.of("r")
 					if err := shared[len(shared)-1].ctx.Err(); err != nil {
-						w.t.Errorf("the shared call was cancelled: %v", err)
+						t.Errorf("the shared call was cancelled: %v", err)
 					}
 				}
 				c.recover(w)
@@ -115,12 +115,12 @@ func TestPromise4CallersLeaveAtEachStage(t *testing.T) {
 
 // TestPromise4BeforeAnything: a ctx that has ended before the call.
 func TestPromise4BeforeAnything(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		ctx, hangUp := context.WithCancelCause(context.Background())
 		hangUp(errHungUp)
 		w.refused(w.ask(ctx, "r"), errHungUp, context.Canceled)
 		if w.src.count() != 0 {
-			w.t.Fatal("it began a call")
+			t.Fatal("it began a call")
 		}
 		w.src.fail(errDown)
 		brief, cancel := context.WithCancel(context.Background())
@@ -129,11 +129,11 @@ func TestPromise4BeforeAnything(t *testing.T) {
 		w.refused(p, errDown, context.Canceled)
 		w.refused(w.ask(ctx, "r"), errHungUp, context.Canceled, errDown) // it knows what failed
 		w.add(time.Minute)
-		w.calls("r", "create") // nobody is left to call for
+		w.calls("r", create) // nobody is left to call for
 		w.src.on(nil)
 		want := w.token("r")
 		if tok := w.served(w.ask(ctx, "r")); !tok.Value.Equal(want.Value) { // a hit does not look
-			w.t.Fatal("another token")
+			t.Fatal("another token")
 		}
 	})
 }
@@ -141,7 +141,7 @@ func TestPromise4BeforeAnything(t *testing.T) {
 // TestPromise4QueuedCallIsNotMadeForNobody: the last who waited has left before
 // the call could begin.
 func TestPromise4QueuedCallIsNotMadeForNobody(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 1}, func(w *world) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		other := w.ask(context.Background(), "other")
 		ctx, cancel := context.WithCancel(context.Background())
@@ -157,7 +157,7 @@ func TestPromise4QueuedCallIsNotMadeForNobody(t *testing.T) {
 // TestPromise4Deadline: a ctx's own deadline is real time, and its error and
 // cause are wrapped like any other's.
 func TestPromise4Deadline(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		ctx, cancel := context.WithTimeoutCause(context.Background(), 3*time.Second, errHungUp)
 		defer cancel()
@@ -168,14 +168,14 @@ func TestPromise4Deadline(t *testing.T) {
 		w.refused(p, errHungUp, context.DeadlineExceeded)
 		w.src.releaseAll()
 		w.token("r")
-		w.calls("r", "create") // of the call that went on
+		w.calls("r", create) // of the call that went on
 	})
 }
 
 // TestPromise4TheLastToLeaveCancelsNothing: the call goes on without any caller,
 // and its token is kept.
 func TestPromise4TheLastToLeaveCancelsNothing(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		ctx, cancel := context.WithCancel(context.Background())
 		asked := make([]*pending, 20)
@@ -187,14 +187,14 @@ func TestPromise4TheLastToLeaveCancelsNothing(t *testing.T) {
 			w.refused(p, context.Canceled)
 		}
 		if err := w.src.all()[0].ctx.Err(); err != nil {
-			w.t.Fatalf("the call's ctx has ended: %v", err)
+			t.Fatalf("the call's ctx has ended: %v", err)
 		}
 		w.src.releaseAll()
 		if _, ok := w.m.Cached("r"); !ok {
-			w.t.Fatal("the token of the call was lost")
+			t.Fatal("the token of the call was lost")
 		}
 		w.token("r")
-		w.calls("r", "create")
+		w.calls("r", create)
 	})
 }
 
@@ -202,7 +202,7 @@ func TestPromise4TheLastToLeaveCancelsNothing(t *testing.T) {
 // Either answer is right; nothing may be lost or left.
 func TestPromise4AtTheMomentOfPublication(t *testing.T) {
 	for range 50 {
-		within(t, roomtoken.Config{}, func(w *world) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			ctx, hangUp := context.WithCancelCause(context.Background())
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 				g := w.src.mint(c)
@@ -211,7 +211,7 @@ func TestPromise4AtTheMomentOfPublication(t *testing.T) {
 			})
 			asked := make([]*pending, 8)
 			for i := range asked {
-				asked[i] = &pending{clk: w.clk, done: make(chan struct{})}
+				asked[i] = &pending{done: make(chan struct{})}
 				go func(p *pending) {
 					defer close(p.done)
 					p.tok, p.err = w.m.Token(ctx, "r")
@@ -221,18 +221,18 @@ func TestPromise4AtTheMomentOfPublication(t *testing.T) {
 			w.served(stays)
 			for _, p := range asked {
 				if !p.returned() {
-					w.t.Fatal("a caller is left")
+					t.Fatal("a caller is left")
 				}
 				switch {
 				case p.err == nil && !p.tok.Value.Equal(stays.tok.Value):
-					w.t.Fatal("it got another token")
+					t.Fatal("it got another token")
 				case p.err != nil && !(errors.Is(p.err, errHungUp) && errors.Is(p.err, context.Canceled)):
-					w.t.Fatalf("the error does not say why: %v", p.err)
+					t.Fatalf("the error does not say why: %v", p.err)
 				}
 			}
-			w.calls("r", "create")
+			w.calls("r", create)
 			if s, _ := w.m.Room("r"); s.Waiters != 0 {
-				w.t.Fatalf("%d waiters are still counted", s.Waiters)
+				t.Fatalf("%d waiters are still counted", s.Waiters)
 			}
 		})
 	}
@@ -244,7 +244,7 @@ func TestPromise4TheCallsContext(t *testing.T) {
 	type key struct{}
 	for name, clk := range map[string]clock.Clock{"mock": nil, "real": clock.New()} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{Clock: clk, CallTimeout: 7 * time.Second}, func(w *world) {
+			within(t, roomtoken.Config{Clock: clk, CallTimeout: 7 * time.Second}, func(t *testing.T, w *world) {
 				pass := w.add
 				if clk != nil {
 					pass = func(d time.Duration) { time.Sleep(d); synctest.Wait() }
@@ -256,27 +256,27 @@ func TestPromise4TheCallsContext(t *testing.T) {
 				second := w.ask(context.WithValue(context.Background(), key{}, "second"), "r")
 				call := w.src.all()[0]
 				if got := call.ctx.Value(key{}); got != "first" {
-					w.t.Errorf("the value in the source's ctx is %v, want that of the first caller", got)
+					t.Errorf("the value in the source's ctx is %v, want that of the first caller", got)
 				}
 				if deadline, ok := call.ctx.Deadline(); ok && time.Until(deadline) < 6*time.Second {
-					w.t.Error("it has the caller's deadline")
+					t.Error("it has the caller's deadline")
 				}
 				pass(5 * time.Second)
 				w.refused(p, context.DeadlineExceeded)
 				if err := call.ctx.Err(); err != nil {
-					w.t.Errorf("it has ended with its first caller: %v", err)
+					t.Errorf("it has ended with its first caller: %v", err)
 				}
 				w.waits(second)
-				w.calls("r", "create")
+				w.calls("r", create)
 				pass(2 * time.Second)
 				if call.ctx.Err() == nil || !errors.Is(context.Cause(call.ctx), context.DeadlineExceeded) {
-					w.t.Errorf("at CallTimeout: %v, because of %v", call.ctx.Err(), context.Cause(call.ctx))
+					t.Errorf("at CallTimeout: %v, because of %v", call.ctx.Err(), context.Cause(call.ctx))
 				}
 				w.waits(second) // one attempt has failed; another comes
 				w.src.releaseAll()
 				pass(time.Second)
 				w.served(second)
-				w.calls("r", "create", "create")
+				w.calls("r", create, create)
 			})
 		})
 	}
@@ -286,16 +286,16 @@ func TestPromise4TheCallsContext(t *testing.T) {
 // nobody waits for has no values.
 func TestPromise4ValuesReachARefresh(t *testing.T) {
 	type key struct{}
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		ctx := context.WithValue(context.Background(), key{}, "v")
 		w.served(w.ask(ctx, "r"))
 		w.add(time.Minute)
 		w.served(w.askFor(ctx, "r", 595*time.Second))
 		w.add(401 * time.Second)
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 		for i, want := range []any{"v", "v", nil} {
 			if got := w.src.all()[i].ctx.Value(key{}); got != want {
-				w.t.Errorf("call %d: the value is %v, want %v", i+1, got, want)
+				t.Errorf("call %d: the value is %v, want %v", i+1, got, want)
 			}
 		}
 	})

@@ -12,26 +12,26 @@ import (
 // Promise 3: nobody waits while there is a valid token.
 
 func TestPromise3NoWaitingWhileThereIsAValidToken(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.add(401 * time.Second)
-		if got := w.src.ops(); !slices.Equal(got, []string{"create", "refresh"}) {
-			w.t.Fatalf("after the renewal is due: %v", got)
+		if got := w.src.kinds(); !slices.Equal(got, []roomtoken.CallKind{create, refresh}) {
+			t.Fatalf("after the renewal is due: %v", got)
 		}
 		second := w.token("r")
 		if second.Value.Equal(first.Value) {
-			w.t.Fatal("the renewal was not published")
+			t.Fatal("the renewal was not published")
 		}
 		w.src.fail(errDown)
 		w.add(569 * time.Second)
 		tok, err := w.m.Token(context.Background(), "r")
 		if err != nil || !tok.Value.Equal(second.Value) {
-			w.t.Fatalf("while the renewal fails: %v %v", tok, err)
+			t.Fatalf("while the renewal fails: %v %v", tok, err)
 		}
 		w.src.on(nil)
 		w.add(30 * time.Second)
 		if third := w.token("r"); third.Value.Equal(second.Value) {
-			w.t.Fatal("the renewal did not recover")
+			t.Fatal("the renewal did not recover")
 		}
 	})
 }
@@ -61,7 +61,7 @@ func TestPromise3WhateverBecomesOfTheRenewal(t *testing.T) {
 		"10 s, refresh token lapsed, it fails": {10 * time.Second, time.Second, fails(errDown)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{}, func(w *world) {
+			within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 				w.src.live(c.lifetime, c.refreshLifetime)
 				first := w.token("r")
 				c.trouble(w)
@@ -70,18 +70,18 @@ func TestPromise3WhateverBecomesOfTheRenewal(t *testing.T) {
 					w.add(usable / 100)
 					// Neither a wait nor an error, though its ctx has ended.
 					if tok, err := w.hit("r"); err != nil || !tok.Value.Equal(first.Value) {
-						w.t.Fatalf("after %v: %v", w.clk.elapsed(), err)
+						t.Fatalf("after %v: %v", w.clk.elapsed(), err)
 					}
 				}
 				if w.src.count() < 2 {
-					w.t.Fatal("no renewal was tried")
+					t.Fatal("no renewal was tried")
 				}
 				if n := w.m.Stats().Misses; n != 1 {
-					w.t.Errorf("%d misses, want the first caller's only", n)
+					t.Errorf("%d misses, want the first caller's only", n)
 				}
 				w.add(1)
 				if _, err := w.hit("r"); err == nil {
-					w.t.Fatalf("after %v: it is still handed out", w.clk.elapsed())
+					t.Fatalf("after %v: it is still handed out", w.clk.elapsed())
 				}
 			})
 		})
@@ -101,20 +101,20 @@ func TestPromise3InTheBackground(t *testing.T) {
 		"10 s":   {10 * time.Second, 1, 3600 * 10 / 67, 3600 * 10 / 56},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{IdleAfter: -1}, func(w *world) {
+			within(t, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, w *world) {
 				w.src.live(c.lifetime, 24*time.Hour)
 				w.token("r")
 				for range c.hours * 12 {
 					w.add(5 * time.Minute)
 					if _, err := w.hit("r"); err != nil {
-						w.t.Fatalf("after %v: %v", w.clk.elapsed(), err)
+						t.Fatalf("after %v: %v", w.clk.elapsed(), err)
 					}
 				}
 				if n := w.m.Stats().Misses; n != 1 {
-					w.t.Errorf("%d callers had to wait, want 1", n)
+					t.Errorf("%d callers had to wait, want 1", n)
 				}
 				if n := w.src.count() - 1; n < c.least || n > c.most {
-					w.t.Errorf("%d renewals in %d hours", n, c.hours)
+					t.Errorf("%d renewals in %d hours", n, c.hours)
 				}
 			})
 		})
@@ -124,7 +124,7 @@ func TestPromise3InTheBackground(t *testing.T) {
 // TestPromise3HitsWhileAllSlotsAreTaken: neither calls that hang nor callers who
 // wait are in the way of a room that has its token.
 func TestPromise3HitsWhileAllSlotsAreTaken(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 2, MaxWait: -1}, func(w *world) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 2, MaxWait: -1}, func(t *testing.T, w *world) {
 		w.token("r")
 		w.src.holdCalls(true)
 		ctx, cancel := context.WithCancel(context.Background())
@@ -133,7 +133,7 @@ func TestPromise3HitsWhileAllSlotsAreTaken(t *testing.T) {
 		}
 		w.add(569 * time.Second) // its renewal is due and finds no slot
 		if _, err := w.hit("r"); err != nil {
-			w.t.Fatal(err)
+			t.Fatal(err)
 		}
 		w.served(w.askFor(context.Background(), "r", 31*time.Second))
 		cancel()
@@ -143,22 +143,22 @@ func TestPromise3HitsWhileAllSlotsAreTaken(t *testing.T) {
 // TestPromise3RefreshAnswersAShorterToken: it is a token like any other, and
 // renewed in its own time.
 func TestPromise3RefreshAnswersAShorterToken(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.src.live(30*time.Second, time.Hour)
 		w.add(400 * time.Second)
 		second, err := w.hit("r")
 		if err != nil || second.Value.Equal(first.Value) {
-			w.t.Fatalf("the shorter one was not published: %v", err)
+			t.Fatalf("the shorter one was not published: %v", err)
 		}
 		w.add(20*time.Second - 1)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.add(1)
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 		for range 60 {
 			w.add(10 * time.Second)
 			if _, err := w.hit("r"); err != nil {
-				w.t.Fatal(err)
+				t.Fatal(err)
 			}
 		}
 	})
@@ -166,21 +166,21 @@ func TestPromise3RefreshAnswersAShorterToken(t *testing.T) {
 
 // TestPromise3RefreshAnswersAnExpiredToken: it is none, and the one before stays.
 func TestPromise3RefreshAnswersAnExpiredToken(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.src.live(-time.Hour, time.Hour)
 		w.add(400 * time.Second)
 		if tok, err := w.hit("r"); err != nil || !tok.Value.Equal(first.Value) {
-			w.t.Fatalf("the one before is gone: %v", err)
+			t.Fatalf("the one before is gone: %v", err)
 		}
 		if s, _ := w.m.Room("r"); s.Failures != 1 || s.State != roomtoken.RoomRetrying {
-			w.t.Errorf("the room: %+v", s)
+			t.Errorf("the room: %+v", s)
 		}
 		w.src.live(10*time.Minute, time.Hour)
 		w.add(time.Second)
 		if tok, err := w.hit("r"); err != nil || tok.Value.Equal(first.Value) {
-			w.t.Fatalf("it was not tried again: %v", err)
+			t.Fatalf("it was not tried again: %v", err)
 		}
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 	})
 }

@@ -15,34 +15,34 @@ import (
 func TestPromise6WhenDoesNotDependOnTheRefreshToken(t *testing.T) {
 	for name, c := range map[string]struct {
 		refreshLifetime time.Duration // 0: none
-		want            string
+		want            roomtoken.CallKind
 	}{
-		"it lives longer":                 {time.Hour, "refresh"},
-		"it lives as long":                {600 * time.Second, "refresh"},
-		"until just after the renewal":    {400*time.Second + 1, "refresh"},
-		"until the very renewal":          {400 * time.Second, "create"},
-		"it lapses early (600 s, 10 s)":   {10 * time.Second, "create"},
-		"it was born dead":                {-time.Second, "create"},
-		"there is none":                   {0, "create"},
-		"for as long as a Duration lasts": {1<<63 - 1, "refresh"},
+		"it lives longer":                 {time.Hour, refresh},
+		"it lives as long":                {600 * time.Second, refresh},
+		"until just after the renewal":    {400*time.Second + 1, refresh},
+		"until the very renewal":          {400 * time.Second, create},
+		"it lapses early (600 s, 10 s)":   {10 * time.Second, create},
+		"it was born dead":                {-time.Second, create},
+		"there is none":                   {0, create},
+		"for as long as a Duration lasts": {1<<63 - 1, refresh},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+			within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 				w.src.live(600*time.Second, c.refreshLifetime)
 				w.token("r")
 				w.add(400*time.Second - 1)
-				w.calls("r", "create")
-				if s, _ := w.m.Room("r"); s.NextCall.String() != c.want || !s.NextCallAt.Equal(time.Unix(400, 0)) {
-					w.t.Errorf("the next call is a %v at %v, want a %v at 400 s", s.NextCall, s.NextCallAt, c.want)
+				w.calls("r", create)
+				if s, _ := w.m.Room("r"); s.NextCall != c.want || !s.NextCallAt.Equal(time.Unix(400, 0)) {
+					t.Errorf("the next call is a %v at %v, want a %v at 400 s", s.NextCall, s.NextCallAt, c.want)
 				}
 				w.add(1)
-				w.calls("r", "create", c.want)
+				w.calls("r", create, c.want)
 				call := w.src.all()[1]
 				if call.at != 400*time.Second {
-					w.t.Errorf("the renewal was at %v, want 400 s", call.at)
+					t.Errorf("the renewal was at %v, want 400 s", call.at)
 				}
-				if c.want == "refresh" && call.refresh != "refresh-r-1" {
-					w.t.Errorf("it was called with %q", call.refresh)
+				if c.want == refresh && call.refresh != "refresh-r-1" {
+					t.Errorf("it was called with %q", call.refresh)
 				}
 				w.token("r")
 			})
@@ -53,25 +53,25 @@ func TestPromise6WhenDoesNotDependOnTheRefreshToken(t *testing.T) {
 // TestPromise6DocumentedExample: 600 s, and 10 s for the refresh token. Every
 // renewal is a create, and nobody notices.
 func TestPromise6DocumentedExample(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.live(600*time.Second, 10*time.Second)
 		w.token("r")
 		for range 120 {
 			w.add(30 * time.Second)
 			if _, err := w.hit("r"); err != nil {
-				w.t.Fatal(err)
+				t.Fatal(err)
 			}
 		}
 		for _, c := range w.src.all() {
-			if c.op != "create" {
-				w.t.Fatalf("a refresh with a token that had lapsed, at %v", c.at)
+			if c.kind != create {
+				t.Fatalf("a refresh with a token that had lapsed, at %v", c.at)
 			}
 		}
 		if n := w.src.count(); n < 9 || n > 11 {
-			w.t.Errorf("%d calls in an hour", n)
+			t.Errorf("%d calls in an hour", n)
 		}
-		if n := w.kinds()[roomtoken.EventFellBack]; n != w.src.count()-1 {
-			w.t.Errorf("%d times fell back, want each time but the first", n)
+		if n := w.eventCounts()[roomtoken.EventFellBack]; n != w.src.count()-1 {
+			t.Errorf("%d times fell back, want each time but the first", n)
 		}
 	})
 }
@@ -84,10 +84,10 @@ func TestPromise6UnknownEnd(t *testing.T) {
 		"year 9999": time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC),
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{IdleAfter: -1}, func(w *world) {
+			within(t, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, w *world) {
 				w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 					g := w.src.mint(c)
-					if c.op == "create" {
+					if c.kind == create {
 						g.RefreshToken.ExpiresAt = expires
 					}
 					return g, nil
@@ -97,11 +97,11 @@ func TestPromise6UnknownEnd(t *testing.T) {
 				w.add(48 * time.Hour)
 				calls := w.src.all()
 				if len(calls) < 48*6 {
-					w.t.Fatalf("%d calls in two days", len(calls))
+					t.Fatalf("%d calls in two days", len(calls))
 				}
 				for _, c := range calls[1:] {
-					if c.op != "refresh" || c.refresh != "refresh-r-1" {
-						w.t.Fatalf("a %s with %q at %v", c.op, c.refresh, c.at)
+					if c.kind != refresh || c.refresh != "refresh-r-1" {
+						t.Fatalf("a %s with %q at %v", c.kind, c.refresh, c.at)
 					}
 				}
 			})
@@ -111,112 +111,112 @@ func TestPromise6UnknownEnd(t *testing.T) {
 
 // TestPromise6RefreshTokens: which of them the next refresh gets.
 func TestPromise6RefreshTokens(t *testing.T) {
-	refresh := func(value string, expires time.Time) roomtoken.Token {
+	refreshToken := func(value string, expires time.Time) roomtoken.Token {
 		return roomtoken.Token{Value: roomtoken.NewSecret(value), ExpiresAt: expires}
 	}
 
 	t.Run("a refresh may answer with a new one", func(t *testing.T) {
-		within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 				g := w.src.mint(c)
 				if c.n < 4 {
-					g.RefreshToken = refresh(fmt.Sprint("R", c.n), w.clk.Now().Add(500*time.Second))
+					g.RefreshToken = refreshToken(fmt.Sprint("R", c.n), w.clk.Now().Add(500*time.Second))
 				}
 				return g, nil
 			})
 			w.token("r")
 			w.add(1600 * time.Second)
-			w.calls("r", "create", "refresh", "refresh", "refresh", "create")
+			w.calls("r", create, refresh, refresh, refresh, create)
 			for i, want := range []string{"", "R1", "R2", "R3", ""} { // R3 has lapsed by then
 				if got := w.src.all()[i].refresh; got != want {
-					w.t.Errorf("call %d got %q, want %q", i+1, got, want)
+					t.Errorf("call %d got %q, want %q", i+1, got, want)
 				}
 			}
 		})
 	})
 
 	t.Run("or without: the one before stays, to its own end", func(t *testing.T) {
-		within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 			w.src.live(600*time.Second, 1000*time.Second)
 			w.token("r")
 			w.add(1200 * time.Second)
-			w.calls("r", "create", "refresh", "refresh", "create")
+			w.calls("r", create, refresh, refresh, create)
 			if a, b := w.src.all()[1].refresh, w.src.all()[2].refresh; a != b || a == "" {
-				w.t.Errorf("refreshed with %q, then with %q", a, b)
+				t.Errorf("refreshed with %q, then with %q", a, b)
 			}
 		})
 	})
 
 	t.Run("a new one that lives shorter than the one before", func(t *testing.T) {
-		within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 				g := w.src.mint(c)
-				if c.op == "refresh" {
-					g.RefreshToken = refresh("brief", w.clk.Now().Add(time.Second))
+				if c.kind == refresh {
+					g.RefreshToken = refreshToken("brief", w.clk.Now().Add(time.Second))
 				}
 				return g, nil
 			})
 			w.token("r")
 			w.add(800 * time.Second)
-			w.calls("r", "create", "refresh", "create")
+			w.calls("r", create, refresh, create)
 		})
 	})
 
 	t.Run("a create without one leaves none", func(t *testing.T) {
-		within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 			w.token("r")
 			w.src.live(600*time.Second, 0)
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
-				if c.op == "refresh" {
+				if c.kind == refresh {
 					return roomtoken.Grant{}, errDown // until create has its turn
 				}
 				return w.src.mint(c), nil
 			})
 			w.add(410 * time.Second)
-			w.calls("r", "create", "refresh", "refresh", "refresh", "create")
+			w.calls("r", create, refresh, refresh, refresh, create)
 			if s, _ := w.m.Room("r"); s.HasRefreshToken {
-				w.t.Errorf("the room: %+v", s)
+				t.Errorf("the room: %+v", s)
 			}
 			w.src.on(nil)
 			w.add(401 * time.Second)
-			w.calls("r", "create", "refresh", "refresh", "refresh", "create", "create")
+			w.calls("r", create, refresh, refresh, refresh, create, create)
 		})
 	})
 
 	// The one before may be void by now.
 	t.Run("a refresh answers with a useless token and a new refresh token", func(t *testing.T) {
-		within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 				g := w.src.mint(c)
 				if c.n == 2 {
 					g.Token.ExpiresAt = w.clk.Now()
-					g.RefreshToken = refresh("rotated", w.clk.Now().Add(time.Hour))
+					g.RefreshToken = refreshToken("rotated", w.clk.Now().Add(time.Hour))
 				}
 				return g, nil
 			})
 			w.token("r")
 			w.add(401 * time.Second)
-			w.calls("r", "create", "refresh", "refresh")
+			w.calls("r", create, refresh, refresh)
 			if got := w.src.all()[2].refresh; got != "rotated" {
-				w.t.Errorf("the next refresh got %q", got)
+				t.Errorf("the next refresh got %q", got)
 			}
 		})
 	})
 
 	t.Run("IssuedAt: the refresh token is as old as its token", func(t *testing.T) {
-		within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 				now := w.clk.Now()
 				return roomtoken.Grant{
 					Token:        roomtoken.Token{Value: roomtoken.NewSecret("t"), ExpiresAt: now.Add(500 * time.Second)},
-					RefreshToken: refresh("R", now.Add(250*time.Second)), // before the renewal, in 300 s
+					RefreshToken: refreshToken("R", now.Add(250*time.Second)), // before the renewal, in 300 s
 					IssuedAt:     now.Add(-100 * time.Second),
 				}, nil
 			})
 			w.token("r")
 			w.clk.stepWall(-time.Hour) // it must not be the wall clock alone that knows
 			w.add(300 * time.Second)
-			w.calls("r", "create", "create")
+			w.calls("r", create, create)
 		})
 	})
 }
@@ -229,11 +229,11 @@ func TestPromise6RefusedThenCreate(t *testing.T) {
 		"permanent": roomtoken.Permanent(errDown),
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+			within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 				w.token("r")
 				w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 					switch {
-					case c.op == "refresh":
+					case c.kind == refresh:
 						return roomtoken.Grant{}, refusal
 					case c.n <= 4:
 						return roomtoken.Grant{}, errDown
@@ -241,24 +241,24 @@ func TestPromise6RefusedThenCreate(t *testing.T) {
 					return w.src.mint(c), nil
 				})
 				w.add(400 * time.Second)
-				w.calls("r", "create", "refresh", "create")
+				w.calls("r", create, refresh, create)
 				if calls := w.src.all(); calls[2].at != calls[1].at {
-					w.t.Errorf("the create came %v after the refresh was refused", calls[2].at-calls[1].at)
+					t.Errorf("the create came %v after the refresh was refused", calls[2].at-calls[1].at)
 				}
 				if s, _ := w.m.Room("r"); s.HasRefreshToken || s.Failures != 1 {
-					w.t.Errorf("the room: %+v", s)
+					t.Errorf("the room: %+v", s)
 				}
 				w.add(10 * time.Second)
-				w.calls("r", "create", "refresh", "create", "create", "create")
+				w.calls("r", create, refresh, create, create, create)
 				s := w.m.Stats()
 				if s.Fallbacks != 1 || s.Refreshes != 1 || s.RefreshFailures != 1 || s.Creates != 4 || s.CreateFailures != 2 {
-					w.t.Errorf("%+v", s)
+					t.Errorf("%+v", s)
 				}
 				// The create brought a new one.
 				w.src.on(nil)
 				w.add(400 * time.Second)
-				if calls := w.src.all(); calls[len(calls)-1].op != "refresh" || calls[len(calls)-1].refresh == "refresh-r-1" {
-					w.t.Errorf("then: a %s with %q", calls[len(calls)-1].op, calls[len(calls)-1].refresh)
+				if calls := w.src.all(); calls[len(calls)-1].kind != refresh || calls[len(calls)-1].refresh == "refresh-r-1" {
+					t.Errorf("then: a %s with %q", calls[len(calls)-1].kind, calls[len(calls)-1].refresh)
 				}
 			})
 		})
@@ -267,11 +267,11 @@ func TestPromise6RefusedThenCreate(t *testing.T) {
 
 // TestPromise6RefusedWhileManyWait: the create happens within the same wait, once.
 func TestPromise6RefusedWhileManyWait(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, MaxConcurrentCalls: 1, CallTimeout: time.Hour}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, MaxConcurrentCalls: 1, CallTimeout: time.Hour}, func(t *testing.T, w *world) {
 		w.token("r")
 		w.src.holdCalls(false)
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
-			if c.op == "refresh" {
+			if c.kind == refresh {
 				return roomtoken.Grant{}, roomtoken.ErrRefreshRejected
 			}
 			return w.src.mint(c), nil
@@ -281,9 +281,9 @@ func TestPromise6RefusedWhileManyWait(t *testing.T) {
 		for i := range asked {
 			asked[i] = w.ask(context.Background(), "r")
 		}
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.src.release("r")
-		w.calls("r", "create", "refresh", "create")
+		w.calls("r", create, refresh, create)
 		for _, p := range asked {
 			w.waits(p) // not one of them gets the refusal
 		}
@@ -291,66 +291,66 @@ func TestPromise6RefusedWhileManyWait(t *testing.T) {
 		for _, p := range asked {
 			w.served(p)
 			if p.at != 570*time.Second+1 {
-				w.t.Fatalf("it was served at %v", p.at)
+				t.Fatalf("it was served at %v", p.at)
 			}
 		}
-		w.calls("r", "create", "refresh", "create")
+		w.calls("r", create, refresh, create)
 	})
 }
 
 // TestPromise6RefusedInAForcedRenewal: likewise.
 func TestPromise6RefusedInAForcedRenewal(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("r")
 		w.add(time.Minute)
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
-			if c.op == "refresh" {
+			if c.kind == refresh {
 				return roomtoken.Grant{}, roomtoken.ErrRefreshRejected
 			}
 			return w.src.mint(c), nil
 		})
 		w.served(w.askFor(context.Background(), "r", 595*time.Second))
-		w.calls("r", "create", "refresh", "create")
+		w.calls("r", create, refresh, create)
 	})
 }
 
 // TestPromise6RefusedWithAWait: a wait that comes with the refusal is kept.
 func TestPromise6RefusedWithAWait(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("r")
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
-			if c.op == "refresh" {
+			if c.kind == refresh {
 				return roomtoken.Grant{}, roomtoken.RetryAfter(roomtoken.ErrRefreshRejected, 50*time.Second)
 			}
 			return w.src.mint(c), nil
 		})
 		w.add(450*time.Second - 1)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.add(1)
-		w.calls("r", "create", "refresh", "create")
+		w.calls("r", create, refresh, create)
 	})
 }
 
 // TestPromise6Alternation: from the third passing failure in a row on, create and
 // refresh alternate, one per step.
 func TestPromise6Alternation(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(t *testing.T, w *world) {
 		w.token("r")
 		w.src.fail(errDown)
 		w.add(500 * time.Second)
-		want := []string{"create", "refresh", "refresh", "refresh", "create", "refresh", "create", "refresh", "create"}
+		want := []roomtoken.CallKind{create, refresh, refresh, refresh, create, refresh, create, refresh, create}
 		calls := w.src.all()
 		if len(calls) < len(want) {
-			w.t.Fatalf("%d calls", len(calls))
+			t.Fatalf("%d calls", len(calls))
 		}
 		for i, op := range want {
-			if calls[i].op != op {
-				w.t.Fatalf("calls: %v, want %v ...", w.src.ops(), want)
+			if calls[i].kind != op {
+				t.Fatalf("calls: %v, want %v ...", w.src.kinds(), want)
 			}
 		}
 		for i := 2; i < len(calls); i++ {
 			if gap := calls[i].at - calls[i-1].at; gap < 500*time.Millisecond {
-				w.t.Errorf("call %d came %v after the one before: not one per step", i+1, gap)
+				t.Errorf("call %d came %v after the one before: not one per step", i+1, gap)
 			}
 		}
 		w.src.on(nil)
@@ -360,9 +360,9 @@ func TestPromise6Alternation(t *testing.T) {
 		n := w.src.count()
 		w.src.fail(errDown)
 		w.add(402 * time.Second)
-		for i, op := range w.src.ops()[n:] {
-			if i < 3 && op != "refresh" {
-				w.t.Fatalf("after a token: %v", w.src.ops()[n:])
+		for i, op := range w.src.kinds()[n:] {
+			if i < 3 && op != refresh {
+				t.Fatalf("after a token: %v", w.src.kinds()[n:])
 			}
 		}
 	})
@@ -371,23 +371,23 @@ func TestPromise6Alternation(t *testing.T) {
 // TestPromise6EitherOfTheTwoHelps: refresh fails and create works, and the
 // reverse.
 func TestPromise6EitherOfTheTwoHelps(t *testing.T) {
-	for _, works := range []string{"create", "refresh"} {
-		t.Run(works, func(t *testing.T) {
-			within(t, roomtoken.Config{Jitter: -1, CallTimeout: time.Second}, func(w *world) {
+	for _, works := range []roomtoken.CallKind{create, refresh} {
+		t.Run(works.String(), func(t *testing.T) {
+			within(t, roomtoken.Config{Jitter: -1, CallTimeout: time.Second}, func(t *testing.T, w *world) {
 				first := w.token("r")
 				broken := true
 				w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
-					if broken && (c.op != works || works == "refresh" && c.n < 6) {
+					if broken && (c.kind != works || works == refresh && c.n < 6) {
 						return roomtoken.Grant{}, errDown
 					}
 					return w.src.mint(c), nil
 				})
 				w.add(430 * time.Second)
 				if tok, err := w.hit("r"); err != nil || tok.Value.Equal(first.Value) {
-					w.t.Fatalf("there is no new token: %v; calls %v", err, w.src.ops())
+					t.Fatalf("there is no new token: %v; calls %v", err, w.src.kinds())
 				}
 				if n := w.src.count(); n > 6 {
-					w.t.Errorf("calls: %v", w.src.ops())
+					t.Errorf("calls: %v", w.src.kinds())
 				}
 			})
 		})
@@ -396,7 +396,7 @@ func TestPromise6EitherOfTheTwoHelps(t *testing.T) {
 
 // TestPromise6AHoldIsNoFailure: rate limits do not bring the alternation nearer.
 func TestPromise6AHoldIsNoFailure(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("r")
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			if c.n%2 == 0 && c.n <= 10 {
@@ -409,13 +409,13 @@ func TestPromise6AHoldIsNoFailure(t *testing.T) {
 		w.src.mu.Lock()
 		n := len(w.src.calls)
 		w.src.mu.Unlock()
-		want := []string{"create", "refresh", "refresh", "refresh", "refresh", "refresh", "refresh", "create"}
+		want := []roomtoken.CallKind{create, refresh, refresh, refresh, refresh, refresh, refresh, create}
 		if n < len(want) {
-			w.t.Fatalf("%d calls", n)
+			t.Fatalf("%d calls", n)
 		}
 		for i, op := range want {
-			if got := w.src.ops(); got[i] != op {
-				w.t.Fatalf("calls: %v, want %v ...", got, want)
+			if got := w.src.kinds(); got[i] != op {
+				t.Fatalf("calls: %v, want %v ...", got, want)
 			}
 		}
 	})
@@ -424,28 +424,28 @@ func TestPromise6AHoldIsNoFailure(t *testing.T) {
 // TestPromise6NeverAfterItLapsed walks with refresh tokens of all lifetimes,
 // through failures: none is used at or after its end, or after it was refused.
 func TestPromise6NeverAfterItLapsed(t *testing.T) {
-	within(t, roomtoken.Config{IdleAfter: -1, BackoffMax: 5 * time.Second}, func(w *world) {
+	within(t, roomtoken.Config{IdleAfter: -1, BackoffMax: 5 * time.Second}, func(t *testing.T, w *world) {
 		ends := map[string]time.Duration{}
 		refused := map[string]bool{}
 		refreshes := 0
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
-			if c.op == "refresh" {
+			if c.kind == refresh {
 				refreshes++
 				if end, ok := ends[c.refresh]; !ok || c.at >= end || refused[c.refresh] {
-					w.t.Errorf("refresh token %q was used at %v, its end is %v, refused: %v", c.refresh, c.at, end, refused[c.refresh])
+					t.Errorf("refresh token %q was used at %v, its end is %v, refused: %v", c.refresh, c.at, end, refused[c.refresh])
 				}
 			}
 			switch c.n % 5 {
 			case 2, 3:
 				return roomtoken.Grant{}, errDown
 			case 4:
-				if c.op == "refresh" && c.n%3 == 0 {
+				if c.kind == refresh && c.n%3 == 0 {
 					refused[c.refresh] = true
 					return roomtoken.Grant{}, roomtoken.ErrRefreshRejected
 				}
 			}
 			g := w.src.mint(c)
-			if c.op == "create" || c.n%2 == 0 {
+			if c.kind == create || c.n%2 == 0 {
 				life := time.Duration(c.n*7%50) * time.Second
 				value := fmt.Sprint("R", c.n)
 				ends[value] = c.at + life
@@ -457,7 +457,7 @@ func TestPromise6NeverAfterItLapsed(t *testing.T) {
 		w.ask(context.Background(), "r")
 		w.add(2 * time.Hour)
 		if refreshes < 50 || len(refused) < 5 {
-			w.t.Errorf("%d refreshes and %d refusals prove little", refreshes, len(refused))
+			t.Errorf("%d refreshes and %d refusals prove little", refreshes, len(refused))
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package roomtoken_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -16,7 +17,7 @@ func bare(value string) roomtoken.Token {
 }
 
 func TestPromise7InvalidateDropsExactlyThatToken(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("r")
 		for name, c := range map[string]struct{ room, value string }{
 			"another token":    {"r", "token-r-2"},
@@ -55,7 +56,7 @@ func TestPromise7InvalidateDropsExactlyThatToken(t *testing.T) {
 }
 
 func TestPromise7InvalidateNeverDropsANewerToken(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		old := w.token("r")
 		w.add(401 * time.Second)
 		if w.m.Invalidate("r", old) {
@@ -66,38 +67,38 @@ func TestPromise7InvalidateNeverDropsANewerToken(t *testing.T) {
 		}
 		// It has not cost the refresh token either.
 		w.add(401 * time.Second)
-		if got := w.src.ops(); !slices.Equal(got, []string{"create", "refresh", "refresh"}) {
+		if got := w.src.kinds(); !slices.Equal(got, []roomtoken.CallKind{create, refresh, refresh}) {
 			t.Fatalf("calls: %v", got)
 		}
 	})
 }
 
 func TestPromise7TheNextCallIsACreate(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		w.m.Invalidate("r", w.token("r"))
 		if s, _ := w.m.Room("r"); s.HasRefreshToken {
 			t.Error("the room still has its refresh token")
 		}
 		w.token("r")
-		if got := w.src.ops(); !slices.Equal(got, []string{"create", "create"}) {
+		if got := w.src.kinds(); !slices.Equal(got, []roomtoken.CallKind{create, create}) {
 			t.Fatalf("calls after Invalidate: %v", got)
 		}
 		w.add(401 * time.Second)
-		if got := w.src.all()[2]; got.op != "refresh" || got.refresh != "refresh-r-2" {
-			t.Fatalf("the renewal after that: %s with %q", got.op, got.refresh)
+		if got := w.src.all()[2]; got.kind != refresh || got.refresh != "refresh-r-2" {
+			t.Fatalf("the renewal after that: %s with %q", got.kind, got.refresh)
 		}
 	})
 }
 
 func TestPromise7ACallInFlightIsKept(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.src.holdCalls(false)
 		w.add(401 * time.Second)
 		if !w.m.Invalidate("r", first) {
 			t.Fatal("not dropped")
 		}
-		p := w.ask(w.t.Context(), "r")
+		p := w.ask(t.Context(), "r")
 		w.rest()
 		if p.returned() || w.src.count() != 2 {
 			t.Fatalf("returned %v, %d calls", p.returned(), w.src.count())
@@ -110,12 +111,12 @@ func TestPromise7ACallInFlightIsKept(t *testing.T) {
 			t.Fatalf("the caller got %v", p.err)
 		}
 		w.rest()
-		if got := w.src.ops(); !slices.Equal(got, []string{"create", "refresh"}) {
+		if got := w.src.kinds(); !slices.Equal(got, []roomtoken.CallKind{create, refresh}) {
 			t.Fatalf("calls: %v", got)
 		}
 		// The refresh token of the refused token is not used again.
 		w.add(401 * time.Second)
-		if got := w.src.ops(); !slices.Equal(got, []string{"create", "refresh", "create"}) {
+		if got := w.src.kinds(); !slices.Equal(got, []roomtoken.CallKind{create, refresh, create}) {
 			t.Fatalf("calls: %v", got)
 		}
 	})
@@ -147,28 +148,28 @@ func TestPromise7ACallInFlightReturnsTheVeryToken(t *testing.T) {
 		}
 	}
 	t.Run("the room's token", func(t *testing.T) {
-		within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+		within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 			w.src.on(same(w))
 			first := w.token("r")
 			w.src.holdCalls(false)
 			w.add(401 * time.Second)
 			w.m.Invalidate("r", first)
-			p := w.ask(w.t.Context(), "r")
+			p := w.ask(t.Context(), "r")
 			w.src.releaseAll()
 			wantFailed(t, w, p)
 			if s := w.m.Stats(); s.RefreshFailures != 1 {
 				t.Errorf("%d failures of refreshes counted", s.RefreshFailures)
 			}
-			if ops := w.src.ops(); ops[2] != "create" {
+			if ops := w.src.kinds(); ops[2] != create {
 				t.Errorf("calls: %v", ops)
 			}
 		})
 	})
 	t.Run("refused before it was published", func(t *testing.T) {
-		within(t, roomtoken.Config{}, func(w *world) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			w.src.on(same(w))
 			w.src.holdCalls(false)
-			p := w.ask(w.t.Context(), "r")
+			p := w.ask(t.Context(), "r")
 			for _, value := range []string{"other", "same", "third"} {
 				if w.m.Invalidate("r", bare(value)) {
 					t.Fatal("there was nothing to drop")
@@ -179,10 +180,10 @@ func TestPromise7ACallInFlightReturnsTheVeryToken(t *testing.T) {
 		})
 	})
 	t.Run("one of many", func(t *testing.T) {
-		within(t, roomtoken.Config{}, func(w *world) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			w.src.on(same(w))
 			w.src.holdCalls(false)
-			p := w.ask(w.t.Context(), "r")
+			p := w.ask(t.Context(), "r")
 			for i := range 100 {
 				w.m.Invalidate("r", bare(string(rune('A'+i))))
 			}
@@ -192,10 +193,10 @@ func TestPromise7ACallInFlightReturnsTheVeryToken(t *testing.T) {
 		})
 	})
 	t.Run("after Forget", func(t *testing.T) {
-		within(t, roomtoken.Config{}, func(w *world) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			w.src.on(same(w))
 			w.src.holdCalls(false)
-			p := w.ask(w.t.Context(), "r")
+			p := w.ask(t.Context(), "r")
 			w.m.Forget("r")
 			w.m.Invalidate("r", bare("same"))
 			w.src.on(nil) // for the next; the script of a held call is chosen already
@@ -210,7 +211,7 @@ func TestPromise7ACallInFlightReturnsTheVeryToken(t *testing.T) {
 // A source that hands out the refused token again, in a call that began after it
 // was refused.
 func TestPromise7ARefusedTokenDoesNotComeBack(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, MaxWait: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			g := w.src.mint(c)
@@ -218,7 +219,7 @@ func TestPromise7ARefusedTokenDoesNotComeBack(t *testing.T) {
 			return g, nil
 		})
 		w.m.Invalidate("r", first)
-		p := w.ask(w.t.Context(), "r")
+		p := w.ask(t.Context(), "r")
 		w.add(20 * time.Second)
 		if n := w.src.count(); p.returned() || n < 4 || n > 8 {
 			t.Fatalf("returned %v (%v); %d calls in 20 s, want the backoff's 4 to 8", p.returned(), p.err, n)
@@ -235,14 +236,14 @@ func TestPromise7ARefusedTokenDoesNotComeBack(t *testing.T) {
 }
 
 func TestPromise7AHundredParallelRefusalsCostOneCall(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.token("r")
 		var callers sync.WaitGroup
 		var mu sync.Mutex
 		drops := 0
 		for range 100 {
 			callers.Go(func() {
-				tok, err := w.m.Token(w.t.Context(), "r")
+				tok, err := w.m.Token(t.Context(), "r")
 				if err != nil || tok.Value.Reveal() != "token-r-1" {
 					t.Errorf("before: %v", err)
 				}
@@ -252,7 +253,7 @@ func TestPromise7AHundredParallelRefusalsCostOneCall(t *testing.T) {
 					drops++
 					mu.Unlock()
 				}
-				tok, err = w.m.Token(w.t.Context(), "r")
+				tok, err = w.m.Token(t.Context(), "r")
 				if err != nil || tok.Value.Reveal() != "token-r-2" {
 					t.Errorf("after: %v", err)
 				}
@@ -268,7 +269,7 @@ func TestPromise7AHundredParallelRefusalsCostOneCall(t *testing.T) {
 // A server that refuses every token as soon as it sees it.
 func TestPromise7NoMintLoop(t *testing.T) {
 	const mins, maxs = 500 * time.Millisecond, 30 * time.Second
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		refusing := true
 		v := w.watch("r", func(tok roomtoken.Token, err error) {
 			if err == nil && refusing && !w.m.Invalidate("r", tok) {
@@ -289,8 +290,8 @@ func TestPromise7NoMintLoop(t *testing.T) {
 			if least := min(step, 20*time.Second); gap < least || gap > min(step*3/2, maxs)+20*time.Millisecond {
 				t.Errorf("refused token %d is replaced after %v, want %v to %v", i, gap, least, min(step*3/2, maxs))
 			}
-			if calls[i].op != "create" {
-				t.Errorf("call %d is a %s", i, calls[i].op)
+			if calls[i].kind != create {
+				t.Errorf("call %d is a %s", i, calls[i].kind)
 			}
 			step = min(step*2, maxs)
 		}
@@ -318,13 +319,13 @@ func TestPromise7NoMintLoop(t *testing.T) {
 
 // The same for callers who come again as soon as they are refused.
 func TestPromise7NoMintLoopForCallers(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		stop := false
 		var refused sync.WaitGroup
 		for range 10 {
 			refused.Go(func() {
 				for !stop {
-					if tok, err := w.m.Token(w.t.Context(), "r"); err == nil {
+					if tok, err := w.m.Token(t.Context(), "r"); err == nil {
 						w.m.Invalidate("r", tok)
 					} else {
 						time.Sleep(time.Millisecond)
@@ -347,14 +348,14 @@ func TestPromise7NoMintLoopForCallers(t *testing.T) {
 // A token that is refused after its renewal was due is no sign of a server that
 // refuses everything.
 func TestPromise7LateRefusalsAreNoFailures(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, IdleAfter: time.Minute}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, IdleAfter: time.Minute}, func(t *testing.T, w *world) {
 		for i := range 4 {
 			tok := w.token("r")
 			w.add(450 * time.Second) // nobody asks: its renewal is skipped
 			if !w.m.Invalidate("r", tok) {
 				t.Fatal("not dropped")
 			}
-			p := w.ask(w.t.Context(), "r")
+			p := w.ask(t.Context(), "r")
 			if !p.returned() || p.err != nil {
 				t.Fatalf("late refusal %d: not replaced at once: %v", i, p.err)
 			}
@@ -367,182 +368,62 @@ func TestPromise7LateRefusalsAreNoFailures(t *testing.T) {
 
 // Refusals do not shorten what the source has asked for.
 func TestPromise7InvalidateKeepsRetryAfter(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, MaxWait: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
 		tok := w.token("r")
 		w.src.fail(roomtoken.RetryAfter(errDown, 2*time.Minute))
 		w.add(401 * time.Second)
 		w.m.Invalidate("r", tok)
 		w.src.on(nil)
-		p := w.ask(w.t.Context(), "r")
+		p := w.ask(t.Context(), "r")
 		w.add(118 * time.Second)
 		if p.returned() || w.src.count() != 2 {
 			t.Fatalf("returned %v, %d calls: Retry-After was broken", p.returned(), w.src.count())
 		}
 		w.add(3 * time.Second)
-		if !p.returned() || p.err != nil || w.src.ops()[2] != "create" {
-			t.Fatalf("after Retry-After: %v, %v", p.err, w.src.ops())
+		if !p.returned() || p.err != nil || w.src.kinds()[2] != create {
+			t.Fatalf("after Retry-After: %v, %v", p.err, w.src.kinds())
 		}
 	})
 }
 
-func TestPromise7ForgetDuringACall(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+// lateContext blocks in Done until it may go on. A caller of Token calls Done when
+// it begins to wait.
+type lateContext struct {
+	context.Context //nolint:containedctx // the embedded one does the work
+	waits           chan<- struct{}
+	goOn            <-chan struct{}
+}
+
+func (c lateContext) Done() <-chan struct{} {
+	select {
+	case c.waits <- struct{}{}:
+	default:
+	}
+	<-c.goOn
+	return c.Context.Done()
+}
+
+// A caller who wakes late does not get a token that was published, invalidated and
+// forgotten in the meantime.
+func TestPromise7InvalidatedTokenIsNotHandedToALateWaiter(t *testing.T) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
-		before := w.ask(w.t.Context(), "r")
+		waits, goOn := make(chan struct{}, 1), make(chan struct{})
+		p := w.ask(lateContext{t.Context(), waits, goOn}, "r")
+		<-waits
+		w.src.releaseAll()
+		tok, ok := w.m.Cached("r")
+		if !ok || p.returned() {
+			t.Fatalf("token published: %v, caller returned: %v, want true and false", ok, p.returned())
+		}
+		if !w.m.Invalidate("r", tok) {
+			t.Fatal("Invalidate = false, want true")
+		}
 		w.m.Forget("r")
-		if _, ok := w.m.Room("r"); ok {
-			t.Error("the room is there after Forget")
+		close(goOn)
+		if got := w.served(p); got.Value.Equal(tok.Value) {
+			t.Error("the late caller got the invalidated token, want a new one")
 		}
-		if s := w.m.Stats(); s.Rooms != 0 || s.CallsInFlight != 1 {
-			t.Errorf("after Forget: %d rooms, %d calls in flight", s.Rooms, s.CallsInFlight)
-		}
-		w.m.Forget("r") // there is nothing left to forget
-		after := w.ask(w.t.Context(), "r")
-		w.rest()
-		if before.returned() || after.returned() || w.src.count() != 1 {
-			t.Fatalf("while the call runs: %v, %v, %d calls", before.returned(), after.returned(), w.src.count())
-		}
-		if err := w.src.all()[0].ctx.Err(); err != nil {
-			t.Fatalf("the call was cancelled: %v", err)
-		}
-		w.src.mu.Lock()
-		for c, gate := range w.src.gates { // only the first; the next is held again
-			close(gate)
-			delete(w.src.gates, c)
-		}
-		w.src.mu.Unlock()
-		w.rest()
-		if !before.returned() || before.err != nil || before.tok.Value.Reveal() != "token-r-1" {
-			t.Fatalf("who waited when the room was forgotten: %v, %v", before.returned(), before.err)
-		}
-		if _, ok := w.m.Cached("r"); ok || after.returned() {
-			t.Fatal("the forgotten call's token was kept")
-		}
-		if w.src.count() != 2 || w.src.overlaps != 0 {
-			t.Fatalf("%d calls, %d overlaps", w.src.count(), w.src.overlaps)
-		}
-		w.src.releaseAll()
-		if !after.returned() || after.err != nil || after.tok.Value.Reveal() != "token-r-2" {
-			t.Fatalf("who came later: %v, %v", after.returned(), after.err)
-		}
-		if s, _ := w.m.Room("r"); s.Generation != 1 {
-			t.Errorf("the room's generation is %d, want 1: it is a new one", s.Generation)
-		}
-	})
-}
-
-func TestPromise7ForgetDuringARenewalKeepsNothing(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
-		w.token("r")
-		w.src.holdCalls(false)
-		w.add(401 * time.Second)
-		w.m.Forget("r")
-		if _, ok := w.m.Cached("r"); ok {
-			t.Fatal("the token is there after Forget")
-		}
-		w.src.releaseAll()
-		w.rest()
-		if s := w.m.Stats(); s.Rooms != 0 || s.CallsInFlight != 0 {
-			t.Fatalf("after the call: %d rooms, %d calls", s.Rooms, s.CallsInFlight)
-		}
-		w.token("r")
-		if got := w.src.ops(); !slices.Equal(got, []string{"create", "refresh", "create"}) {
-			t.Fatalf("calls: %v", got)
-		}
-	})
-}
-
-// Those who wait get the call's result, be it a failure.
-func TestPromise7ForgetDuringACallThatFails(t *testing.T) {
-	t.Run("for good", func(t *testing.T) {
-		within(t, roomtoken.Config{}, func(w *world) {
-			w.src.fail(roomtoken.Permanent(errDown))
-			w.src.holdCalls(false)
-			p := w.ask(w.t.Context(), "r")
-			w.m.Forget("r")
-			w.src.releaseAll()
-			w.rest()
-			if !p.returned() || !errors.Is(p.err, errDown) || !errors.Is(p.err, roomtoken.ErrPermanent) {
-				t.Fatalf("returned %v, %v", p.returned(), p.err)
-			}
-			if n := w.src.count(); n != 1 {
-				t.Fatalf("%d calls, want 1: who waited gets the result of the call", n)
-			}
-		})
-	})
-	t.Run("in passing", func(t *testing.T) {
-		within(t, roomtoken.Config{}, func(w *world) {
-			w.src.fail(errDown)
-			w.src.holdCalls(false)
-			p := w.ask(w.t.Context(), "r")
-			w.m.Forget("r")
-			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) { return w.src.mint(c), nil })
-			w.src.releaseAll()
-			w.rest()
-			if !p.returned() || p.err != nil { // it stays, and a forgotten room has no backoff
-				t.Fatalf("returned %v, %v", p.returned(), p.err)
-			}
-			if w.src.count() != 2 || w.src.overlaps != 0 {
-				t.Fatalf("%d calls, %d overlaps", w.src.count(), w.src.overlaps)
-			}
-		})
-	})
-	t.Run("overdue", func(t *testing.T) {
-		within(t, roomtoken.Config{}, func(w *world) {
-			w.src.holdCalls(true)
-			p := w.ask(w.t.Context(), "r")
-			w.m.Forget("r")
-			w.add(11 * time.Second)
-			if !p.returned() || p.err == nil {
-				t.Fatalf("returned %v, %v: who waits for a call leaves with it at CallTimeout", p.returned(), p.err)
-			}
-			later := w.ask(w.t.Context(), "r")
-			if !later.returned() || later.err == nil || w.src.count() != 1 {
-				t.Fatalf("a later caller: returned %v, %v, %d calls", later.returned(), later.err, w.src.count())
-			}
-			w.src.releaseAll()
-			w.rest()
-			if _, ok := w.m.Cached("r"); ok {
-				t.Fatal("the late grant of the forgotten call was kept")
-			}
-			w.token("r")
-		})
-	})
-}
-
-// Forgotten again and again while one call runs, with callers in between.
-func TestPromise7ForgetManyTimesDuringOneCall(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
-		w.src.holdCalls(false)
-		var all []*pending
-		for range 5 {
-			for range 3 {
-				all = append(all, w.ask(w.t.Context(), "r"))
-			}
-			w.m.Forget("r")
-			w.check()
-		}
-		if n := w.src.count(); n != 1 {
-			t.Fatalf("%d calls", n)
-		}
-		w.src.release("r") // the next is held again
-		for i, p := range all {
-			if p.returned() != (i < 3) {
-				t.Errorf("after the first call caller %d has returned: %v", i, p.returned())
-			}
-		}
-		w.src.releaseAll()
-		for i, p := range all {
-			want := "token-r-2"
-			if i < 3 {
-				want = "token-r-1"
-			}
-			if !p.returned() || p.err != nil || p.tok.Value.Reveal() != want {
-				t.Errorf("caller %d: %q, %v; want %s", i, p.tok.Value.Reveal(), p.err, want)
-			}
-		}
-		if w.src.count() != 2 || w.src.overlaps != 0 {
-			t.Fatalf("%d calls, %d overlaps", w.src.count(), w.src.overlaps)
-		}
+		w.calls("r", create, create)
 	})
 }
