@@ -40,12 +40,21 @@ func (c *skewed) stepWall(d time.Duration) {
 // base it passes before any step.
 func (c *skewed) Since(t time.Time) time.Duration { return c.Mock.Now().Sub(t) }
 
-// Sleep blocks for d. Unlike the Mock's own, it runs no due timers itself: two
-// goroutines that run the same one block for ever.
-func (c *skewed) Sleep(d time.Duration) {
-	done := make(chan struct{})
-	c.AfterFunc(d, func() { close(done) })
-	<-done
+// Sleep blocks for d.
+func (c *skewed) Sleep(d time.Duration) { <-after(c.Mock, d) }
+
+// after is like mock.After, but is safe for concurrent use: After, Sleep and Timer
+// of a Mock run due timers themselves, and two goroutines that run the same one
+// deadlock.
+func after(mock *clock.Mock, d time.Duration) <-chan struct{} {
+	fired := make(chan struct{}, 1)
+	mock.AfterFunc(d, func() {
+		select {
+		case fired <- struct{}{}:
+		default:
+		}
+	})
+	return fired
 }
 
 // elapsed returns the monotonic time since the epoch.

@@ -238,7 +238,7 @@ func TestPromise1SlowExchange(t *testing.T) {
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			g := w.src.mint(c) // expires 60 s after the call began
-			<-w.clk.After(8 * time.Second)
+			w.clk.Sleep(8 * time.Second)
 			return g, nil
 		})
 		w.src.live(60*time.Second, 0)

@@ -334,31 +334,40 @@ func TestPromise10MaxRoomsNone(t *testing.T) {
 }
 
 func TestPromise10CallsNeverExceedMaxConcurrentCalls(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 5, Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
+	const rooms, slots = 200, 5
+	config := roomtoken.Config{MaxConcurrentCalls: slots, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}
+	within(t, config, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			w.clk.Sleep(100 * time.Millisecond)
 			return w.src.mint(c), nil
 		})
 		var all []*pending
-		for i := range 200 {
+		for i := range rooms {
 			all = append(all, w.ask(t.Context(), fmt.Sprint("r", i)))
 		}
-		if s := w.m.Stats(); s.CallsInFlight != 4 || s.CallsQueued != 196 {
-			t.Fatalf("Stats: %+v", s)
+		// A quarter of the slots, rounded down, is reserved for renewals.
+		if s := w.m.Stats(); s.CallsInFlight != slots-1 || s.CallsQueued != rooms-slots+1 {
+			t.Fatalf("Stats() = %+v, want %d calls in flight and %d queued", s, slots-1, rooms-slots+1)
 		}
 		w.add(10 * time.Second)
-		for i, p := range all {
-			if !p.returned() || p.err != nil {
-				t.Fatalf("caller %d: %v, %v", i, p.returned(), p.err)
-			}
+		for _, p := range all {
+			w.served(p)
 		}
+
+		// Renewals may use all slots, and all are due while the source holds them.
+		w.src.holdCalls(false)
 		w.add(410 * time.Second)
-		most, overlaps := w.src.peak()
-		if most != 5 || overlaps != 0 || w.src.count() < 400 {
-			t.Fatalf("%d calls at a time, want 5; %d overlaps; %d calls", most, overlaps, w.src.count())
+		if s := w.m.Stats(); s.CallsInFlight != slots || s.CallsQueued != rooms-slots {
+			t.Fatalf("Stats() = %+v, want %d calls in flight and %d queued", s, slots, rooms-slots)
 		}
-		w.src.on(nil)
-		w.add(time.Second)
+		w.src.releaseAll()
+		w.add(10 * time.Second)
+		if n := w.src.count(); n != 2*rooms {
+			t.Errorf("%d calls, want %d", n, 2*rooms)
+		}
+		if most, overlaps := w.src.peak(); most != slots || overlaps != 0 {
+			t.Errorf("%d calls at the same time and %d overlaps, want %d and 0", most, overlaps, slots)
+		}
 	})
 }
 

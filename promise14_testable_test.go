@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,6 +123,92 @@ func TestPromise14WithAPlainMock(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A user's test: one goroutine advances a plain Mock while many callers wait for
+// cold rooms, some of them longer than MaxWait. Nothing but that goroutine may run
+// the Mock's timers: two that run the same one deadlock with the Mock's lock held.
+func TestPromise14WithAMockThatAdvancesWhileCallersWait(t *testing.T) {
+	const rounds = 10
+	// A deadlock takes a goroutine that is preempted between two locks: more of them
+	// are with more processors than the machine has.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		for range rounds {
+			advanceWhileCallersWait(t)
+		}
+	}()
+	select {
+	case <-finished:
+	case <-time.After(30 * time.Second): // of real time, a last resort
+		stacks := make([]byte, 1<<20)
+		t.Fatalf("deadlock; all goroutines:\n%s", stacks[:runtime.Stack(stacks, true)])
+	}
+}
+
+// advanceWhileCallersWait runs one round: every caller asks for a few cold rooms,
+// one after the other, and retries when MaxWait has passed.
+func advanceWhileCallersWait(t *testing.T) {
+	const callers, rooms = 64, 8
+	mock := clock.NewMock()
+	m, err := roomtoken.NewManager(mockSource{mock}, roomtoken.Config{Clock: mock, MaxWait: time.Second})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	var asking sync.WaitGroup
+	for c := range callers {
+		asking.Go(func() {
+			group := []string{"quick", "slow"}[c%2]
+			for room := 0; room < rooms; {
+				switch _, err := m.Token(context.Background(), fmt.Sprint(group, room)); {
+				case err == nil:
+					room++
+				case !errors.Is(err, context.DeadlineExceeded):
+					t.Errorf("Token() = %v, want a token or DeadlineExceeded", err)
+					return
+				}
+			}
+		})
+	}
+	served := make(chan struct{})
+	go func() {
+		asking.Wait()
+		close(served)
+	}()
+	for {
+		select {
+		case <-served:
+			if err := m.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			return
+		default:
+			mock.Add(500 * time.Millisecond)
+		}
+	}
+}
+
+// mockSource is a source whose calls take one second or three on a Mock.
+type mockSource struct{ mock *clock.Mock }
+
+func (s mockSource) Create(ctx context.Context, room string) (roomtoken.Grant, error) {
+	latency := time.Second
+	if strings.HasPrefix(room, "slow") {
+		latency = 3 * time.Second
+	}
+	select {
+	case <-after(s.mock, latency):
+	case <-ctx.Done():
+		return roomtoken.Grant{}, ctx.Err()
+	}
+	return roomtoken.Grant{Token: roomtoken.Token{Value: roomtoken.NewSecret(room), ExpiresAt: s.mock.Now().Add(time.Hour)}}, nil
+}
+
+func (s mockSource) Refresh(ctx context.Context, room string, _ roomtoken.Token) (roomtoken.Grant, error) {
+	return s.Create(ctx, room)
 }
 
 // spy notes where the lock was held over a call into other people's code.
