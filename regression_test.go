@@ -19,23 +19,6 @@ import (
 // Each test here is a fault that was in the code once, in the circumstances in
 // which it showed.
 
-// keepWatching watches a room in the background, and returns what ended the watch.
-func (w *world) keepWatching(ctx context.Context, room string, body func(roomtoken.Token, error)) *atomic.Pointer[error] {
-	ended := new(atomic.Pointer[error])
-	go func() {
-		var last error
-		for tok, err := range w.m.Watch(ctx, room) {
-			last = err
-			body(tok, err)
-		}
-		ended.Store(&last)
-	}()
-	w.rest()
-	return ended
-}
-
-func idly(roomtoken.Token, error) {}
-
 // failDead makes the rooms whose name begins with "dead" fail, and no others.
 func (w *world) failDead() {
 	w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
@@ -50,13 +33,11 @@ func (w *world) failDead() {
 func TestDeadRoomsDoNotStarveHealthyOnes(t *testing.T) {
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.failDead()
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
 		for i := range 5 {
-			w.keepWatching(ctx, fmt.Sprint("good", i), idly)
+			w.watch(fmt.Sprint("good", i), nil)
 		}
 		for i := range 80 {
-			w.keepWatching(ctx, fmt.Sprint("dead", i), idly)
+			w.watch(fmt.Sprint("dead", i), nil)
 		}
 		without := 0
 		for range 1800 {
@@ -70,8 +51,6 @@ func TestDeadRoomsDoNotStarveHealthyOnes(t *testing.T) {
 		if without > 0 {
 			t.Errorf("5 healthy rooms were without a token for %d of %d room-seconds", without, 5*1800)
 		}
-		cancel()
-		w.rest()
 	})
 }
 
@@ -127,20 +106,16 @@ func TestPublishedTokenReachesThoseWhoWaited(t *testing.T) {
 // evicted.
 func TestWatchedRoomIsNotEvictedWhileItsRenewalWaits(t *testing.T) {
 	within(t, roomtoken.Config{MaxRooms: 2, MaxConcurrentCalls: 1, CallTimeout: 5 * time.Hour}, func(t *testing.T, w *world) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		ended := w.keepWatching(ctx, "a", idly)
+		v := w.watch("a", nil)
 		w.add(time.Minute)
 		w.src.holdCalls(false)
-		w.ask(ctx, "b") // takes the only slot
+		w.ask(t.Context(), "b") // takes the only slot
 		w.add(20 * time.Minute)
-		w.ask(ctx, "c")
+		w.ask(t.Context(), "c")
 		w.rest()
-		if _, ok := w.m.Room("a"); !ok || ended.Load() != nil {
-			t.Errorf("in memory: %v, the watch ended: %v", ok, ended.Load() != nil)
+		if _, ok := w.m.Room("a"); !ok || v.ended() {
+			t.Errorf("room in memory: %v, watch ended: %v, want true and false", ok, v.ended())
 		}
-		cancel()
-		w.rest()
 	})
 }
 
@@ -223,20 +198,15 @@ func TestForgottenCallIsOverdue(t *testing.T) {
 // Another room took the place of a watched one that was forgotten.
 func TestForgottenWatchKeepsItsPlace(t *testing.T) {
 	within(t, roomtoken.Config{MaxRooms: 1}, func(t *testing.T, w *world) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
 		busy := make(chan struct{})
-		tokens := 0
-		ended := w.keepWatching(ctx, "a", func(roomtoken.Token, error) { tokens++; <-busy })
+		v := w.watch("a", func(roomtoken.Token, error) { <-busy })
 		w.m.Forget("a")
-		w.keepWatching(ctx, "b", idly)
+		w.watch("b", nil)
 		close(busy)
-		w.rest()
-		if e := ended.Load(); e != nil || tokens != 2 {
-			t.Errorf("ended %v after %d tokens", e != nil, tokens)
+		wantSeen(t, "after Forget", v, "token-a-1", "token-a-2")
+		if v.ended() {
+			t.Error("the watch ended, want it to go on")
 		}
-		cancel()
-		w.rest()
 	})
 }
 
@@ -295,9 +265,7 @@ func TestRefusedTokenTakesItsRefreshTokenAlong(t *testing.T) {
 func TestWatchKeepsTheValuesOfItsContext(t *testing.T) {
 	type key struct{}
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
-		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "v"))
-		defer cancel()
-		w.keepWatching(ctx, "a", idly)
+		w.watchWith(context.WithValue(t.Context(), key{}, "v"), "a", nil)
 		tok, _ := w.m.Cached("a")
 		w.m.Invalidate("a", tok)
 		w.rest()
@@ -308,11 +276,9 @@ func TestWatchKeepsTheValuesOfItsContext(t *testing.T) {
 		}
 		for i, c := range w.src.all() {
 			if c.ctx.Value(key{}) != "v" {
-				t.Errorf("call %d has lost the value", i+1)
+				t.Errorf("the ctx of call %d has lost the value, want it kept", i+1)
 			}
 		}
-		cancel()
-		w.rest()
 	})
 }
 
@@ -354,16 +320,13 @@ func TestWarmLetsFailedRoomsGo(t *testing.T) {
 			return roomtoken.Grant{}, errDown
 		})
 		ctx, cancel := context.WithCancel(t.Context())
-		warmed := make(chan error, 1)
-		go func() { warmed <- w.m.Warm(ctx, "slow", "gone") }()
+		p := w.warming(ctx, "slow", "gone")
 		w.add(5 * time.Minute)
 		if n := len(w.src.of("gone")); n != 1 {
 			t.Errorf("%d calls for the room that has failed for good", n)
 		}
 		cancel()
-		if err := <-warmed; !errors.Is(err, roomtoken.ErrPermanent) || !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
+		w.refused(p, roomtoken.ErrPermanent, context.Canceled)
 	})
 }
 
@@ -487,9 +450,8 @@ func TestWarmBeginsAllAtOnceWhenRoomsMustGo(t *testing.T) {
 		}
 		w.failDead()
 		ctx, cancel := context.WithCancel(t.Context())
-		warmed := make(chan error, 1)
 		fresh := []string{"n1", "n2", "n3", "n4", "n5"}
-		go func() { warmed <- w.m.Warm(ctx, append([]string{"dead"}, fresh...)...) }()
+		w.warming(ctx, append([]string{"dead"}, fresh...)...)
 		w.add(20 * time.Second)
 		for _, id := range fresh {
 			if len(w.src.of(id)) == 0 {
@@ -497,6 +459,6 @@ func TestWarmBeginsAllAtOnceWhenRoomsMustGo(t *testing.T) {
 			}
 		}
 		cancel()
-		<-warmed
+		w.rest()
 	})
 }

@@ -55,13 +55,12 @@ func TestWarmJoinsErrors(t *testing.T) {
 			return w.src.mint(c), nil
 		})
 		w.src.holdCalls(false) // until Warm has seen all of them
-		warmed := make(chan error, 1)
-		go func() {
-			warmed <- w.m.Warm(t.Context(), "bad", "a", "", "worse", "b", "c", "too many", strings.Repeat("long", 1000))
-		}()
-		w.rest()
+		p := w.warming(t.Context(), "bad", "a", "", "worse", "b", "c", "too many", strings.Repeat("long", 1000))
 		w.src.releaseAll()
-		err := <-warmed
+		if !p.returned() {
+			t.Fatal("Warm has not returned")
+		}
+		err := p.err
 		for _, want := range []error{errDown, other, roomtoken.ErrPermanent, roomtoken.ErrTooManyRooms} {
 			if !errors.Is(err, want) {
 				t.Errorf("the error is not %v: %v", want, err)
@@ -197,8 +196,7 @@ func TestWarmLetsOthersGoFirst(t *testing.T) {
 		w.ask(leaves, "w4")
 		leave() // and keeps its place
 		w.add(time.Second)
-		watching, end := context.WithCancel(t.Context())
-		w.keepWatching(watching, "w5", func(roomtoken.Token, error) {})
+		w.watch("w5", nil)
 		w.src.releaseAll()
 		if !warm.returned() || warm.err != nil {
 			t.Fatalf("Warm has returned: %v, with %v", warm.returned(), warm.err)
@@ -206,8 +204,6 @@ func TestWarmLetsOthersGoFirst(t *testing.T) {
 		if got, want := w.order(n), []string{"caller", "w3", "w4", "w5", "w2", "due"}; !slices.Equal(got, want) {
 			t.Fatalf("order of calls %v, want %v", got, want)
 		}
-		end()
-		synctest.Wait()
 	})
 }
 
@@ -247,11 +243,8 @@ func TestWarmSignsOff(t *testing.T) {
 		}
 		w.check()
 		w.warming(t.Context(), "a") // a watch keeps the crowd when its waiters are served
-		watching, end := context.WithCancel(t.Context())
-		w.keepWatching(watching, "a", func(roomtoken.Token, error) {})
+		w.watch("a", nil)
 		w.src.releaseAll()
 		w.check()
-		end()
-		synctest.Wait()
 	})
 }

@@ -6,101 +6,12 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
 )
-
-// watched collects what a watch yields.
-type watched struct {
-	done   chan struct{} // closed when the watch has ended
-	cancel context.CancelCauseFunc
-
-	mu    sync.Mutex
-	pairs []pair
-}
-
-type pair struct {
-	tok roomtoken.Token
-	err error
-	at  time.Duration
-}
-
-// watch watches a room on a goroutine of its own, until the test cancels it. body
-// runs in the body of the loop; it may be nil.
-func (w *world) watch(room string, body func(roomtoken.Token, error)) *watched {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	v := &watched{done: make(chan struct{}), cancel: cancel}
-	go func() {
-		defer close(v.done)
-		for tok, err := range w.m.Watch(ctx, room) {
-			v.mu.Lock()
-			v.pairs = append(v.pairs, pair{tok, err, w.clk.elapsed()})
-			v.mu.Unlock()
-			if body != nil {
-				body(tok, err)
-			}
-		}
-	}()
-	synctest.Wait()
-	return v
-}
-
-func (v *watched) all() []pair {
-	synctest.Wait()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return slices.Clone(v.pairs)
-}
-
-// seen returns what was yielded, in short: values of tokens, and texts of errors.
-func (v *watched) seen() []string {
-	var seen []string
-	for _, p := range v.all() {
-		if p.err != nil {
-			seen = append(seen, "error")
-		} else {
-			seen = append(seen, p.tok.Value.Reveal())
-		}
-	}
-	return seen
-}
-
-func (v *watched) last() pair {
-	all := v.all()
-	if len(all) == 0 {
-		return pair{}
-	}
-	return all[len(all)-1]
-}
-
-func (v *watched) ended() bool {
-	synctest.Wait()
-	select {
-	case <-v.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// wantSeen fails the test unless the watch has yielded just that.
-func wantSeen(t *testing.T, when string, v *watched, want ...string) {
-	t.Helper()
-	if got := v.seen(); !slices.Equal(got, want) {
-		t.Fatalf("%s the watch has yielded %v, want %v", when, got, want)
-	}
-	for _, p := range v.all() {
-		if (p.err == nil) == p.tok.IsZero() {
-			t.Fatalf("%s the watch has yielded the pair %v, %v", when, p.tok, p.err)
-		}
-	}
-}
 
 func TestWatchYieldsTheCurrentTokenThenEachNewerOne(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
@@ -360,7 +271,7 @@ func TestWatchDuringAHold(t *testing.T) {
 // A call that hangs past the end of the token and of its own time.
 func TestWatchOfARoomWhoseCallHangs(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, CallTimeout: time.Minute}, func(t *testing.T, w *world) {
-		w.src.lifetime = time.Minute
+		w.src.live(time.Minute, time.Hour)
 		v := w.watch("r", nil)
 		w.src.holdCalls(true)
 		w.add(41 * time.Second) // the renewal hangs
@@ -399,11 +310,11 @@ func TestWatchEndsWithTheCauseOfItsContext(t *testing.T) {
 			}, context.DeadlineExceeded},
 		} {
 			ctx, end := c.end(context.Background())
-			var last pair
+			var last answer
 			n := 0
 			for tok, err := range w.m.Watch(ctx, "r") {
 				n++
-				last = pair{tok: tok, err: err}
+				last = answer{tok: tok, err: err}
 				if err == nil {
 					end()
 				}
@@ -415,7 +326,7 @@ func TestWatchEndsWithTheCauseOfItsContext(t *testing.T) {
 			n = 0
 			for tok, err := range w.m.Watch(ctx, "r") {
 				n++
-				last = pair{tok: tok, err: err}
+				last = answer{tok: tok, err: err}
 			}
 			if n != 1 || !last.tok.IsZero() || !errors.Is(last.err, c.want) {
 				t.Errorf("%s: an ended ctx gives %d pairs, the last %v, %v", name, n, last.tok, last.err)
