@@ -151,7 +151,7 @@ func TestPromise14WithAMockThatAdvancesWhileCallersWait(t *testing.T) {
 // advanceWhileCallersWait runs one round: every caller asks for a few cold rooms,
 // one after the other, and retries when MaxWait has passed.
 func advanceWhileCallersWait(t *testing.T) {
-	const callers, rooms = 64, 8
+	const callers, rooms = 48, 8
 	mock := clock.NewMock()
 	m, err := roomtoken.NewManager(mockSource{mock}, roomtoken.Config{Clock: mock, MaxWait: time.Second})
 	if err != nil {
@@ -161,7 +161,10 @@ func advanceWhileCallersWait(t *testing.T) {
 	var asking sync.WaitGroup
 	for c := range callers {
 		asking.Go(func() {
-			group := []string{"quick", "slow"}[c%2]
+			group, rooms := "quick", rooms
+			if c%3 == 0 {
+				group, rooms = "slow", 1
+			}
 			for room := 0; room < rooms; {
 				switch _, err := m.Token(context.Background(), fmt.Sprint(group, room)); {
 				case err == nil:
@@ -191,13 +194,14 @@ func advanceWhileCallersWait(t *testing.T) {
 	}
 }
 
-// mockSource is a source whose calls take one second or three on a Mock.
+// mockSource is a source whose calls take one second on a Mock, and longer than
+// MaxWait for slow rooms.
 type mockSource struct{ mock *clock.Mock }
 
 func (s mockSource) Create(ctx context.Context, room string) (roomtoken.Grant, error) {
 	latency := time.Second
 	if strings.HasPrefix(room, "slow") {
-		latency = 3 * time.Second
+		latency = 8 * time.Second
 	}
 	select {
 	case <-after(s.mock, latency):
