@@ -202,6 +202,17 @@ func (w *world) served(p *pending) roomtoken.Token {
 	return p.tok
 }
 
+// closed checks that a call of Close has returned nil.
+func (w *world) closed(p *pending) {
+	w.t.Helper()
+	if !p.returned() {
+		w.t.Fatal("Close has not returned")
+	}
+	if p.err != nil {
+		w.t.Fatalf("Close: %v", p.err)
+	}
+}
+
 // refused checks that the call has returned an error that wraps all of wants.
 func (w *world) refused(p *pending, wants ...error) error {
 	w.t.Helper()

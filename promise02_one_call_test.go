@@ -14,11 +14,11 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// Promise 2: at most one call is in flight for a room, whatever happens.
+// Promise 2: at most one call is in flight for a room at any time.
 
 func TestPromise2OneCreateForTenThousandCallers(t *testing.T) {
 	const callers = 10_000
-	// A real clock in a bubble: with a Mock ten thousand timers take their time.
+	// The bubble's clock: ten thousand timers of a Mock are slow.
 	within(t, roomtoken.Config{Clock: clock.New()}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		tokens := make([]roomtoken.Token, callers)
@@ -36,25 +36,24 @@ func TestPromise2OneCreateForTenThousandCallers(t *testing.T) {
 		synctest.Wait()
 		w.calls("r", create)
 		if s, _ := w.m.Room("r"); s.Waiters != callers {
-			t.Errorf("%d callers wait, want %d", s.Waiters, callers)
+			t.Errorf("Waiters = %d, want %d", s.Waiters, callers)
 		}
 		w.src.releaseAll()
 		wg.Wait()
 		w.calls("r", create)
 		for i := range callers {
 			if errs[i] != nil || !tokens[i].Value.Equal(tokens[0].Value) {
-				t.Fatalf("caller %d: %v, the token is the same: %v", i, errs[i], tokens[i].Value.Equal(tokens[0].Value))
+				t.Fatalf("caller %d: error %v, token shared: %v, want the shared token", i, errs[i], tokens[i].Value.Equal(tokens[0].Value))
 			}
 		}
 		if s, _ := w.m.Room("r"); s.Waiters != 0 {
-			t.Errorf("%d callers are still counted", s.Waiters)
+			t.Errorf("Waiters = %d after all returned, want 0", s.Waiters)
 		}
 	})
 }
 
-// TestPromise2WhateverIsDone does everything that could begin a second call
-// while the first is in flight.
-func TestPromise2WhateverIsDone(t *testing.T) {
+// Everything that could begin a second call while the first is in flight.
+func TestPromise2NoSecondCallWhateverHappens(t *testing.T) {
 	within(t, roomtoken.Config{MaxWait: -1, CallTimeout: time.Hour}, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
@@ -83,13 +82,13 @@ func TestPromise2WhateverIsDone(t *testing.T) {
 		w.add(20 * time.Minute)
 		w.calls("r", create)
 
-		w.src.release("r") // the forgotten call ends: now, and not before, the next begins
+		w.src.release("r") // the forgotten call ends, and only now the next begins
 		w.calls("r", create, create)
 		w.src.release("r")
 		w.calls("r", create, create)
 		tok, ok := w.m.Cached("r")
 		if !ok {
-			t.Fatal("no token")
+			t.Fatal("Cached returned no token, want one")
 		}
 		w.m.Invalidate("r", tok)
 		w.m.Invalidate("r", tok)
@@ -104,8 +103,8 @@ func TestPromise2WhateverIsDone(t *testing.T) {
 	})
 }
 
-// TestPromise2Hammer lets everything happen at once to a few rooms, on a source
-// that is slow at times, deaf at times and fails at times.
+// TestPromise2Hammer calls every method at once for a few rooms, on a source that is
+// sometimes slow, sometimes ignores its ctx and sometimes fails.
 func TestPromise2Hammer(t *testing.T) {
 	within(t, roomtoken.Config{
 		Clock: clock.New(), MaxRooms: 6, MaxConcurrentCalls: 4, CallTimeout: time.Second,
@@ -181,20 +180,20 @@ func TestPromise2Hammer(t *testing.T) {
 		most := w.src.most
 		w.src.mu.Unlock()
 		if most > 4 || most < 2 {
-			t.Errorf("%d calls in flight at the same time, want at most 4 and more than one", most)
+			t.Errorf("%d calls at the same time, want 2 to 4", most)
 		}
 		total := 0
 		for _, n := range served {
 			total += n
 		}
 		if total < 100 {
-			t.Errorf("only %d callers were served", total)
+			t.Errorf("%d callers were served, want at least 100", total)
 		}
-		time.Sleep(time.Minute) // what was asked for last is over
+		time.Sleep(time.Minute) // the last calls end
 	})
 }
 
-// TestPromise2DeafSource: a source that ignores its ctx for an hour.
+// A source that ignores its ctx for an hour.
 func TestPromise2DeafSource(t *testing.T) {
 	background := context.Background()
 	within(t, roomtoken.Config{MaxConcurrentCalls: 1}, func(t *testing.T, w *world) {
@@ -209,28 +208,28 @@ func TestPromise2DeafSource(t *testing.T) {
 		}
 		other := w.ask(background, "other")
 		w.add(1)
-		// Those who wait leave, at CallTimeout, with the timeout.
+		// At CallTimeout all waiters leave with the timeout.
 		for _, p := range waiting {
 			w.refused(p, context.DeadlineExceeded)
 			if p.at != 10*time.Second {
-				t.Fatalf("it left after %v, want CallTimeout, 10 s", p.at)
+				t.Fatalf("caller left after %v, want CallTimeout, 10 s", p.at)
 			}
 		}
 		if cause := context.Cause(w.src.all()[0].ctx); cause == nil {
-			t.Fatal("the source's ctx has not ended")
+			t.Fatal("the source's ctx has no cause, want it ended")
 		}
-		// No attempt can begin: who asks now gets the same, at once.
+		// No attempt can begin: a new caller gets the same error at once.
 		w.refused(w.ask(background, "r"), context.DeadlineExceeded)
 		if s, _ := w.m.Room("r"); s.State != roomtoken.RoomStuck || s.Failures != 1 || s.InFlight != roomtoken.CallCreate {
-			t.Errorf("the room: %+v", s)
+			t.Errorf("Room() = %+v, want RoomStuck with one failure and a create in flight", s)
 		}
-		// The slot stays taken: the other room waits for it.
+		// The slot stays in use: the other room waits for it.
 		w.waits(other)
 		w.add(30*time.Second - 2)
 		w.waits(other)
 		w.calls("other")
 		w.add(1)
-		w.refused(other, context.DeadlineExceeded) // MaxWait: nothing has failed, time is over
+		w.refused(other, context.DeadlineExceeded) // MaxWait has passed, and nothing has failed
 		for range 59 {
 			w.add(time.Minute)
 			w.refused(w.ask(background, "r"), context.DeadlineExceeded)
@@ -239,20 +238,20 @@ func TestPromise2DeafSource(t *testing.T) {
 		w.refused(w.ask(background, "r"), context.DeadlineExceeded)
 		w.calls("r", create)
 		if s := w.m.Stats(); s.CallsInFlight != 1 || s.CallsOverdue != 1 {
-			t.Errorf("%+v", s)
+			t.Errorf("Stats() = %+v, want one call in flight, overdue", s)
 		}
 		other = w.ask(background, "other")
 		w.calls("other")
 		w.src.releaseAll()
 		w.served(other) // the slot is free
 		if _, ok := w.m.Cached("r"); ok {
-			t.Error("the room was forgotten: nothing of the call is kept")
+			t.Error("the token of a forgotten room's call was kept, want it dropped")
 		}
 		w.noOverlaps()
 	})
 }
 
-// TestPromise2LateAnswers: what a call brings that returns after CallTimeout.
+// What becomes of a call that returns after CallTimeout.
 func TestPromise2LateAnswers(t *testing.T) {
 	background := context.Background()
 	late := func(t *testing.T, config roomtoken.Config, after time.Duration, answer func(w *world, c *sourceCall) (roomtoken.Grant, error), then func(t *testing.T, w *world)) {
@@ -279,12 +278,12 @@ func TestPromise2LateAnswers(t *testing.T) {
 	t.Run("a valid grant is published", func(t *testing.T) {
 		late(t, roomtoken.Config{}, 5*time.Minute, minted, func(t *testing.T, w *world) {
 			if _, ok := w.m.Cached("r"); !ok {
-				t.Fatal("it was not")
+				t.Fatal("the grant was not published, want it cached")
 			}
 			w.token("r")
 			w.calls("r", create)
 			if s, _ := w.m.Room("r"); s.State != roomtoken.RoomValid || s.Failures != 0 {
-				t.Errorf("the room: %+v", s)
+				t.Errorf("Room() = %+v, want RoomValid without failures", s)
 			}
 		})
 	})
@@ -306,16 +305,16 @@ func TestPromise2LateAnswers(t *testing.T) {
 			cancel()
 			<-done
 			if len(got) != 3 || got[0] == nil || got[1] != nil {
-				t.Fatalf("the watch yielded %v; want the timeout, the token, and its end", got)
+				t.Fatalf("watch yielded the errors %v, want the timeout, none (the token), and its end", got)
 			}
 		})
 	})
-	t.Run("a grant that has expired meanwhile is not", func(t *testing.T) {
+	t.Run("an expired grant is not published", func(t *testing.T) {
 		late(t, roomtoken.Config{}, 9*time.Minute+31*time.Second, func(_ *world, _ *sourceCall) (roomtoken.Grant, error) {
 			return roomtoken.Grant{Token: roomtoken.Token{Value: roomtoken.NewSecret("t"), ExpiresAt: time.Unix(600, 0)}}, nil
 		}, func(t *testing.T, w *world) {
 			if _, ok := w.m.Cached("r"); ok {
-				t.Fatal("it was published")
+				t.Fatal("the expired grant was published, want it refused")
 			}
 			w.token("r")
 			w.calls("r", create, create)
@@ -355,8 +354,7 @@ func TestPromise2LateAnswers(t *testing.T) {
 	})
 }
 
-// TestPromise2ForgottenAndAskedAgain: a room that is forgotten and asked for
-// again while its call runs.
+// A room that is forgotten and asked for again while its call is in flight.
 func TestPromise2ForgottenAndAskedAgain(t *testing.T) {
 	background := context.Background()
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
@@ -364,7 +362,7 @@ func TestPromise2ForgottenAndAskedAgain(t *testing.T) {
 		before := w.ask(background, "r")
 		w.m.Forget("r")
 		if _, ok := w.m.Room("r"); ok {
-			t.Error("the room is still there")
+			t.Error("Room finds the room after Forget, want none")
 		}
 		after := w.ask(background, "r")
 		w.waits(before)
@@ -372,23 +370,23 @@ func TestPromise2ForgottenAndAskedAgain(t *testing.T) {
 		w.calls("r", create)
 		w.check()
 		w.src.release("r")
-		theirs := w.served(before) // the result of the call for which they waited
+		first := w.served(before) // the result of the call it waited for
 		w.waits(after)
 		w.calls("r", create, create)
 		if _, ok := w.m.Cached("r"); ok {
-			t.Error("the result of the forgotten call was kept")
+			t.Error("the result of the forgotten call was kept, want it dropped")
 		}
 		w.src.releaseAll()
-		if ours := w.served(after); ours.Value.Equal(theirs.Value) {
-			t.Error("later callers got the result of the forgotten call")
+		if second := w.served(after); second.Value.Equal(first.Value) {
+			t.Error("a later caller got the result of the forgotten call, want that of the next")
 		}
 		w.calls("r", create, create)
 		w.noOverlaps()
 	})
 }
 
-// TestPromise2OverdueRenewal: a renewal that does not return keeps its room from
-// any other call, and harms nobody else.
+// A renewal that does not return blocks any other call for its room, and no other
+// room.
 func TestPromise2OverdueRenewal(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, MaxConcurrentCalls: 2}, func(t *testing.T, w *world) {
 		first := w.token("r")
@@ -396,7 +394,7 @@ func TestPromise2OverdueRenewal(t *testing.T) {
 		w.add(500 * time.Second)
 		w.calls("r", create, refresh)
 		if tok := w.token("r"); !tok.Value.Equal(first.Value) {
-			t.Fatal("it is another token")
+			t.Fatal("Token returned another token, want the valid one")
 		}
 		w.add(70*time.Second + 1)
 		w.refused(w.ask(context.Background(), "r"), context.DeadlineExceeded)

@@ -8,12 +8,14 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// TestPromise5HowLongCallersStay: through any number of attempts, until a token
-// is there, its ctx ends, MaxWait has passed, or the next attempt lies beyond.
+// Promise 5: how long callers wait for a failing source.
+
+// Callers wait through any number of attempts, until there is a token, the ctx ends
+// or MaxWait passes, or the next attempt comes after either.
 func TestPromise5HowLongCallersStay(t *testing.T) {
 	background := context.Background()
 
-	t.Run("until a token is there", func(t *testing.T) {
+	t.Run("until there is a token", func(t *testing.T) {
 		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 				if c.n < 5 {
@@ -25,12 +27,12 @@ func TestPromise5HowLongCallersStay(t *testing.T) {
 			w.add(15 * time.Second)
 			w.served(p)
 			if p.at != w.src.all()[4].at {
-				t.Errorf("the fifth attempt was at %v, it was served at %v", w.src.all()[4].at, p.at)
+				t.Errorf("served at %v, want at the fifth attempt, %v", p.at, w.src.all()[4].at)
 			}
 		})
 	})
 
-	t.Run("the next attempt lies beyond MaxWait", func(t *testing.T) {
+	t.Run("the next attempt comes after MaxWait", func(t *testing.T) {
 		within(t, roomtoken.Config{MaxWait: 5 * time.Second}, func(t *testing.T, w *world) {
 			w.src.fail(errDown)
 			w.add(time.Hour)
@@ -39,22 +41,22 @@ func TestPromise5HowLongCallersStay(t *testing.T) {
 			w.refused(p, errDown)
 			calls := w.src.of("r")
 			if last := calls[len(calls)-1]; p.at != last.at {
-				t.Errorf("it left at %v, want at once after the last attempt, %v", p.at, last.at)
+				t.Errorf("caller left at %v, want at the last attempt, %v", p.at, last.at)
 			}
 			w.add(time.Minute)
 			if n := len(w.src.of("r")); n != len(calls) {
-				t.Error("attempts go on with nobody there")
+				t.Error("attempts go on after the caller left, want none")
 			}
 		})
 	})
 
-	t.Run("the next attempt lies beyond the ctx", func(t *testing.T) {
+	t.Run("the next attempt comes after the ctx's deadline", func(t *testing.T) {
 		within(t, roomtoken.Config{BackoffMin: 5 * time.Second}, func(t *testing.T, w *world) {
 			w.src.fail(errDown)
 			ctx, cancel := context.WithTimeout(background, 3*time.Second)
 			defer cancel()
 			p := w.ask(ctx, "r")
-			w.refused(p, errDown) // at once: no clock has moved
+			w.refused(p, errDown) // at once: no time has passed
 			longer, cancel := context.WithTimeout(background, 20*time.Second)
 			defer cancel()
 			w.waits(w.ask(longer, "r"))
@@ -62,7 +64,7 @@ func TestPromise5HowLongCallersStay(t *testing.T) {
 		})
 	})
 
-	t.Run("MaxWait, with the call in flight", func(t *testing.T) {
+	t.Run("MaxWait, call in flight", func(t *testing.T) {
 		within(t, roomtoken.Config{MaxWait: 3 * time.Second}, func(t *testing.T, w *world) {
 			w.src.holdCalls(false)
 			w.add(time.Minute)
@@ -77,7 +79,7 @@ func TestPromise5HowLongCallersStay(t *testing.T) {
 		})
 	})
 
-	t.Run("MaxWait, from the very first moment on", func(t *testing.T) {
+	t.Run("MaxWait, from the epoch on", func(t *testing.T) {
 		within(t, roomtoken.Config{MaxWait: 3 * time.Second}, func(t *testing.T, w *world) {
 			w.src.holdCalls(false)
 			p := w.ask(background, "r")
@@ -86,7 +88,7 @@ func TestPromise5HowLongCallersStay(t *testing.T) {
 		})
 	})
 
-	t.Run("MaxWait, in the queue and in flight together", func(t *testing.T) {
+	t.Run("MaxWait, queued and in flight", func(t *testing.T) {
 		within(t, roomtoken.Config{MaxWait: 9 * time.Second, MaxConcurrentCalls: 1}, func(t *testing.T, w *world) {
 			w.add(time.Minute)
 			w.src.holdCalls(false)
@@ -103,7 +105,7 @@ func TestPromise5HowLongCallersStay(t *testing.T) {
 		})
 	})
 
-	t.Run("MaxWait, through several attempts", func(t *testing.T) {
+	t.Run("MaxWait, over several attempts", func(t *testing.T) {
 		within(t, roomtoken.Config{MaxWait: 12 * time.Second, CallTimeout: 5 * time.Second}, func(t *testing.T, w *world) {
 			w.add(time.Minute)
 			w.src.holdCalls(false)
@@ -115,12 +117,12 @@ func TestPromise5HowLongCallersStay(t *testing.T) {
 			w.add(5 * time.Second)
 			w.refused(p, context.DeadlineExceeded)
 			if p.at > 72*time.Second {
-				t.Errorf("it left after %v", p.at-time.Minute)
+				t.Errorf("caller left after %v, want 12 s", p.at-time.Minute)
 			}
 		})
 	})
 
-	t.Run("no MaxWait: as long as the ctx allows", func(t *testing.T) {
+	t.Run("without MaxWait, as long as the ctx allows", func(t *testing.T) {
 		within(t, roomtoken.Config{MaxWait: -1}, func(t *testing.T, w *world) {
 			w.src.fail(errDown)
 			p := w.ask(background, "r")

@@ -20,9 +20,9 @@ func (w *world) gaps(room string) (gaps []time.Duration) {
 	return gaps
 }
 
-// TestPromise5Backoff: one attempt per step, however many ask; the steps double
-// from BackoffMin on, each wait is drawn from its step to 1.5 times that, and
-// none is longer than BackoffMax.
+// There is one attempt per step, however many callers ask. Steps double from
+// BackoffMin, each wait is drawn between its step and 1.5 times that, and none is
+// longer than BackoffMax.
 func TestPromise5Backoff(t *testing.T) {
 	within(t, roomtoken.Config{MaxWait: -1, MaxConcurrentCalls: 10_000}, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -36,7 +36,7 @@ func TestPromise5Backoff(t *testing.T) {
 		}
 		for range 240 {
 			w.add(500 * time.Millisecond)
-			w.ask(ctx, "r0") // more and more
+			w.ask(ctx, "r0") // more and more callers
 			w.ask(ctx, "r1")
 		}
 		steps := []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 20 * time.Second, 20 * time.Second}
@@ -44,12 +44,12 @@ func TestPromise5Backoff(t *testing.T) {
 		for i := range rooms {
 			gaps := w.gaps(fmt.Sprint("r", i))
 			if len(gaps) < 6 {
-				t.Fatalf("only %d further attempts in two minutes", len(gaps))
+				t.Fatalf("%d further attempts in two minutes, want at least 6", len(gaps))
 			}
 			for n, gap := range gaps {
 				step := steps[min(n, len(steps)-1)]
 				if gap < step || gap > min(step*3/2, 30*time.Second) {
-					t.Errorf("the wait after failure %d is %v, want %v to %v", n+1, gap, step, step*3/2)
+					t.Errorf("wait after failure %d = %v, want %v to %v", n+1, gap, step, step*3/2)
 				}
 				if least[n] == 0 || gap < least[n] {
 					least[n] = gap
@@ -58,16 +58,16 @@ func TestPromise5Backoff(t *testing.T) {
 			}
 		}
 		for n := range 6 {
-			// Each of them drawn: twenty draws lie within a fifth of the range once
-			// in a hundred million times.
+			// Each wait is drawn: the odds that twenty draws lie within a fifth of
+			// their range are one in a hundred million.
 			if spread := most[n] - least[n]; spread < steps[n]/10 {
-				t.Errorf("the waits of %d rooms after failure %d differ by %v only, the step is %v", rooms, n+1, spread, steps[n])
+				t.Errorf("waits of %d rooms after failure %d differ by %v, want at least %v", rooms, n+1, spread, steps[n]/10)
 			}
 		}
 	})
 }
 
-// TestPromise5BackoffEndsWithAToken: the next failure starts at the first step.
+// A token resets the backoff: the next failure starts at the first step.
 func TestPromise5BackoffEndsWithAToken(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
 		w.src.fail(errDown)
@@ -81,16 +81,16 @@ func TestPromise5BackoffEndsWithAToken(t *testing.T) {
 		w.add(401 * time.Second)
 		calls := w.src.all()[before:]
 		if len(calls) < 2 {
-			t.Fatalf("%d renewals", len(calls))
+			t.Fatalf("%d renewals, want at least 2", len(calls))
 		}
 		if gap := calls[1].at - calls[0].at; gap > 750*time.Millisecond {
-			t.Errorf("the first wait of the new row is %v", gap)
+			t.Errorf("first wait after a token = %v, want at most 750 ms", gap)
 		}
 	})
 }
 
-// TestPromise5Forget clears a room's memory and lets those who wait in its
-// backoff try at once; what is known of the account stays.
+// Forget clears a room's failures, and callers waiting out its backoff try at once.
+// The state of the account stays.
 func TestPromise5Forget(t *testing.T) {
 	background := context.Background()
 
@@ -122,7 +122,7 @@ func TestPromise5Forget(t *testing.T) {
 		})
 	})
 
-	t.Run("the steps begin anew", func(t *testing.T) {
+	t.Run("the steps restart", func(t *testing.T) {
 		within(t, roomtoken.Config{MaxWait: -1}, func(t *testing.T, w *world) {
 			w.src.fail(errDown)
 			ctx, cancel := context.WithCancel(background)
@@ -134,7 +134,7 @@ func TestPromise5Forget(t *testing.T) {
 			w.add(time.Second)
 			calls := w.src.of("r")[n:]
 			if len(calls) < 2 || calls[1].at-calls[0].at > 750*time.Millisecond {
-				t.Fatalf("%d calls in a second after Forget", len(calls))
+				t.Fatalf("%d calls in the second after Forget, want at least 2 with the first step between them", len(calls))
 			}
 		})
 	})
@@ -148,7 +148,7 @@ func TestPromise5Forget(t *testing.T) {
 			w.m.Forget("r")
 			w.rest()
 			if w.src.count() != n {
-				t.Fatal("Forget cleared the account's memory")
+				t.Fatal("a call began after Forget, want it to wait for the probe")
 			}
 			w.add(750 * time.Millisecond)
 			w.served(p)

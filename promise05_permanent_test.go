@@ -8,8 +8,10 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// TestPromise5PermanentErrors are answered at once, to everybody, until their
-// step has passed: 10 s, doubling up to 5 min.
+// Promise 5: permanent errors.
+
+// Every caller gets a permanent error at once until its step has passed: 10 s,
+// doubling up to 5 min.
 func TestPromise5PermanentErrors(t *testing.T) {
 	background := context.Background()
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
@@ -30,7 +32,7 @@ func TestPromise5PermanentErrors(t *testing.T) {
 			w.refused(w.askFor(background, "r", time.Hour), errDown, roomtoken.ErrPermanent)
 			w.add(step - 1)
 			if s, _ := w.m.Room("r"); s.State != roomtoken.RoomFailed || s.Failures != calls {
-				t.Fatalf("the room: %+v", s)
+				t.Fatalf("Room() = %+v, want RoomFailed with %d failures", s, calls)
 			}
 			w.refused(w.ask(background, "r"), errDown, roomtoken.ErrPermanent)
 			if n := w.src.count(); n != calls {
@@ -38,7 +40,7 @@ func TestPromise5PermanentErrors(t *testing.T) {
 			}
 			w.add(1)
 			if n := w.src.count(); n != calls {
-				t.Fatal("a call began with nobody there")
+				t.Fatal("a call began without a caller, want none")
 			}
 			w.refused(w.ask(background, "r"), errDown, roomtoken.ErrPermanent)
 			calls++
@@ -51,13 +53,13 @@ func TestPromise5PermanentErrors(t *testing.T) {
 		w.add(300 * time.Second)
 		w.token("r")
 		if s, _ := w.m.Room("r"); s.Failures != 0 || s.LastError != nil {
-			t.Errorf("the room remembers: %+v", s)
+			t.Errorf("Room() = %+v, want no failures", s)
 		}
 	})
 }
 
-// TestPromise5PermanentErrorOfAForgottenCall: those who waited for it get it;
-// for them too the same call again cannot help.
+// Callers who waited for a forgotten room's call get its permanent error: for them,
+// too, the same call cannot help.
 func TestPromise5PermanentErrorOfAForgottenCall(t *testing.T) {
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
@@ -68,11 +70,11 @@ func TestPromise5PermanentErrorOfAForgottenCall(t *testing.T) {
 		w.refused(before, errDown, roomtoken.ErrPermanent)
 		w.calls("r", create)
 		w.src.on(nil)
-		w.token("r") // the room itself remembers nothing
+		w.token("r") // the room has no memory of it
 	})
 }
 
-// TestPromise5PermanentErrorWithAWait: the longer of the two counts.
+// A permanent error with a wait: the longer of the two counts.
 func TestPromise5PermanentErrorWithAWait(t *testing.T) {
 	for _, wait := range []time.Duration{time.Second, time.Hour} {
 		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {

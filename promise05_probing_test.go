@@ -12,9 +12,10 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// TestPromise5AThousandRoomsFailAtOnce: after MaxConcurrentCalls failures in a
-// row one call probes, after waits that double up to BackoffMax, and the rest
-// follow its success.
+// Promise 5: after many failures one call probes the source.
+
+// After MaxConcurrentCalls consecutive failures only one call at a time probes, with
+// waits that double up to BackoffMax. When it succeeds, the rest follow.
 func TestPromise5AThousandRoomsFailAtOnce(t *testing.T) {
 	const rooms = 1000
 	within(t, roomtoken.Config{MaxWait: -1}, func(t *testing.T, w *world) {
@@ -24,12 +25,12 @@ func TestPromise5AThousandRoomsFailAtOnce(t *testing.T) {
 			asked[i] = w.ask(context.Background(), fmt.Sprint("r", i))
 		}
 		w.rest()
-		// The failures that tripped it, those in flight then, and the first probe.
+		// The failures that start the probing, those in flight then, and the first probe.
 		if n := w.src.count(); n < 64 || n > 64+63+1 {
-			t.Fatalf("%d calls failed at once, MaxConcurrentCalls is 64", n)
+			t.Fatalf("%d calls failed at once, want 64 to 128", n)
 		}
 		if s := w.m.Stats(); !s.Probing || s.CallsInFlight != 0 {
-			t.Fatalf("%+v", s)
+			t.Fatalf("Stats() = %+v, want it probing with no call in flight", s)
 		}
 		trip := w.src.count()
 		w.src.mu.Lock()
@@ -40,12 +41,12 @@ func TestPromise5AThousandRoomsFailAtOnce(t *testing.T) {
 		step := 500 * time.Millisecond
 		for i := 1; i < len(probes); i++ {
 			if gap := probes[i].at - probes[i-1].at; gap < step || gap > min(step*3/2, 30*time.Second) {
-				t.Errorf("probe %d came %v after the one before, want %v to %v", i, gap, step, step*3/2)
+				t.Errorf("probe %d came %v after the previous one, want %v to %v", i, gap, step, step*3/2)
 			}
 			step = min(step*2, 20*time.Second)
 		}
 		if len(probes) < 9 {
-			t.Errorf("%d probes in 3 min", len(probes))
+			t.Errorf("%d probes in 3 min, want at least 9", len(probes))
 		}
 		for _, p := range asked {
 			w.waits(p)
@@ -55,15 +56,14 @@ func TestPromise5AThousandRoomsFailAtOnce(t *testing.T) {
 		for _, p := range asked {
 			w.served(p)
 			if p.at != asked[0].at {
-				t.Fatalf("one was served at %v, another at %v", p.at, asked[0].at)
+				t.Fatalf("a caller was served at %v, want %v like the others", p.at, asked[0].at)
 			}
 		}
 	})
 }
 
-// TestPromise5AThousandRoomsAndTheirPatience: with MaxWait those who wait leave
-// as soon as the next probe lies beyond it.
-func TestPromise5AThousandRoomsAndTheirPatience(t *testing.T) {
+// With MaxWait callers leave as soon as the next probe comes after it.
+func TestPromise5AThousandRoomsWithMaxWait(t *testing.T) {
 	within(t, roomtoken.Config{Clock: clock.New(), MaxWait: 10 * time.Second}, func(t *testing.T, w *world) {
 		w.src.fail(errDown)
 		start := time.Now()
@@ -76,13 +76,13 @@ func TestPromise5AThousandRoomsAndTheirPatience(t *testing.T) {
 			w.refused(p, errDown)
 		}
 		if n := w.src.count(); n > 64+63+1+5 {
-			t.Errorf("%d calls", n)
+			t.Errorf("%d calls, want at most 133", n)
 		}
 	})
 }
 
-// trip makes the account guarded, with MaxConcurrentCalls at 4, and leaves its
-// first probe failed. Nobody waits then.
+// trip makes enough calls fail to start the probing, with MaxConcurrentCalls at 4,
+// and lets the first probe fail. No caller waits afterwards.
 func (w *world) trip() {
 	w.t.Helper()
 	before := w.src.count()
@@ -93,7 +93,7 @@ func (w *world) trip() {
 	}
 	w.rest()
 	if n := w.src.count() - before; n != 5 {
-		w.t.Fatalf("%d calls, want 4 that fail and the first probe", n)
+		w.t.Fatalf("%d calls, want 5: 4 failures and the first probe", n)
 	}
 	cancel()
 	w.rest()
@@ -102,7 +102,7 @@ func (w *world) trip() {
 	}
 }
 
-// TestPromise5Probes: what the source's answers to a probe mean.
+// Which answers to a probe end the probing.
 func TestPromise5Probes(t *testing.T) {
 	background := context.Background()
 	opens := map[string]struct {
@@ -111,7 +111,7 @@ func TestPromise5Probes(t *testing.T) {
 	}{
 		"a token":           {nil, true},
 		"a permanent error": {roomtoken.Permanent(errDown), true},
-		"a passing error":   {errDown, false},
+		"a transient error": {errDown, false},
 		"a rate limit":      {roomtoken.ErrRateLimited, false},
 		"an invalid grant":  {roomtoken.ErrInvalidGrant, false},
 	}
@@ -134,22 +134,22 @@ func TestPromise5Probes(t *testing.T) {
 				w.ask(ctx, "b")
 				w.rest()
 				if w.src.count() != n {
-					t.Fatal("the probe did not wait")
+					t.Fatal("the probe began at once, want it to wait")
 				}
 				w.add(750 * time.Millisecond)
 				if got := w.src.all()[n:]; len(got) != 1 || got[0].room != "probe" {
-					t.Fatalf("%d calls probe, want the room that waits longest", len(got))
+					t.Fatalf("%d calls probe, want 1 for the room that waits longest", len(got))
 				}
 				w.add(5 * time.Second)
 				if got := w.src.count() - n; got != 1 {
-					t.Fatalf("%d calls while the probe is in flight", got)
+					t.Fatalf("%d calls while the probe is in flight, want 1", got)
 				}
 				w.src.release("probe")
 				if got := w.src.count() - n; got == 3 != c.opens {
-					t.Fatalf("%d calls after the probe's answer, opens: %v", got, c.opens)
+					t.Fatalf("%d calls after the probe's answer, want 3: %v", got, c.opens)
 				}
 				if probing := w.m.Stats().Probing; probing == c.opens {
-					t.Errorf("probing: %v", probing)
+					t.Errorf("Probing = %v, want %v", probing, !c.opens)
 				}
 				w.src.releaseAll()
 			})
@@ -157,7 +157,7 @@ func TestPromise5Probes(t *testing.T) {
 	}
 }
 
-// TestPromise5AProbeWhoseRefreshTokenIsRefused: the source is there, and says so.
+// A probe whose refresh token is refused ends the probing: the source has answered.
 func TestPromise5AProbeWhoseRefreshTokenIsRefused(t *testing.T) {
 	within(t, roomtoken.Config{MaxConcurrentCalls: 4, Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
 		w.token("warm")
@@ -173,19 +173,19 @@ func TestPromise5AProbeWhoseRefreshTokenIsRefused(t *testing.T) {
 		w.src.holdCalls(false)
 		w.add(time.Second)
 		if got := w.src.kinds()[n:]; len(got) != 1 || got[0] != refresh {
-			t.Fatalf("the probe: %v, want the renewal", got)
+			t.Fatalf("the probe is %v, want [refresh]", got)
 		}
 		p := w.ask(context.Background(), "r")
 		w.src.release("warm")
 		if got := w.src.kinds()[n:]; len(got) != 3 {
-			t.Errorf("calls: %v, want the refresh, the create in its place, and the other room's", got)
+			t.Errorf("calls = %v, want the refresh, the create that replaces it, and the other room's", got)
 		}
 		w.src.releaseAll()
 		w.served(p)
 	})
 }
 
-// TestPromise5ADeafProbe keeps nobody from probing once its time is over.
+// A probe that ignores its ctx does not prevent another after CallTimeout.
 func TestPromise5ADeafProbe(t *testing.T) {
 	within(t, roomtoken.Config{MaxConcurrentCalls: 4, MaxWait: -1}, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -203,14 +203,13 @@ func TestPromise5ADeafProbe(t *testing.T) {
 		w.calls("r")
 		w.add(time.Second) // CallTimeout
 		w.waits(p)
-		w.add(2 * time.Second) // the probe's second wait
+		w.add(2 * time.Second) // the wait before the second probe
 		w.served(p)
 	})
 }
 
-// TestPromise5ARowIsBrokenByAnyAnswer: failures that others' successes come
-// between do not add up.
-func TestPromise5ARowIsBrokenByAnyAnswer(t *testing.T) {
+// Any answer of the source resets the count of consecutive failures.
+func TestPromise5AnyAnswerResetsTheCountOfFailures(t *testing.T) {
 	for name, answer := range map[string]error{"a token": nil, "a permanent error": roomtoken.Permanent(errDown)} {
 		t.Run(name, func(t *testing.T) {
 			within(t, roomtoken.Config{MaxConcurrentCalls: 4}, func(t *testing.T, w *world) {
@@ -235,7 +234,7 @@ func TestPromise5ARowIsBrokenByAnyAnswer(t *testing.T) {
 						ask(fmt.Sprint("bad", i), errDown)
 					}
 					if w.m.Stats().Probing {
-						t.Fatalf("after call %d one call at a time probes", i+1)
+						t.Fatalf("Probing after call %d, want calls to go on", i+1)
 					}
 				}
 				ask("bad", errDown)
@@ -243,7 +242,7 @@ func TestPromise5ARowIsBrokenByAnyAnswer(t *testing.T) {
 				ask("bad once more", errDown)
 				ask("and a fourth", errDown)
 				if !w.m.Stats().Probing {
-					t.Fatal("after 4 failures in a row calls are not held back")
+					t.Fatal("not Probing after 4 consecutive failures, want it")
 				}
 			})
 		})

@@ -10,7 +10,9 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// TestPromise5RateLimitHoldsAllRooms: for the time it says, or for a step.
+// Promise 5: a rate limit holds the calls of all rooms.
+
+// The hold lasts for as long as the rate limit says, or for a step of the backoff.
 func TestPromise5RateLimitHoldsAllRooms(t *testing.T) {
 	background := context.Background()
 	limited := errors.Join(errDown, roomtoken.ErrRateLimited)
@@ -30,29 +32,29 @@ func TestPromise5RateLimitHoldsAllRooms(t *testing.T) {
 			w.refused(w.ask(brief, "z"), errDown, roomtoken.ErrRateLimited)
 			s := w.m.Stats()
 			if !s.RateLimited || !s.HeldUntil.Equal(time.Unix(500, 0)) {
-				t.Errorf("%+v", s)
+				t.Errorf("Stats() = %+v, want a hold until 500 s", s)
 			}
 			w.add(400*time.Second - 1)
 			if n := w.src.count(); n != 2 {
-				t.Fatalf("%d calls during the hold, renewals included", n-2)
+				t.Fatalf("%d calls during the hold, want none, not even renewals", n-2)
 			}
 			if _, err := w.hit("warm"); err != nil {
 				t.Fatal(err)
 			}
 			if s, _ := w.m.Room("a"); s.Failures != 0 {
-				t.Errorf("the hold counts as %d failures", s.Failures)
+				t.Errorf("Failures = %d after a rate limit, want 0", s.Failures)
 			}
-			// After it, one call probes, and the rest follow its success.
+			// After the hold one call probes. When it succeeds, the rest follow.
 			w.src.holdCalls(false)
 			w.add(1)
 			if n := w.src.count(); n != 3 {
-				t.Fatalf("%d calls probe", n-2)
+				t.Fatalf("%d calls probe, want 1", n-2)
 			}
 			w.src.releaseAll()
 			for _, p := range asked {
 				w.served(p)
 				if p.at != 500*time.Second {
-					t.Fatalf("it was served after %v", p.at)
+					t.Fatalf("caller was served at %v, want 500 s", p.at)
 				}
 			}
 		})
@@ -65,25 +67,25 @@ func TestPromise5RateLimitHoldsAllRooms(t *testing.T) {
 			w.add(2 * time.Minute)
 			calls := w.src.all()
 			if len(calls) < 7 {
-				t.Fatalf("%d calls in 2 min", len(calls))
+				t.Fatalf("%d calls in 2 min, want at least 7", len(calls))
 			}
 			for i, step := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second} {
 				if gap := calls[i+1].at - calls[i].at; gap < step || gap > step*3/2 {
-					t.Errorf("hold %d lasts %v, want %v to %v", i+1, gap, step, step*3/2)
+					t.Errorf("hold %d lasted %v, want %v to %v", i+1, gap, step, step*3/2)
 				}
 			}
 			w.src.on(nil)
 			w.add(30 * time.Second)
 			w.served(a)
 			w.served(b)
-			// And anew from the first step.
+			// The steps restart.
 			w.src.fail(limited)
 			n := w.src.count()
 			w.ask(background, "c")
 			w.add(10 * time.Second)
 			calls = w.src.all()[n:]
 			if gap := calls[1].at - calls[0].at; gap > 750*time.Millisecond {
-				t.Errorf("after a success the first hold lasts %v", gap)
+				t.Errorf("first hold after a success lasted %v, want at most 750 ms", gap)
 			}
 			w.src.on(nil)
 			w.add(time.Minute)
@@ -107,7 +109,7 @@ func TestPromise5RateLimitHoldsAllRooms(t *testing.T) {
 		})
 	})
 
-	t.Run("those who wait for other rooms leave at once", func(t *testing.T) {
+	t.Run("callers waiting for other rooms leave at once", func(t *testing.T) {
 		for _, config := range []roomtoken.Config{{}, {MaxConcurrentCalls: 1}} {
 			within(t, config, func(t *testing.T, w *world) {
 				w.src.holdCalls(false)
@@ -138,14 +140,14 @@ func TestPromise5RateLimitHoldsAllRooms(t *testing.T) {
 	})
 }
 
-// TestPromise5HoldIsNotLiftedByOlderCalls: a rate limit arrives while other calls
-// are in flight, the probe among them. Whatever becomes of those, it stands.
+// A rate limit arrives while other calls are in flight, perhaps the probe. Whatever
+// their outcome, the hold stays.
 func TestPromise5HoldIsNotLiftedByOlderCalls(t *testing.T) {
 	background := context.Background()
 	answers := map[string]error{
 		"succeeds":                     nil,
 		"fails":                        errDown,
-		"fails for good":               roomtoken.Permanent(errDown),
+		"fails permanently":            roomtoken.Permanent(errDown),
 		"is limited, without a time":   roomtoken.ErrRateLimited,
 		"is limited for a second":      roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Second),
 		"has its refresh token denied": roomtoken.ErrRefreshRejected,
@@ -173,14 +175,14 @@ func TestPromise5HoldIsNotLiftedByOlderCalls(t *testing.T) {
 					w.ask(ctx, "limited")
 					if probing {
 						p := w.ask(ctx, "failing")
-						for range 4 { // a failure, an attempt, a failure ...
+						for range 4 { // each failure is followed by another attempt
 							w.src.release("failing")
 							w.add(5 * time.Second)
 						}
 						w.src.release("failing")
 						w.waits(p)
 						if !w.m.Stats().Probing {
-							t.Fatal("the account is not guarded")
+							t.Fatal("Probing = false, want true")
 						}
 						w.m.Forget("failing")
 						w.add(40 * time.Second)
@@ -200,11 +202,11 @@ func TestPromise5HoldIsNotLiftedByOlderCalls(t *testing.T) {
 					w.ask(ctx, "fresh")
 					w.add(time.Hour - 1)
 					if calls := w.src.all(); len(calls) > n {
-						t.Fatalf("the hold until %v was broken: a call at %v", until, calls[n].at)
+						t.Fatalf("a call began at %v, want none before the hold ends at %v", calls[n].at, until)
 					}
 					w.add(1)
 					if w.src.count() == n {
-						t.Fatal("the hold did not end")
+						t.Fatal("no call began after the hold, want one")
 					}
 					cancel()
 				})

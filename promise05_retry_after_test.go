@@ -10,34 +10,36 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// slowDownError is an error of a source that knows nothing of this package.
+// Promise 5: a wait that the source asks for.
+
+// slowDownError is an error of a source that does not use this package.
 type slowDownError struct{ wait time.Duration }
 
 func (e slowDownError) Error() string { return "slow down" }
 
 func (e slowDownError) RetryAfter() time.Duration { return e.wait }
 
-// TestPromise5RetryAfter is never broken, and capped at 24 h.
+// A wait that the source asks for is kept, up to 24 h.
 func TestPromise5RetryAfter(t *testing.T) {
 	background := context.Background()
 	for name, c := range map[string]struct {
 		err  error
 		wait time.Duration
-		slop time.Duration // the backoff's draw, where that counts
+		slop time.Duration // of the backoff, where that is longer
 	}{
-		"an hour":          {roomtoken.RetryAfter(errDown, time.Hour), time.Hour, 0},
-		"deep in a chain":  {fmt.Errorf("call: %w", errors.Join(errDown, roomtoken.RetryAfter(errDown, time.Hour))), time.Hour, 0},
-		"any error's":      {fmt.Errorf("call: %w", errors.Join(errDown, slowDownError{time.Hour})), time.Hour, 0},
-		"24 h":             {roomtoken.RetryAfter(errDown, 24*time.Hour), 24 * time.Hour, 0},
-		"beyond the cap":   {roomtoken.RetryAfter(errDown, 1000*time.Hour), 24 * time.Hour, 0},
-		"for ever":         {roomtoken.RetryAfter(errDown, 1<<63-1), 24 * time.Hour, 0},
-		"negative":         {roomtoken.RetryAfter(errDown, -time.Hour), 500 * time.Millisecond, 250 * time.Millisecond},
-		"the least":        {roomtoken.RetryAfter(errDown, -1<<63), 500 * time.Millisecond, 250 * time.Millisecond},
-		"shorter than us":  {roomtoken.RetryAfter(errDown, time.Millisecond), 500 * time.Millisecond, 250 * time.Millisecond},
-		"a rate limit's":   {roomtoken.RetryAfter(errors.Join(errDown, roomtoken.ErrRateLimited), time.Hour), time.Hour, 0},
-		"a limit's at 24h": {roomtoken.RetryAfter(errors.Join(errDown, roomtoken.ErrRateLimited), 99*time.Hour), 24 * time.Hour, 0},
-		"a limit without":  {errors.Join(errDown, roomtoken.ErrRateLimited), 500 * time.Millisecond, 250 * time.Millisecond},
-		"a limit negative": {roomtoken.RetryAfter(errors.Join(errDown, roomtoken.ErrRateLimited), -1), 500 * time.Millisecond, 250 * time.Millisecond},
+		"an hour":                         {roomtoken.RetryAfter(errDown, time.Hour), time.Hour, 0},
+		"deep in a chain":                 {fmt.Errorf("call: %w", errors.Join(errDown, roomtoken.RetryAfter(errDown, time.Hour))), time.Hour, 0},
+		"of any error type":               {fmt.Errorf("call: %w", errors.Join(errDown, slowDownError{time.Hour})), time.Hour, 0},
+		"24 h":                            {roomtoken.RetryAfter(errDown, 24*time.Hour), 24 * time.Hour, 0},
+		"above 24 h":                      {roomtoken.RetryAfter(errDown, 1000*time.Hour), 24 * time.Hour, 0},
+		"the longest":                     {roomtoken.RetryAfter(errDown, 1<<63-1), 24 * time.Hour, 0},
+		"negative":                        {roomtoken.RetryAfter(errDown, -time.Hour), 500 * time.Millisecond, 250 * time.Millisecond},
+		"the most negative":               {roomtoken.RetryAfter(errDown, -1<<63), 500 * time.Millisecond, 250 * time.Millisecond},
+		"shorter than the backoff":        {roomtoken.RetryAfter(errDown, time.Millisecond), 500 * time.Millisecond, 250 * time.Millisecond},
+		"rate limit":                      {roomtoken.RetryAfter(errors.Join(errDown, roomtoken.ErrRateLimited), time.Hour), time.Hour, 0},
+		"rate limit above 24 h":           {roomtoken.RetryAfter(errors.Join(errDown, roomtoken.ErrRateLimited), 99*time.Hour), 24 * time.Hour, 0},
+		"rate limit without a wait":       {errors.Join(errDown, roomtoken.ErrRateLimited), 500 * time.Millisecond, 250 * time.Millisecond},
+		"rate limit with a negative wait": {roomtoken.RetryAfter(errors.Join(errDown, roomtoken.ErrRateLimited), -1), 500 * time.Millisecond, 250 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, roomtoken.Config{MaxWait: -1, IdleAfter: time.Second}, func(t *testing.T, w *world) {
@@ -47,7 +49,7 @@ func TestPromise5RetryAfter(t *testing.T) {
 				w.src.on(nil)
 				brief, cancel := context.WithTimeout(background, c.wait/2)
 				defer cancel()
-				w.refused(w.ask(brief, "r"), errDown) // it has no point in waiting
+				w.refused(w.ask(brief, "r"), errDown) // waiting is pointless
 				w.add(c.wait - 1)
 				w.waits(p)
 				w.calls("r", create)
@@ -59,9 +61,9 @@ func TestPromise5RetryAfter(t *testing.T) {
 	}
 }
 
-// TestPromise5RetryAfterOutlivesInterest: nobody waits, the room is idle and has
-// never had a token, and the wait is kept all the same.
-func TestPromise5RetryAfterOutlivesInterest(t *testing.T) {
+// The wait is kept even for an idle room that nobody waits for and that never had a
+// token.
+func TestPromise5RetryAfterOfAnIdleRoomIsKept(t *testing.T) {
 	within(t, roomtoken.Config{IdleAfter: time.Minute}, func(t *testing.T, w *world) {
 		w.src.fail(roomtoken.RetryAfter(errDown, 5*time.Hour))
 		w.refused(w.ask(context.Background(), "r"), errDown)
@@ -71,8 +73,8 @@ func TestPromise5RetryAfterOutlivesInterest(t *testing.T) {
 	})
 }
 
-// TestPromise5RetryAfterOfAnHour, and a caller who has 3 s: it gets the source's
-// error at once, and so does the next one.
+// With a wait of an hour, a caller who has 3 s gets the source's error at once, and
+// so does the next one.
 func TestPromise5RetryAfterOfAnHour(t *testing.T) {
 	for name, err := range map[string]error{
 		"of the room":    roomtoken.RetryAfter(errDown, time.Hour),
@@ -86,15 +88,15 @@ func TestPromise5RetryAfterOfAnHour(t *testing.T) {
 					p := w.ask(ctx, "r")
 					err := w.refused(p, errDown)
 					if ctx.Err() != nil {
-						t.Fatal("it took its 3 s")
+						t.Fatal("the caller waited until its deadline, want the error at once")
 					}
 					cancel()
 					var carrier interface{ RetryAfter() time.Duration }
 					if !errors.As(err, &carrier) || carrier.RetryAfter() < time.Hour-5*time.Second || carrier.RetryAfter() > time.Hour {
-						t.Errorf("the error does not tell when to come back: %v", err)
+						t.Errorf("error = %v, want RetryAfter to say how long to wait", err)
 					}
 				}
-				w.refused(w.ask(context.Background(), "r"), errDown) // MaxWait is no more than 30 s
+				w.refused(w.ask(context.Background(), "r"), errDown) // MaxWait is 30 s
 				w.calls("r", create)
 				w.add(time.Hour)
 				w.src.on(nil)
@@ -104,11 +106,10 @@ func TestPromise5RetryAfterOfAnHour(t *testing.T) {
 	}
 }
 
-// TestPromise5RetryAfterOfALateAnswer: it is a wait like any other, although the
-// call had been given up.
+// The wait of a call that returns after CallTimeout is kept like any other.
 func TestPromise5RetryAfterOfALateAnswer(t *testing.T) {
 	for name, err := range map[string]error{
-		"passing":      roomtoken.RetryAfter(errDown, time.Hour),
+		"transient":    roomtoken.RetryAfter(errDown, time.Hour),
 		"permanent":    roomtoken.RetryAfter(roomtoken.Permanent(errDown), time.Hour),
 		"rate limited": roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Hour),
 	} {

@@ -1,8 +1,6 @@
 package roomtoken_test
 
 import (
-	"errors"
-	"slices"
 	"testing"
 	"time"
 
@@ -15,42 +13,36 @@ func TestPromise7ForgetDuringACall(t *testing.T) {
 		before := w.ask(t.Context(), "r")
 		w.m.Forget("r")
 		if _, ok := w.m.Room("r"); ok {
-			t.Error("the room is there after Forget")
+			t.Error("Room finds the room after Forget, want none")
 		}
 		if s := w.m.Stats(); s.Rooms != 0 || s.CallsInFlight != 1 {
-			t.Errorf("after Forget: %d rooms, %d calls in flight", s.Rooms, s.CallsInFlight)
+			t.Errorf("after Forget: %d rooms, %d calls in flight, want 0 and 1", s.Rooms, s.CallsInFlight)
 		}
-		w.m.Forget("r") // there is nothing left to forget
+		w.m.Forget("r") // without effect
 		after := w.ask(t.Context(), "r")
 		w.rest()
-		if before.returned() || after.returned() || w.src.count() != 1 {
-			t.Fatalf("while the call runs: %v, %v, %d calls", before.returned(), after.returned(), w.src.count())
-		}
+		w.waits(before)
+		w.waits(after)
+		w.calls("r", create)
 		if err := w.src.all()[0].ctx.Err(); err != nil {
-			t.Fatalf("the call was cancelled: %v", err)
+			t.Fatalf("the call's ctx has ended: %v, want it to go on", err)
 		}
-		w.src.mu.Lock()
-		for c, gate := range w.src.gates { // only the first; the next is held again
-			close(gate)
-			delete(w.src.gates, c)
-		}
-		w.src.mu.Unlock()
+		w.src.release("r") // the next call is held again
 		w.rest()
-		if !before.returned() || before.err != nil || before.tok.Value.Reveal() != "token-r-1" {
-			t.Fatalf("who waited when the room was forgotten: %v, %v", before.returned(), before.err)
+		if got := w.served(before).Value.Reveal(); got != "token-r-1" {
+			t.Fatalf("the caller from before Forget got %s, want token-r-1", got)
 		}
 		if _, ok := w.m.Cached("r"); ok || after.returned() {
-			t.Fatal("the forgotten call's token was kept")
+			t.Fatal("the forgotten call's token was kept, want it dropped")
 		}
-		if w.src.count() != 2 || w.src.overlaps != 0 {
-			t.Fatalf("%d calls, %d overlaps", w.src.count(), w.src.overlaps)
-		}
+		w.calls("r", create, create)
+		w.noOverlaps()
 		w.src.releaseAll()
-		if !after.returned() || after.err != nil || after.tok.Value.Reveal() != "token-r-2" {
-			t.Fatalf("who came later: %v, %v", after.returned(), after.err)
+		if got := w.served(after).Value.Reveal(); got != "token-r-2" {
+			t.Fatalf("the caller from after Forget got %s, want token-r-2", got)
 		}
 		if s, _ := w.m.Room("r"); s.Generation != 1 {
-			t.Errorf("the room's generation is %d, want 1: it is a new one", s.Generation)
+			t.Errorf("Generation = %d, want 1: the room is new", s.Generation)
 		}
 	})
 }
@@ -62,23 +54,21 @@ func TestPromise7ForgetDuringARenewalKeepsNothing(t *testing.T) {
 		w.add(401 * time.Second)
 		w.m.Forget("r")
 		if _, ok := w.m.Cached("r"); ok {
-			t.Fatal("the token is there after Forget")
+			t.Fatal("Cached returned a token after Forget, want none")
 		}
 		w.src.releaseAll()
 		w.rest()
 		if s := w.m.Stats(); s.Rooms != 0 || s.CallsInFlight != 0 {
-			t.Fatalf("after the call: %d rooms, %d calls", s.Rooms, s.CallsInFlight)
+			t.Fatalf("after the call: %d rooms, %d calls in flight, want 0 and 0", s.Rooms, s.CallsInFlight)
 		}
 		w.token("r")
-		if got := w.src.kinds(); !slices.Equal(got, []roomtoken.CallKind{create, refresh, create}) {
-			t.Fatalf("calls: %v", got)
-		}
+		w.calls("r", create, refresh, create)
 	})
 }
 
-// Those who wait get the call's result, be it a failure.
+// Callers who wait for the call get its result, even if it is a failure.
 func TestPromise7ForgetDuringACallThatFails(t *testing.T) {
-	t.Run("for good", func(t *testing.T) {
+	t.Run("permanently", func(t *testing.T) {
 		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			w.src.fail(roomtoken.Permanent(errDown))
 			w.src.holdCalls(false)
@@ -86,15 +76,11 @@ func TestPromise7ForgetDuringACallThatFails(t *testing.T) {
 			w.m.Forget("r")
 			w.src.releaseAll()
 			w.rest()
-			if !p.returned() || !errors.Is(p.err, errDown) || !errors.Is(p.err, roomtoken.ErrPermanent) {
-				t.Fatalf("returned %v, %v", p.returned(), p.err)
-			}
-			if n := w.src.count(); n != 1 {
-				t.Fatalf("%d calls, want 1: who waited gets the result of the call", n)
-			}
+			w.refused(p, errDown, roomtoken.ErrPermanent)
+			w.calls("r", create)
 		})
 	})
-	t.Run("in passing", func(t *testing.T) {
+	t.Run("transiently", func(t *testing.T) {
 		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			w.src.fail(errDown)
 			w.src.holdCalls(false)
@@ -103,12 +89,9 @@ func TestPromise7ForgetDuringACallThatFails(t *testing.T) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) { return w.src.mint(c), nil })
 			w.src.releaseAll()
 			w.rest()
-			if !p.returned() || p.err != nil { // it stays, and a forgotten room has no backoff
-				t.Fatalf("returned %v, %v", p.returned(), p.err)
-			}
-			if w.src.count() != 2 || w.src.overlaps != 0 {
-				t.Fatalf("%d calls, %d overlaps", w.src.count(), w.src.overlaps)
-			}
+			w.served(p) // at once: a forgotten room has no backoff
+			w.calls("r", create, create)
+			w.noOverlaps()
 		})
 	})
 	t.Run("overdue", func(t *testing.T) {
@@ -117,24 +100,20 @@ func TestPromise7ForgetDuringACallThatFails(t *testing.T) {
 			p := w.ask(t.Context(), "r")
 			w.m.Forget("r")
 			w.add(11 * time.Second)
-			if !p.returned() || p.err == nil {
-				t.Fatalf("returned %v, %v: who waits for a call leaves with it at CallTimeout", p.returned(), p.err)
-			}
-			later := w.ask(t.Context(), "r")
-			if !later.returned() || later.err == nil || w.src.count() != 1 {
-				t.Fatalf("a later caller: returned %v, %v, %d calls", later.returned(), later.err, w.src.count())
-			}
+			w.refused(p) // at CallTimeout
+			w.refused(w.ask(t.Context(), "r"))
+			w.calls("r", create)
 			w.src.releaseAll()
 			w.rest()
 			if _, ok := w.m.Cached("r"); ok {
-				t.Fatal("the late grant of the forgotten call was kept")
+				t.Fatal("the late grant of the forgotten call was kept, want it dropped")
 			}
 			w.token("r")
 		})
 	})
 }
 
-// Forgotten again and again while one call runs, with callers in between.
+// Repeated Forgets during one call, with callers in between.
 func TestPromise7ForgetManyTimesDuringOneCall(t *testing.T) {
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
@@ -146,13 +125,11 @@ func TestPromise7ForgetManyTimesDuringOneCall(t *testing.T) {
 			w.m.Forget("r")
 			w.check()
 		}
-		if n := w.src.count(); n != 1 {
-			t.Fatalf("%d calls", n)
-		}
-		w.src.release("r") // the next is held again
+		w.calls("r", create)
+		w.src.release("r") // the next call is held again
 		for i, p := range all {
 			if p.returned() != (i < 3) {
-				t.Errorf("after the first call caller %d has returned: %v", i, p.returned())
+				t.Errorf("caller %d returned after the first call: %v, want %v", i, p.returned(), i < 3)
 			}
 		}
 		w.src.releaseAll()
@@ -162,11 +139,10 @@ func TestPromise7ForgetManyTimesDuringOneCall(t *testing.T) {
 				want = "token-r-1"
 			}
 			if !p.returned() || p.err != nil || p.tok.Value.Reveal() != want {
-				t.Errorf("caller %d: %q, %v; want %s", i, p.tok.Value.Reveal(), p.err, want)
+				t.Errorf("caller %d got (%q, %v), want %s", i, p.tok.Value.Reveal(), p.err, want)
 			}
 		}
-		if w.src.count() != 2 || w.src.overlaps != 0 {
-			t.Fatalf("%d calls, %d overlaps", w.src.count(), w.src.overlaps)
-		}
+		w.calls("r", create, create)
+		w.noOverlaps()
 	})
 }

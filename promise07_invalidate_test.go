@@ -3,15 +3,17 @@ package roomtoken_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
 )
 
-// bare is a token as somebody has it who only kept its value.
+// Promise 7: Invalidate and Forget.
+
+// bare returns a token without an expiry, as a caller who kept only its value has it.
 func bare(value string) roomtoken.Token {
 	return roomtoken.Token{Value: roomtoken.NewSecret(value)}
 }
@@ -29,28 +31,28 @@ func TestPromise7InvalidateDropsExactlyThatToken(t *testing.T) {
 			"a redacted token": {"r", "[redacted]"},
 		} {
 			if w.m.Invalidate(c.room, bare(c.value)) {
-				t.Errorf("%s was dropped", name)
+				t.Errorf("Invalidate(%q, %q) = true for %s, want false", c.room, c.value, name)
 			}
 		}
 		if tok, ok := w.m.Cached("r"); !ok || tok.Value.Reveal() != "token-r-1" {
-			t.Fatalf("the token is gone: %v %v", tok, ok)
+			t.Fatalf("Cached() = (%v, %v), want the token", tok, ok)
 		}
 		if s := w.m.Stats(); s.Rooms != 1 || s.Invalidations != 0 || w.src.count() != 1 {
-			t.Fatalf("Invalidate of strangers: %+v", s)
+			t.Fatalf("Stats() = %+v, want 1 room and no invalidations", s)
 		}
 
-		// By value, whatever the copy's expiry.
+		// Tokens are compared by value, whatever their expiry.
 		if !w.m.Invalidate("r", bare("token-r-1")) {
-			t.Fatal("the token was not dropped")
+			t.Fatal("Invalidate() = false, want true")
 		}
 		if _, ok := w.m.Cached("r"); ok {
-			t.Fatal("the dropped token is still handed out")
+			t.Fatal("Cached returned the invalidated token, want none")
 		}
 		if w.m.Invalidate("r", bare("token-r-1")) {
-			t.Fatal("it was dropped twice")
+			t.Fatal("second Invalidate() = true, want false")
 		}
 		if s := w.m.Stats(); s.Invalidations != 1 {
-			t.Fatalf("%d invalidations counted, want 1", s.Invalidations)
+			t.Fatalf("Invalidations = %d, want 1", s.Invalidations)
 		}
 	})
 }
@@ -60,16 +62,14 @@ func TestPromise7InvalidateNeverDropsANewerToken(t *testing.T) {
 		old := w.token("r")
 		w.add(401 * time.Second)
 		if w.m.Invalidate("r", old) {
-			t.Fatal("Invalidate of an older token reports a drop")
+			t.Fatal("Invalidate of an older token = true, want false")
 		}
 		if tok := w.token("r"); tok.Value.Reveal() != "token-r-2" || w.src.count() != 2 {
-			t.Fatalf("the newer token is gone: %d calls", w.src.count())
+			t.Fatalf("Token() = %s after %d calls, want token-r-2 after 2", tok.Value.Reveal(), w.src.count())
 		}
-		// It has not cost the refresh token either.
+		// The refresh token is kept, too.
 		w.add(401 * time.Second)
-		if got := w.src.kinds(); !slices.Equal(got, []roomtoken.CallKind{create, refresh, refresh}) {
-			t.Fatalf("calls: %v", got)
-		}
+		w.calls("r", create, refresh, refresh)
 	})
 }
 
@@ -77,15 +77,13 @@ func TestPromise7TheNextCallIsACreate(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		w.m.Invalidate("r", w.token("r"))
 		if s, _ := w.m.Room("r"); s.HasRefreshToken {
-			t.Error("the room still has its refresh token")
+			t.Error("HasRefreshToken = true after Invalidate, want false")
 		}
 		w.token("r")
-		if got := w.src.kinds(); !slices.Equal(got, []roomtoken.CallKind{create, create}) {
-			t.Fatalf("calls after Invalidate: %v", got)
-		}
+		w.calls("r", create, create)
 		w.add(401 * time.Second)
 		if got := w.src.all()[2]; got.kind != refresh || got.refresh != "refresh-r-2" {
-			t.Fatalf("the renewal after that: %s with %q", got.kind, got.refresh)
+			t.Fatalf("next renewal = %v with %q, want a refresh with refresh-r-2", got.kind, got.refresh)
 		}
 	})
 }
@@ -96,35 +94,30 @@ func TestPromise7ACallInFlightIsKept(t *testing.T) {
 		w.src.holdCalls(false)
 		w.add(401 * time.Second)
 		if !w.m.Invalidate("r", first) {
-			t.Fatal("not dropped")
+			t.Fatal("Invalidate() = false, want true")
 		}
 		p := w.ask(t.Context(), "r")
 		w.rest()
-		if p.returned() || w.src.count() != 2 {
-			t.Fatalf("returned %v, %d calls", p.returned(), w.src.count())
-		}
+		w.waits(p)
+		w.calls("r", create, refresh)
 		if err := w.src.all()[1].ctx.Err(); err != nil {
-			t.Fatalf("the call was cancelled: %v", err)
+			t.Fatalf("the call's ctx has ended: %v, want it to go on", err)
 		}
 		w.src.releaseAll()
-		if !p.returned() || p.err != nil || p.tok.Value.Reveal() != "token-r-2" {
-			t.Fatalf("the caller got %v", p.err)
+		if got := w.served(p).Value.Reveal(); got != "token-r-2" {
+			t.Fatalf("the caller got %s, want token-r-2", got)
 		}
 		w.rest()
-		if got := w.src.kinds(); !slices.Equal(got, []roomtoken.CallKind{create, refresh}) {
-			t.Fatalf("calls: %v", got)
-		}
+		w.calls("r", create, refresh)
 		// The refresh token of the refused token is not used again.
 		w.add(401 * time.Second)
-		if got := w.src.kinds(); !slices.Equal(got, []roomtoken.CallKind{create, refresh, create}) {
-			t.Fatalf("calls: %v", got)
-		}
+		w.calls("r", create, refresh, create)
 	})
 }
 
-// A call in flight that returns the very token that was refused has failed, for
-// everybody who waits for it.
-func TestPromise7ACallInFlightReturnsTheVeryToken(t *testing.T) {
+// A call in flight that returns the refused token has failed, for all who wait for
+// it.
+func TestPromise7ACallInFlightReturnsTheRefusedToken(t *testing.T) {
 	same := func(w *world) func(c *sourceCall) (roomtoken.Grant, error) {
 		return func(c *sourceCall) (roomtoken.Grant, error) {
 			g := w.src.mint(c)
@@ -134,17 +127,15 @@ func TestPromise7ACallInFlightReturnsTheVeryToken(t *testing.T) {
 	}
 	wantFailed := func(t *testing.T, w *world, p *pending) {
 		t.Helper()
-		if p.returned() {
-			t.Fatalf("the caller got %q, %v", p.tok.Value.Reveal(), p.err)
-		}
+		w.waits(p)
 		s, _ := w.m.Room("r")
 		if !errors.Is(s.LastError, roomtoken.ErrInvalidGrant) || s.Failures != 1 {
-			t.Fatalf("the call has not failed: %d failures, %v", s.Failures, s.LastError)
+			t.Fatalf("room has %d failures and the last error %v, want 1 and ErrInvalidGrant", s.Failures, s.LastError)
 		}
 		w.src.on(nil)
 		w.add(time.Second)
-		if !p.returned() || p.err != nil || p.tok.Value.Reveal() == "same" {
-			t.Fatalf("after the backoff the caller got %q, %v", p.tok.Value.Reveal(), p.err)
+		if w.served(p).Value.Reveal() == "same" {
+			t.Fatal("the caller got the refused token after the backoff, want another")
 		}
 	}
 	t.Run("the room's token", func(t *testing.T) {
@@ -158,10 +149,10 @@ func TestPromise7ACallInFlightReturnsTheVeryToken(t *testing.T) {
 			w.src.releaseAll()
 			wantFailed(t, w, p)
 			if s := w.m.Stats(); s.RefreshFailures != 1 {
-				t.Errorf("%d failures of refreshes counted", s.RefreshFailures)
+				t.Errorf("RefreshFailures = %d, want 1", s.RefreshFailures)
 			}
 			if ops := w.src.kinds(); ops[2] != create {
-				t.Errorf("calls: %v", ops)
+				t.Errorf("calls = %v, want a create after the refresh", ops)
 			}
 		})
 	})
@@ -172,7 +163,7 @@ func TestPromise7ACallInFlightReturnsTheVeryToken(t *testing.T) {
 			p := w.ask(t.Context(), "r")
 			for _, value := range []string{"other", "same", "third"} {
 				if w.m.Invalidate("r", bare(value)) {
-					t.Fatal("there was nothing to drop")
+					t.Fatal("Invalidate() = true, want false: no token is published")
 				}
 			}
 			w.src.releaseAll()
@@ -199,17 +190,17 @@ func TestPromise7ACallInFlightReturnsTheVeryToken(t *testing.T) {
 			p := w.ask(t.Context(), "r")
 			w.m.Forget("r")
 			w.m.Invalidate("r", bare("same"))
-			w.src.on(nil) // for the next; the script of a held call is chosen already
+			w.src.on(nil) // the held call keeps its script
 			w.src.releaseAll()
-			if !p.returned() || p.err != nil || p.tok.Value.Reveal() == "same" {
-				t.Fatalf("the caller got %q, %v", p.tok.Value.Reveal(), p.err)
+			if w.served(p).Value.Reveal() == "same" {
+				t.Fatal("the caller got the refused token, want another")
 			}
 		})
 	})
 }
 
-// A source that hands out the refused token again, in a call that began after it
-// was refused.
+// A source that returns the refused token again, in a call that began after the
+// refusal.
 func TestPromise7ARefusedTokenDoesNotComeBack(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
 		first := w.token("r")
@@ -222,16 +213,14 @@ func TestPromise7ARefusedTokenDoesNotComeBack(t *testing.T) {
 		p := w.ask(t.Context(), "r")
 		w.add(20 * time.Second)
 		if n := w.src.count(); p.returned() || n < 4 || n > 8 {
-			t.Fatalf("returned %v (%v); %d calls in 20 s, want the backoff's 4 to 8", p.returned(), p.err, n)
+			t.Fatalf("caller returned: %v (%v), %d calls in 20 s, want it to wait and 4 to 8 calls", p.returned(), p.err, n)
 		}
 		if _, ok := w.m.Cached("r"); ok {
-			t.Fatal("the refused token is handed out again")
+			t.Fatal("Cached returned the refused token, want none")
 		}
 		w.src.on(nil)
 		w.add(31 * time.Second)
-		if !p.returned() {
-			t.Fatal("no recovery")
-		}
+		w.served(p)
 	})
 }
 
@@ -245,9 +234,9 @@ func TestPromise7AHundredParallelRefusalsCostOneCall(t *testing.T) {
 			callers.Go(func() {
 				tok, err := w.m.Token(t.Context(), "r")
 				if err != nil || tok.Value.Reveal() != "token-r-1" {
-					t.Errorf("before: %v", err)
+					t.Errorf("Token() = %v before the refusal, want token-r-1", err)
 				}
-				time.Sleep(time.Second) // all use it, and all are refused at once
+				time.Sleep(time.Second) // all use it and are refused at the same time
 				if w.m.Invalidate("r", tok) {
 					mu.Lock()
 					drops++
@@ -255,76 +244,76 @@ func TestPromise7AHundredParallelRefusalsCostOneCall(t *testing.T) {
 				}
 				tok, err = w.m.Token(t.Context(), "r")
 				if err != nil || tok.Value.Reveal() != "token-r-2" {
-					t.Errorf("after: %v", err)
+					t.Errorf("Token() = %v after the refusal, want token-r-2", err)
 				}
 			})
 		}
 		callers.Wait()
 		if drops != 1 || w.src.count() != 2 {
-			t.Fatalf("%d drops and %d calls, want 1 and 2", drops, w.src.count())
+			t.Fatalf("%d successful Invalidates and %d calls, want 1 and 2", drops, w.src.count())
 		}
 	})
 }
 
-// A server that refuses every token as soon as it sees it.
+// A server that refuses every token at once.
 func TestPromise7NoMintLoop(t *testing.T) {
 	const mins, maxs = 500 * time.Millisecond, 30 * time.Second
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		refusing := true
 		v := w.watch("r", func(tok roomtoken.Token, err error) {
 			if err == nil && refusing && !w.m.Invalidate("r", tok) {
-				t.Error("not dropped")
+				t.Error("Invalidate() = false, want true")
 			}
 		})
 		w.add(10 * time.Minute)
 		calls := w.src.all()
 		if len(calls) < 10 || len(calls) > 45 {
-			t.Fatalf("%d calls in 10 minutes", len(calls))
+			t.Fatalf("%d calls in 10 minutes, want 10 to 45", len(calls))
 		}
 		if gap := calls[1].at - calls[0].at; gap != 0 {
-			t.Errorf("the first refused token is replaced after %v, want at once", gap)
+			t.Errorf("first refused token replaced after %v, want at once", gap)
 		}
 		step := mins
 		for i := 2; i < len(calls); i++ {
 			gap := calls[i].at - calls[i-1].at
 			if least := min(step, 20*time.Second); gap < least || gap > min(step*3/2, maxs)+20*time.Millisecond {
-				t.Errorf("refused token %d is replaced after %v, want %v to %v", i, gap, least, min(step*3/2, maxs))
+				t.Errorf("refused token %d replaced after %v, want %v to %v", i, gap, least, min(step*3/2, maxs))
 			}
 			if calls[i].kind != create {
-				t.Errorf("call %d is a %s", i, calls[i].kind)
+				t.Errorf("call %d = %v, want create", i, calls[i].kind)
 			}
 			step = min(step*2, maxs)
 		}
 
-		// One that is used for its time ends the row.
+		// A token that is used until its renewal resets the count.
 		refusing = false
 		w.add(11 * time.Minute)
 		before := w.src.count()
 		for range 2 {
 			if !w.m.Invalidate("r", w.token("r")) {
-				t.Fatal("not dropped")
+				t.Fatal("Invalidate() = false, want true")
 			}
 			w.rest()
 		}
 		if got := w.src.count() - before; got != 1 {
-			t.Fatalf("%d calls at once for two refusals in a row, want 1", got)
+			t.Fatalf("%d calls at once for two consecutive refusals, want 1", got)
 		}
 		w.add(time.Second)
 		if got := w.src.count() - before; got != 2 {
-			t.Fatalf("%d calls a step later, want 2", got)
+			t.Fatalf("%d calls after one more step, want 2", got)
 		}
 		v.cancel(nil)
 	})
 }
 
-// The same for callers who come again as soon as they are refused.
+// The same for callers who retry as soon as they are refused.
 func TestPromise7NoMintLoopForCallers(t *testing.T) {
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
-		stop := false
+		var stop atomic.Bool
 		var refused sync.WaitGroup
 		for range 10 {
 			refused.Go(func() {
-				for !stop {
+				for !stop.Load() {
 					if tok, err := w.m.Token(t.Context(), "r"); err == nil {
 						w.m.Invalidate("r", tok)
 					} else {
@@ -337,36 +326,33 @@ func TestPromise7NoMintLoopForCallers(t *testing.T) {
 		if n := w.src.count(); n < 5 || n > 9 {
 			t.Errorf("%d calls in 25 s, want 5 to 9", n)
 		}
-		stop = true
+		stop.Store(true)
 		if err := w.m.Close(); err != nil {
-			t.Error(err)
+			t.Errorf("Close: %v", err)
 		}
 		refused.Wait()
 	})
 }
 
-// A token that is refused after its renewal was due is no sign of a server that
-// refuses everything.
+// A token that is refused after its renewal was due does not count as a failure: the
+// server may accept new ones.
 func TestPromise7LateRefusalsAreNoFailures(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, IdleAfter: time.Minute}, func(t *testing.T, w *world) {
 		for i := range 4 {
 			tok := w.token("r")
-			w.add(450 * time.Second) // nobody asks: its renewal is skipped
+			w.add(450 * time.Second) // the room is idle: its renewal is skipped
 			if !w.m.Invalidate("r", tok) {
-				t.Fatal("not dropped")
+				t.Fatal("Invalidate() = false, want true")
 			}
-			p := w.ask(t.Context(), "r")
-			if !p.returned() || p.err != nil {
-				t.Fatalf("late refusal %d: not replaced at once: %v", i, p.err)
-			}
+			w.served(w.ask(t.Context(), "r")) // at once
 			if s, _ := w.m.Room("r"); s.Failures != 0 {
-				t.Fatalf("late refusal %d counts as a failure", i)
+				t.Fatalf("Failures = %d after late refusal %d, want 0", s.Failures, i)
 			}
 		}
 	})
 }
 
-// Refusals do not shorten what the source has asked for.
+// A refusal does not shorten the wait that the source asked for.
 func TestPromise7InvalidateKeepsRetryAfter(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
 		tok := w.token("r")
@@ -377,11 +363,11 @@ func TestPromise7InvalidateKeepsRetryAfter(t *testing.T) {
 		p := w.ask(t.Context(), "r")
 		w.add(118 * time.Second)
 		if p.returned() || w.src.count() != 2 {
-			t.Fatalf("returned %v, %d calls: Retry-After was broken", p.returned(), w.src.count())
+			t.Fatalf("caller returned: %v, %d calls, want it to wait out Retry-After and 2 calls", p.returned(), w.src.count())
 		}
 		w.add(3 * time.Second)
 		if !p.returned() || p.err != nil || w.src.kinds()[2] != create {
-			t.Fatalf("after Retry-After: %v, %v", p.err, w.src.kinds())
+			t.Fatalf("after Retry-After the caller got the error %v after %v, want a token from a create", p.err, w.src.kinds())
 		}
 	})
 }
