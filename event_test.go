@@ -12,26 +12,27 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// epoch returns the moment so long after the mock's beginning.
+// epoch returns the time d after the Mock's epoch.
 func epoch(d time.Duration) time.Time { return time.Unix(0, 0).Add(d).UTC() }
 
-// fingerprint returns the one of a value.
+// fingerprint returns the fingerprint of a value.
 func fingerprint(value string) string { return roomtoken.NewSecret(value).Fingerprint() }
 
-// wantEvents compares events with what is wanted: in number, order and fields. An
-// Until and an Err that are wanted as anything are checked for being there.
+// wantEvents compares the number, order and fields of events. A zero Time is not
+// compared, someTime as Until matches any time that is set, and errors are compared
+// with errors.Is.
 func wantEvents(t *testing.T, what string, got []roomtoken.Event, want ...roomtoken.Event) {
 	t.Helper()
 	for i := range max(len(got), len(want)) {
 		switch {
 		case i >= len(want):
-			t.Errorf("%s: event %d: %v, want no more", what, i, got[i])
+			t.Errorf("%s: event %d = %v, want no more", what, i, got[i])
 		case i >= len(got):
 			t.Errorf("%s: event %d is missing, want %v", what, i, want[i])
 		default:
 			g, w := got[i], want[i]
 			if !errors.Is(g.Err, w.Err) || (g.Err == nil) != (w.Err == nil) {
-				t.Errorf("%s: event %d has the error %v, want %v", what, i, g.Err, w.Err)
+				t.Errorf("%s: Err of event %d = %v, want %v", what, i, g.Err, w.Err)
 			}
 			g.Err, w.Err = nil, nil
 			if w.Until.Equal(someTime) && !g.Until.IsZero() {
@@ -49,7 +50,7 @@ func wantEvents(t *testing.T, what string, got []roomtoken.Event, want ...roomto
 	}
 }
 
-// someTime stands for any time that is set.
+// someTime matches any time that is set.
 var someTime = time.Unix(42, 42)
 
 func TestEventsOfACallAndARenewal(t *testing.T) {
@@ -85,7 +86,7 @@ func TestEventsOfFailures(t *testing.T) {
 		begun := roomtoken.Event{Kind: roomtoken.EventCallBegun, RoomID: "r", Call: roomtoken.CallCreate}
 		w.src.fail(errDown)
 		w.ask(t.Context(), "r")
-		wantEvents(t, "a passing failure", w.eventsFrom(0), begun,
+		wantEvents(t, "a transient failure", w.eventsFrom(0), begun,
 			roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "r", Call: roomtoken.CallCreate, Err: errDown, Failures: 1, Until: epoch(10 * time.Second)})
 		w.m.Forget("r")
 
@@ -101,11 +102,11 @@ func TestEventsOfFailures(t *testing.T) {
 		n = len(w.eventsFrom(0))
 		w.ask(t.Context(), "t")
 		begun.RoomID = "t"
-		wantEvents(t, "a grant that cannot be used", w.eventsFrom(n), begun, roomtoken.Event{
+		wantEvents(t, "an unusable grant", w.eventsFrom(n), begun, roomtoken.Event{
 			Kind: roomtoken.EventCallEnded, RoomID: "t", Call: roomtoken.CallCreate, Err: roomtoken.ErrInvalidGrant, Failures: 1, Until: epoch(10 * time.Second),
 		})
 
-		// A hold is told after the call that led to it.
+		// A hold follows the call that led to it.
 		w.src.fail(roomtoken.RetryAfter(fmt.Errorf("%w: %w", errDown, roomtoken.ErrRateLimited), time.Minute))
 		n = len(w.eventsFrom(0))
 		w.ask(t.Context(), "u")
@@ -134,7 +135,7 @@ func TestEventsOfAnOverdueCall(t *testing.T) {
 				Fingerprint: fingerprint("token-r-1"), ExpiresAt: epoch(615 * time.Second), Generation: 1, Failures: 1,
 			})
 		if s := w.m.Stats(); s.CreateFailures != 0 || s.Creates != 1 {
-			t.Errorf("Stats: %+v", s)
+			t.Errorf("Stats() = %+v, want 1 create and no failure", s)
 		}
 	})
 }
@@ -182,7 +183,7 @@ func TestEventsOfFallbacks(t *testing.T) {
 					})
 				wantEvents(t, "a fallback", w.eventsFrom(n), want...)
 				if s := w.m.Stats(); s.Fallbacks != 1 {
-					t.Errorf("%d fallbacks counted", s.Fallbacks)
+					t.Errorf("Fallbacks = %d, want 1", s.Fallbacks)
 				}
 			})
 		})
@@ -197,12 +198,12 @@ func TestEventsOfFallbacks(t *testing.T) {
 				if e.Kind == roomtoken.EventFellBack {
 					n++
 					if next := w.eventsFrom(0)[i+1]; e.Reason != roomtoken.ReasonRefreshFailing || next.Kind != roomtoken.EventCallBegun || next.Call != roomtoken.CallCreate {
-						t.Errorf("%v, then %v", e, next)
+						t.Errorf("event %v is followed by %v, want the reason refresh-failing, then a create", e, next)
 					}
 				}
 			}
 			if s := w.m.Stats(); n == 0 || s.Fallbacks != uint64(n) || s.CreateFailures != uint64(n) {
-				t.Errorf("%d fallbacks told: %+v", n, s)
+				t.Errorf("%d events of fallbacks, Stats() = %+v, want the same number of Fallbacks and CreateFailures", n, s)
 			}
 			w.src.on(nil)
 		})
@@ -226,7 +227,7 @@ func TestEventsOfRooms(t *testing.T) {
 		n = len(w.eventsFrom(0))
 		w.token("b")
 		if got := w.eventsFrom(n)[0]; got.Kind != roomtoken.EventRoomEvicted || got.RoomID != "a" || got.Reason != roomtoken.ReasonMaxRooms {
-			t.Errorf("an eviction: %v", got)
+			t.Errorf("event = %v, want the eviction of a for MaxRooms", got)
 		}
 		n = len(w.eventsFrom(0))
 		w.add(571 * time.Second)
@@ -237,14 +238,14 @@ func TestEventsOfRooms(t *testing.T) {
 func TestEventsAreDroppedWhenTheObserverIsSlow(t *testing.T) {
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		gate, listening := make(chan struct{}), make(chan struct{}, 1)
-		told := 0
+		received := 0
 		m, err := roomtoken.NewManager(w.src, roomtoken.Config{Clock: w.clk, OnEvent: func(roomtoken.Event) {
 			select {
 			case listening <- struct{}{}:
 			default:
 			}
 			<-gate
-			told++
+			received++
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -255,21 +256,21 @@ func TestEventsAreDroppedWhenTheObserverIsSlow(t *testing.T) {
 				t.Fatal(err)
 			}
 			if round == 0 {
-				<-listening // or it would take with it all that came before it was there
+				<-listening // the first event is delivered alone
 			}
 			m.Forget("r")
 		}
 		s := m.Stats()
 		if s.EventsDropped < 300 || s.EventsDropped > 400 {
-			t.Errorf("%d events dropped", s.EventsDropped)
+			t.Errorf("EventsDropped = %d, want 300 to 400", s.EventsDropped)
 		}
 		close(gate)
 		w.rest()
-		if told != 4*rounds-int(s.EventsDropped) {
-			t.Errorf("%d events told and %d dropped of %d", told, s.EventsDropped, 4*rounds)
+		if received != 4*rounds-int(s.EventsDropped) {
+			t.Errorf("%d events received and %d dropped, want %d in total", received, s.EventsDropped, 4*rounds)
 		}
 		if err := m.Close(); err != nil {
-			t.Error(err)
+			t.Errorf("Close: %v", err)
 		}
 	})
 }
@@ -281,21 +282,21 @@ func TestEventString(t *testing.T) {
 	}
 	for _, want := range []string{"call ended", "refresh", "1s", errDown.Error(), "f00", "why", "00:01:00", "01:00:00"} {
 		if !strings.Contains(e.String(), want) {
-			t.Errorf("%q is not in %s", want, e)
+			t.Errorf("String() = %s, want %q in it", e, want)
 		}
 	}
 	if len(e.String()) > 350 {
-		t.Errorf("a long room ID is not cut: %s", e)
+		t.Errorf("String() = %s, want a long room ID shortened", e)
 	}
 	for _, text := range []string{
 		roomtoken.EventKind(0).String(), roomtoken.EventKind(200).String(), roomtoken.CallKind(9).String(),
 		roomtoken.RoomState(0).String(), roomtoken.RoomState(99).String(),
 	} {
 		if !strings.Contains(text, "(") {
-			t.Errorf("a strange value prints %q", text)
+			t.Errorf("an unknown value prints %q, want its number in parentheses", text)
 		}
 	}
 	if roomtoken.CallKind(0).String() != "none" || roomtoken.RoomStuck.String() != "stuck" {
-		t.Error("names")
+		t.Errorf("String() = %q and %q, want none and stuck", roomtoken.CallKind(0), roomtoken.RoomStuck)
 	}
 }

@@ -14,9 +14,10 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// reachable calls see with every string that can be reached from v without going
-// through a closure or a channel, in whatever field, and behind the length of
-// slices too.
+// Promise 12: nothing keeps the secrets of a forgotten room.
+
+// reachable calls see with every string that is reachable from v without going
+// through a closure or a channel, including elements beyond the length of slices.
 func reachable(v reflect.Value, see func(string)) {
 	type place struct {
 		at  uintptr
@@ -30,7 +31,7 @@ func reachable(v reflect.Value, see func(string)) {
 			see(v.String())
 		case reflect.Pointer:
 			if v.Type() == reflect.TypeFor[*source]() {
-				return // it keeps a book of its own
+				return // it records its calls
 			}
 			if here := (place{v.Pointer(), v.Type()}); !v.IsNil() && !seen[here] {
 				seen[here] = true
@@ -70,8 +71,7 @@ func reachable(v reflect.Value, see func(string)) {
 	walk(v)
 }
 
-// A Manager that has forgotten a room holds none of its tokens, nor one that was
-// closed.
+// A Manager holds no tokens of forgotten rooms, and none after Close.
 func TestPromise12WhatIsForgottenIsGone(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, MaxRooms: 10, OnEvent: func(roomtoken.Event) {}}, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
@@ -94,33 +94,33 @@ func TestPromise12WhatIsForgottenIsGone(t *testing.T) {
 			w.token(fmt.Sprint("r", i))
 		}
 		if n := len(held()); n != 20 {
-			t.Fatalf("%d tokens of 10 rooms were found: the test is blind", n)
+			t.Fatalf("%d tokens of 10 rooms found, want 20: the test proves nothing", n)
 		}
 		for i := range 5 {
 			w.m.Forget(fmt.Sprint("r", i))
 		}
 		for i := range 3 {
-			w.token(fmt.Sprint("r", i, "again")) // in the places that are free
+			w.token(fmt.Sprint("r", i, "again")) // in the free slots
 		}
 		for i := range 5 {
-			w.token(fmt.Sprint("more", i)) // three of the others are let go
+			w.token(fmt.Sprint("more", i)) // three of the others are evicted
 		}
 		for secret := range held() {
 			room := strings.Split(secret, "-")[1]
 			if _, ok := w.m.Room(room); !ok {
-				t.Errorf("%s is held", secret)
+				t.Errorf("%s is reachable, want it gone", secret)
 			}
 		}
-		w.add(5 * time.Hour) // nobody asks: all are let go
+		w.add(5 * time.Hour) // all are idle and evicted
 		if rooms := held(); len(rooms) > 0 {
-			t.Errorf("when all are idle, there are %v", rooms)
+			t.Errorf("reachable after all rooms were evicted: %v, want none", rooms)
 		}
 		w.token("last")
 		if err := w.m.Close(); err != nil {
-			t.Error(err)
+			t.Errorf("Close: %v", err)
 		}
 		if rooms := held(); len(rooms) > 0 {
-			t.Errorf("when it is closed, there are %v", rooms)
+			t.Errorf("reachable after Close: %v, want none", rooms)
 		}
 	})
 }

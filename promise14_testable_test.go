@@ -19,7 +19,9 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// A user's test: the real clock, which is the bubble's own.
+// Promise 14: users can test with synctest and with clock.Mock.
+
+// A user's test in a bubble with the real clock, which is the bubble's.
 func TestPromise14InABubbleWithTheRealClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &source{clk: clock.New(), lifetime: 10 * time.Minute, refreshLifetime: time.Hour}
@@ -35,29 +37,29 @@ func TestPromise14InABubbleWithTheRealClock(t *testing.T) {
 		time.Sleep(399 * time.Second)
 		synctest.Wait()
 		if n := src.count(); n != 1 {
-			t.Errorf("%d calls before the renewal", n)
+			t.Errorf("%d calls before the renewal, want 1", n)
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if n := src.count(); n != 2 {
-			t.Errorf("%d calls after it", n)
+			t.Errorf("%d calls after the renewal, want 2", n)
 		}
 		second, err := m.Token(t.Context(), "r")
 		if err != nil || second.Value.Equal(first.Value) {
-			t.Errorf("the renewal is not there: %v", err)
+			t.Errorf("Token() = %v, want the renewed token", err)
 		}
 		src.fail(errDown)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		before := time.Now()
 		if _, err := m.Token(ctx, "other"); !errors.Is(err, errDown) {
-			t.Errorf("a failing room: %v", err)
+			t.Errorf("Token() of a failing room = %v, want errDown", err)
 		}
 		if took := time.Since(before); took > 3*time.Second {
-			t.Errorf("it took %v", took)
+			t.Errorf("Token took %v, want at most 3 s", took)
 		}
 		if deadline, ok := src.all()[2].ctx.Deadline(); !ok || deadline.Sub(before) != 10*time.Second {
-			t.Errorf("the call's ctx has the deadline %v, %v", deadline, ok)
+			t.Errorf("deadline of the call's ctx = (%v, %v), want in 10 s", deadline, ok)
 		}
 		src.on(nil)
 		src.holdCalls(true)
@@ -67,26 +69,27 @@ func TestPromise14InABubbleWithTheRealClock(t *testing.T) {
 		}()
 		before = time.Now()
 		if _, err := m.Token(t.Context(), "hangs"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a deaf call: %v", err)
+			t.Errorf("Token() while a call ignores its ctx = %v, want DeadlineExceeded", err)
 		}
 		if took := time.Since(before); took < 10*time.Second || took > 11*time.Second {
-			t.Errorf("who waits for a deaf call leaves after %v", took)
+			t.Errorf("Token took %v while a call ignores its ctx, want 10 s to 11 s", took)
 		}
 		time.Sleep(10 * time.Minute)
 		if err := m.Close(); err != nil {
-			t.Error(err)
+			t.Errorf("Close: %v", err)
 		}
 		if took := time.Since(begun); took > time.Hour {
-			t.Errorf("%v have passed", took)
+			t.Errorf("%v have passed, want at most an hour", took)
 		}
 	})
 }
 
-// A user's test: a plain mock, which begins in 1970 and has no monotonic reading.
+// A user's test with a plain Mock, whose times begin in 1970 and carry no monotonic
+// reading.
 func TestPromise14WithAPlainMock(t *testing.T) {
 	for name, run := range map[string]func(*testing.T, func(*testing.T)){
-		"in a bubble":  synctest.Test,
-		"in no bubble": func(t *testing.T, f func(*testing.T)) { f(t) },
+		"in a bubble":      synctest.Test,
+		"without a bubble": func(t *testing.T, f func(*testing.T)) { f(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(t *testing.T) {
@@ -103,22 +106,22 @@ func TestPromise14WithAPlainMock(t *testing.T) {
 				}
 				first, err := m.Token(context.Background(), "r")
 				if err != nil || !first.ExpiresAt.Equal(time.Unix(600, 0)) {
-					t.Fatalf("%v, %v", first.ExpiresAt, err)
+					t.Fatalf("Token() = (expires %v, %v), want 600 s after the epoch", first.ExpiresAt, err)
 				}
 				<-renewed
 				s, _ := m.Room("r")
 				if !s.NextCallAt.Equal(time.Unix(400, 0)) || !s.LastUsed.Equal(time.Unix(0, 0)) || !s.RefreshExpiresAt.Equal(time.Unix(3600, 0)) {
-					t.Errorf("the room: %+v", s)
+					t.Errorf("Room() = %+v, want the next call at 400 s, last used at 0 s, the refresh token until 3600 s", s)
 				}
 				for range 401 {
 					mock.Add(time.Second)
 				}
 				<-renewed
 				if tok, ok := m.Cached("r"); !ok || !tok.ExpiresAt.After(time.Unix(999, 0)) {
-					t.Errorf("after the renewal: %v, %v", tok.ExpiresAt, ok)
+					t.Errorf("Cached() after the renewal = (expires %v, %v), want after 999 s", tok.ExpiresAt, ok)
 				}
 				if err := m.Close(); err != nil {
-					t.Error(err)
+					t.Errorf("Close: %v", err)
 				}
 			})
 		})
@@ -215,7 +218,7 @@ func (s mockSource) Refresh(ctx context.Context, room string, _ roomtoken.Token)
 	return s.Create(ctx, room)
 }
 
-// spy notes where the lock was held over a call into other people's code.
+// spy records where the lock was held during a call into user code.
 type spy struct {
 	m    atomic.Pointer[roomtoken.Manager]
 	mu   sync.Mutex
@@ -240,7 +243,7 @@ func (s *spy) look(where string) {
 	}
 }
 
-// spyError, spyContext and spyHandler are other people's code.
+// spyError, spyContext and spyHandler are user code.
 type spyError struct{ *spy }
 
 func (e spyError) Error() string             { e.look("error.Error"); return "spied" }
@@ -276,7 +279,7 @@ func (h spyHandler) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-func TestPromise14NoLockIsHeldOverOtherPeoplesCode(t *testing.T) {
+func TestPromise14NoLockIsHeldOverUserCode(t *testing.T) {
 	s := &spy{}
 	config := roomtoken.Config{
 		Jitter: -1, MaxRooms: 10, MaxWait: 5 * time.Second,
@@ -310,18 +313,14 @@ func TestPromise14NoLockIsHeldOverOtherPeoplesCode(t *testing.T) {
 		w.add(401 * time.Second)
 		p := w.ask(ctx, "failing")
 		w.add(6 * time.Second)
-		if !p.returned() || p.err == nil {
-			t.Errorf("%v, %v", p.returned(), p.err)
-		}
+		w.refused(p)
 		w.src.fail(fmt.Errorf("%w: %w", spyError{s}, roomtoken.ErrRateLimited))
 		w.add(time.Minute)
 		w.add(3 * time.Minute)
 		q := w.ask(ctx, "waiting")
 		cancel(spyError{s})
 		<-watching
-		if !q.returned() {
-			t.Error("it has not returned")
-		}
+		w.refused(q)
 		w.src.on(nil)
 		w.add(time.Minute)
 	})
@@ -330,16 +329,15 @@ func TestPromise14NoLockIsHeldOverOtherPeoplesCode(t *testing.T) {
 		"error.Error", "error.Is", "error.RetryAfter", "ctx.Err", "ctx.Deadline", "ctx.Done", "ctx.Value",
 	} {
 		if s.seen[where] == 0 {
-			t.Errorf("%s was never called: the test is blind there", where)
+			t.Errorf("%s was not called, want it: the test proves nothing there", where)
 		}
 	}
 	for where, n := range s.held {
-		t.Errorf("the lock was held over %s, %d times of %d", where, n, s.seen[where])
+		t.Errorf("the lock was held over %d of %d calls of %s, want none", n, s.seen[where], where)
 	}
 }
 
-// Managers in many bubbles, one after the other and side by side: nothing of one
-// is left for another.
+// Managers in many bubbles, one after another and in parallel, share nothing.
 func TestPromise14NoPackageLevelTimersOrChannels(t *testing.T) {
 	for i := range 3 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

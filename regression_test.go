@@ -16,10 +16,9 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// Each test here is a fault that was in the code once, in the circumstances in
-// which it showed.
+// Each test here reproduces a bug that was fixed.
 
-// failDead makes the rooms whose name begins with "dead" fail, and no others.
+// failDead makes calls for rooms whose ID begins with "dead" fail, and no others.
 func (w *world) failDead() {
 	w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 		if strings.HasPrefix(c.room, "dead") {
@@ -29,7 +28,7 @@ func (w *world) failDead() {
 	})
 }
 
-// Rooms that fail for reasons of their own kept the account shut for an hour.
+// Rooms that failed on their own kept all other rooms from renewing for an hour.
 func TestDeadRoomsDoNotStarveHealthyOnes(t *testing.T) {
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.failDead()
@@ -54,9 +53,9 @@ func TestDeadRoomsDoNotStarveHealthyOnes(t *testing.T) {
 	})
 }
 
-// A room was let go between the publication of its token and the moment at which
-// those who waited picked it up.
-func TestPublishedTokenReachesThoseWhoWaited(t *testing.T) {
+// A room was evicted between the publication of its token and the moment its waiters
+// picked it up.
+func TestPublishedTokenReachesAllWaiters(t *testing.T) {
 	src := &source{clk: clock.New(), lifetime: 10 * time.Minute}
 	gate := make(chan struct{})
 	var creates atomic.Int32
@@ -89,7 +88,7 @@ func TestPublishedTokenReachesThoseWhoWaited(t *testing.T) {
 	for i := range 2 {
 		rivals.Go(func() {
 			for ctx.Err() == nil {
-				_, _ = m.Token(ctx, fmt.Sprint("b", i)) // ErrTooManyRooms while "a" is waited for
+				_, _ = m.Token(ctx, fmt.Sprint("b", i)) // ErrTooManyRooms while callers wait for "a"
 			}
 		})
 	}
@@ -98,12 +97,12 @@ func TestPublishedTokenReachesThoseWhoWaited(t *testing.T) {
 	cancel()
 	rivals.Wait()
 	if n := creates.Load(); n != 1 {
-		t.Errorf("%d creates for those who waited for one", n)
+		t.Errorf("%d creates, want 1 for all waiters", n)
 	}
 }
 
-// A watched room whose renewal waited for a slot while its token ran out was
-// evicted.
+// A watched room was evicted when its token expired while its renewal waited for a
+// slot.
 func TestWatchedRoomIsNotEvictedWhileItsRenewalWaits(t *testing.T) {
 	within(t, roomtoken.Config{MaxRooms: 2, MaxConcurrentCalls: 1, CallTimeout: 5 * time.Hour}, func(t *testing.T, w *world) {
 		v := w.watch("a", nil)
@@ -119,18 +118,17 @@ func TestWatchedRoomIsNotEvictedWhileItsRenewalWaits(t *testing.T) {
 	})
 }
 
-// Durations near the largest overflowed: no backoff at all, rooms evicted at once.
+// Very long durations overflowed: there was no backoff, and rooms were evicted at
+// once.
 func TestHugeDurations(t *testing.T) {
 	t.Run("BackoffMin", func(t *testing.T) {
 		within(t, roomtoken.Config{BackoffMin: math.MaxInt64}, func(t *testing.T, w *world) {
 			w.add(5 * time.Second)
 			w.src.fail(errDown)
-			if p := w.ask(t.Context(), "a"); !p.returned() {
-				t.Error("the caller waits for an attempt beyond all deadlines")
-			}
+			w.refused(w.ask(t.Context(), "a")) // the next attempt comes after any deadline
 			w.add(time.Hour)
 			if n := w.src.count(); n != 1 {
-				t.Errorf("%d calls", n)
+				t.Errorf("%d calls, want 1", n)
 			}
 		})
 	})
@@ -143,7 +141,7 @@ func TestHugeDurations(t *testing.T) {
 			cancel()
 			w.add(24 * time.Hour)
 			if _, ok := w.m.Room("a"); !ok {
-				t.Error("forgotten, though IdleAfter is for ever")
+				t.Error("the room was evicted, want it kept for IdleAfter")
 			}
 		})
 	})
@@ -155,16 +153,16 @@ func TestHugeDurations(t *testing.T) {
 			first := w.token("a")
 			w.add(10 * time.Minute)
 			if tok := w.token("a"); tok.Value.Equal(first.Value) {
-				t.Error("not renewed")
+				t.Error("Token returned the first token, want the renewed one")
 			}
 		})
 	})
 }
 
-// Those who waited for the call of a forgotten room went looking for a place of
-// their own when it was overdue.
+// Callers who waited for a forgotten room's call started a new room when it was
+// overdue.
 func TestForgottenCallIsOverdue(t *testing.T) {
-	t.Run("no place", func(t *testing.T) {
+	t.Run("MaxRooms is reached", func(t *testing.T) {
 		within(t, roomtoken.Config{MaxRooms: 1}, func(t *testing.T, w *world) {
 			w.src.holdCalls(true)
 			p := w.ask(t.Context(), "a")
@@ -173,9 +171,7 @@ func TestForgottenCallIsOverdue(t *testing.T) {
 			defer cancel()
 			w.ask(ctx, "b")
 			w.add(10 * time.Second)
-			if !p.returned() || !errors.Is(p.err, context.DeadlineExceeded) {
-				t.Errorf("returned %v: %v", p.returned(), p.err)
-			}
+			w.refused(p, context.DeadlineExceeded)
 			cancel()
 			w.rest()
 		})
@@ -189,14 +185,14 @@ func TestForgottenCallIsOverdue(t *testing.T) {
 			w.src.releaseAll()
 			w.rest()
 			if n := w.m.Stats().Rooms; n != 0 {
-				t.Errorf("%d rooms are kept", n)
+				t.Errorf("%d rooms, want 0", n)
 			}
 		})
 	})
 }
 
-// Another room took the place of a watched one that was forgotten.
-func TestForgottenWatchKeepsItsPlace(t *testing.T) {
+// When a watched room was forgotten, another room could take its slot in MaxRooms.
+func TestForgottenWatchedRoomStillCounts(t *testing.T) {
 	within(t, roomtoken.Config{MaxRooms: 1}, func(t *testing.T, w *world) {
 		busy := make(chan struct{})
 		v := w.watch("a", func(roomtoken.Token, error) { <-busy })
@@ -210,18 +206,18 @@ func TestForgottenWatchKeepsItsPlace(t *testing.T) {
 	})
 }
 
-// A renewal that was due at once was begun at once, again and again.
+// A renewal that was due at once was made in a loop.
 func TestRenewalsDueAtOnceAreNoLoop(t *testing.T) {
-	t.Run("RefreshAfter of next to nothing", func(t *testing.T) {
+	t.Run("tiny RefreshAfter", func(t *testing.T) {
 		within(t, roomtoken.Config{RefreshAfter: 1e-13}, func(t *testing.T, w *world) {
 			w.token("a")
 			w.add(10 * time.Second)
 			if n := w.src.count(); n < 50 || n > 101 {
-				t.Errorf("%d calls in 10 s, want one per 100 ms", n)
+				t.Errorf("%d calls in 10 s, want 50 to 101: one per 100 ms", n)
 			}
 		})
 	})
-	t.Run("the same token until it ends", func(t *testing.T) {
+	t.Run("the same token until it expires", func(t *testing.T) {
 		within(t, roomtoken.Config{MinValidity: -1}, func(t *testing.T, w *world) {
 			begun := w.clk.Now()
 			w.src.on(func(*sourceCall) (roomtoken.Grant, error) {
@@ -230,7 +226,7 @@ func TestRenewalsDueAtOnceAreNoLoop(t *testing.T) {
 			w.token("a")
 			w.add(10 * time.Minute)
 			if n := w.src.count(); n > 30 {
-				t.Errorf("%d calls for one token", n)
+				t.Errorf("%d calls for one token, want at most 30", n)
 			}
 			w.src.on(nil)
 			w.add(time.Minute)
@@ -238,7 +234,7 @@ func TestRenewalsDueAtOnceAreNoLoop(t *testing.T) {
 	})
 }
 
-// A refresh that brought back the invalidated token left its refresh token behind.
+// A refresh that returned the invalidated token left its refresh token in place.
 func TestRefusedTokenTakesItsRefreshTokenAlong(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		tok := w.token("a")
@@ -261,7 +257,7 @@ func TestRefusedTokenTakesItsRefreshTokenAlong(t *testing.T) {
 	})
 }
 
-// A watch's ctx was forgotten after its first token.
+// The values of a watch's ctx were lost after its first token.
 func TestWatchKeepsTheValuesOfItsContext(t *testing.T) {
 	type key struct{}
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
@@ -282,7 +278,7 @@ func TestWatchKeepsTheValuesOfItsContext(t *testing.T) {
 	})
 }
 
-// carrier is an error that says how long to wait.
+// carrierError is an error that says how long to wait.
 type carrierError struct {
 	error
 	wait time.Duration
@@ -290,7 +286,7 @@ type carrierError struct {
 
 func (c carrierError) RetryAfter() time.Duration { return c.wait }
 
-// Only the first error with a wait was looked at.
+// Only the first error with a wait counted.
 func TestLongestRetryAfterCounts(t *testing.T) {
 	hour := roomtoken.RetryAfter(errDown, time.Hour)
 	for name, err := range map[string]error{
@@ -301,17 +297,15 @@ func TestLongestRetryAfterCounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 				w.src.fail(err)
-				if p := w.ask(t.Context(), "a"); !p.returned() {
-					t.Error("the caller waits for an attempt that lies an hour ahead")
-				}
+				w.refused(w.ask(t.Context(), "a")) // the next attempt is in an hour
 			})
 		})
 	}
 }
 
-// A room that had failed for good was called again and again while Warm waited
-// for another.
-func TestWarmLetsFailedRoomsGo(t *testing.T) {
+// A room that had failed permanently was called repeatedly while Warm waited for
+// another room.
+func TestWarmDoesNotRetryFailedRooms(t *testing.T) {
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			if c.room == "gone" {
@@ -323,28 +317,28 @@ func TestWarmLetsFailedRoomsGo(t *testing.T) {
 		p := w.warming(ctx, "slow", "gone")
 		w.add(5 * time.Minute)
 		if n := len(w.src.of("gone")); n != 1 {
-			t.Errorf("%d calls for the room that has failed for good", n)
+			t.Errorf("%d calls for the room that has failed permanently, want 1", n)
 		}
 		cancel()
 		w.refused(p, roomtoken.ErrPermanent, context.Canceled)
 	})
 }
 
-// A rate limit after a permanent failure was reported as permanent.
+// A rate limit after a permanent failure was reported as a permanent failure.
 func TestRateLimitAfterAPermanentFailure(t *testing.T) {
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.fail(roomtoken.Permanent(errDown))
 		w.ask(t.Context(), "a")
 		w.add(11 * time.Second)
 		w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Hour))
-		p := w.ask(t.Context(), "a")
-		if !p.returned() || strings.Contains(p.err.Error(), "for good") {
-			t.Error(p.err)
+		err := w.refused(w.ask(t.Context(), "a"), roomtoken.ErrRateLimited)
+		if text := err.Error(); errors.Is(err, roomtoken.ErrPermanent) || strings.Contains(text, "for good") || strings.Contains(text, "permanent") {
+			t.Errorf("Token() = %v, want nothing permanent in it", err)
 		}
 	})
 }
 
-// With many deadlines the scheduler took a nap though more were due.
+// With many deadlines the scheduler slept although more were due.
 func TestManyRoomsDueAtOnce(t *testing.T) {
 	const rooms = 6000
 	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
@@ -355,65 +349,64 @@ func TestManyRoomsDueAtOnce(t *testing.T) {
 		if err := w.m.Warm(t.Context(), ids...); err != nil {
 			t.Fatal(err)
 		}
-		w.clk.Add(400 * time.Second) // all are due now, and no time passes from here on
+		w.clk.Add(400 * time.Second) // all are due now, and no more time passes
 		w.rest()
 		if n := w.src.count(); n != 2*rooms {
-			t.Errorf("%d of %d rooms were renewed", n-rooms, rooms)
+			t.Errorf("%d rooms renewed, want %d", n-rooms, rooms)
 		}
 	})
 }
 
-// A renewal that stood in line while all calls were held was made when the hold was
-// over, though the room had become idle meanwhile.
-func TestIdleRoomsInLineAreNotRenewedAfterAHold(t *testing.T) {
+// A renewal that was queued during a hold was made after the hold, although the room
+// had become idle.
+func TestIdleQueuedRoomsAreNotRenewedAfterAHold(t *testing.T) {
 	within(t, roomtoken.Config{IdleAfter: 15 * time.Minute, Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("kept")
 		w.token("left")
 		w.add(6 * time.Minute)
 		w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Hour))
-		w.add(50 * time.Second) // both are due: one meets the rate limit, the other stands in line
+		w.add(50 * time.Second) // both are due: one meets the rate limit, the other is queued
 		w.src.on(nil)
 		before := w.src.count()
 		w.add(2 * time.Hour)
 		if n := w.src.count() - before; n != 0 {
-			t.Errorf("%d calls after the hold, for rooms that nobody has asked for in an hour", n)
+			t.Errorf("%d calls after the hold for idle rooms, want none", n)
 		}
 		if n := w.m.Stats().Rooms; n != 0 {
-			t.Errorf("%d rooms are kept that nobody has asked for in an hour", n)
+			t.Errorf("%d idle rooms, want them evicted", n)
 		}
 	})
 }
 
-// A caller who got ErrTooShort counted as asking for an idle room, and took away the
-// mark by which the next hit would have started the renewal.
+// A caller who got ErrTooShort counted as use of an idle room, but cleared the mark
+// that makes the next hit start the renewal.
 func TestTooShortWakesAnIdleRoom(t *testing.T) {
 	within(t, roomtoken.Config{IdleAfter: time.Minute, Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("room")
 		w.add(8 * time.Minute) // of ten: its renewal was skipped
 		w.calls("room", create)
 		if _, err := w.m.TokenValidFor(context.Background(), "room", time.Hour); !errors.Is(err, roomtoken.ErrTooShort) {
-			t.Fatalf("TokenValidFor: %v, want ErrTooShort", err)
+			t.Fatalf("TokenValidFor() = %v, want ErrTooShort", err)
 		}
 		w.rest()
 		w.calls("room", create, refresh)
 	})
 }
 
-// A caller joined the crowd of a room that had been evicted a moment before, and
-// waited for ever.
+// A caller joined the waiters of a room that had just been evicted, and never
+// returned.
 func TestShortIdleAfterLeavesNobodyBehind(t *testing.T) {
 	within(t, roomtoken.Config{IdleAfter: 100 * time.Millisecond, Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
 		w.token("a")
 		w.add(8*time.Minute + 200*time.Millisecond) // its renewal was skipped
-		w.clk.stepWall(time.Hour)                   // and its token is gone
+		w.clk.stepWall(time.Hour)                   // and its token has expired
 		w.add(110 * time.Millisecond)
-		if p := w.ask(t.Context(), "a"); !p.returned() || p.err != nil {
-			t.Errorf("returned %v: %v", p.returned(), p.err)
-		}
+		w.served(w.ask(t.Context(), "a"))
 	})
 }
 
-// A token that was old when it came was renewed after it had become unusable.
+// A token that was issued before its call was renewed only after it had become
+// unusable.
 func TestOldTokenIsRenewedInTime(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
@@ -428,13 +421,13 @@ func TestOldTokenIsRenewedInTime(t *testing.T) {
 		for i := range 60 {
 			w.add(time.Second)
 			if _, ok := w.m.Cached("a"); !ok {
-				t.Fatalf("after %d s there is no valid token, though nothing has failed", i+1)
+				t.Fatalf("no valid token after %d s, want one: nothing has failed", i+1)
 			}
 		}
 	})
 }
 
-// Warm did not sign on rooms for which a place had to be looked for.
+// Warm waited for one room before it asked for the next when rooms had to be evicted.
 func TestWarmBeginsAllAtOnceWhenRoomsMustGo(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, MaxRooms: 1200, IdleAfter: -1}, func(t *testing.T, w *world) {
 		ids := make([]string, 1200)
@@ -446,7 +439,7 @@ func TestWarmBeginsAllAtOnceWhenRoomsMustGo(t *testing.T) {
 		}
 		w.add(10 * time.Second)
 		for _, id := range ids {
-			w.token(id) // none of them stands where it stood
+			w.token(id) // moves all of them in the order of eviction
 		}
 		w.failDead()
 		ctx, cancel := context.WithCancel(t.Context())

@@ -18,10 +18,10 @@ func TestRoomStatus(t *testing.T) {
 			t.Helper()
 			s, ok := w.m.Room("r")
 			if !ok {
-				t.Fatal("the room is not there")
+				t.Fatal("Room found no room, want it")
 			}
 			if all := slices.Collect(w.m.Rooms()); len(all) != 1 || !reflect.DeepEqual(all[0], s) {
-				t.Errorf("Rooms yields %+v, Room %+v", all, s)
+				t.Errorf("Rooms yielded %+v, want one equal to Room's %+v", all, s)
 			}
 			return s
 		}
@@ -30,10 +30,10 @@ func TestRoomStatus(t *testing.T) {
 			want.RoomID = "r"
 			got := status()
 			if !errors.Is(got.LastError, want.LastError) || (got.LastError == nil) != (want.LastError == nil) {
-				t.Errorf("%s: the last error is %v, want %v", what, got.LastError, want.LastError)
+				t.Errorf("%s: LastError = %v, want %v", what, got.LastError, want.LastError)
 			}
 			got.LastError, want.LastError = nil, nil
-			got.LastUsed = got.LastUsed.Round(time.Second) // it is kept to half a second
+			got.LastUsed = got.LastUsed.Round(time.Second) // its resolution is half a second
 			if want.NextCallAt.Equal(someTime) && got.NextCallAt.After(w.clk.Now()) {
 				want.NextCallAt = got.NextCallAt
 			}
@@ -42,12 +42,12 @@ func TestRoomStatus(t *testing.T) {
 			}
 		}
 		if _, ok := w.m.Room("r"); ok {
-			t.Error("a room that was never asked for is there")
+			t.Error("Room found a room that was never asked for, want none")
 		}
 		w.src.holdCalls(false)
 		w.ask(t.Context(), "r")
 		w.ask(t.Context(), "r")
-		want("in its first call", roomtoken.RoomStatus{State: roomtoken.RoomEmpty, InFlight: roomtoken.CallCreate, Waiters: 2, LastUsed: epoch(0)})
+		want("during its first call", roomtoken.RoomStatus{State: roomtoken.RoomEmpty, InFlight: roomtoken.CallCreate, Waiters: 2, LastUsed: epoch(0)})
 		w.src.releaseAll()
 		valid := roomtoken.RoomStatus{
 			State: roomtoken.RoomValid, Fingerprint: fingerprint("token-r-1"), ExpiresAt: epoch(10 * time.Minute),
@@ -67,30 +67,31 @@ func TestRoomStatus(t *testing.T) {
 		retrying.State, retrying.LastError, retrying.LastFailure = roomtoken.RoomRetrying, errDown, roomtoken.CallRefresh
 		retrying.Failures, retrying.NextCallAt = status().Failures, someTime
 		if retrying.Failures < 1 || retrying.Failures > 2 {
-			t.Errorf("%d failures a second after the renewal was due", retrying.Failures)
+			t.Errorf("Failures = %d a second after the renewal was due, want 1 or 2", retrying.Failures)
 		}
 		want("when its renewal fails", retrying)
 		w.add(170 * time.Second)
 		if s := status(); s.State != roomtoken.RoomFailing || s.Failures < 5 {
-			t.Errorf("when its token is gone: %+v", s)
+			t.Errorf("Room() with an expired token = %+v, want RoomFailing with at least 5 failures", s)
 		}
 		w.src.on(nil)
 		w.add(30 * time.Second)
 		if s := status(); s.State != roomtoken.RoomValid || s.Failures != 0 || s.LastError != nil || s.LastFailure != 0 || s.Generation != 2 {
-			t.Errorf("after recovery: %+v", s)
+			t.Errorf("Room() after recovery = %+v, want RoomValid of generation 2", s)
 		}
 		tok, _ := w.m.Cached("r")
 		v.cancel(nil)
 		w.rest()
 		w.m.Invalidate("r", tok)
 		if s := status(); s.State != roomtoken.RoomEmpty || s.Fingerprint != "" || !s.ExpiresAt.IsZero() || s.HasRefreshToken || !s.RefreshExpiresAt.IsZero() {
-			t.Errorf("invalidated: %+v", s)
+			t.Errorf("Room() after Invalidate = %+v, want RoomEmpty without a refresh token", s)
 		}
 		w.m.Forget("r")
 		w.src.fail(roomtoken.Permanent(errDown))
 		p := w.ask(t.Context(), "r")
-		if s := status(); s.State != roomtoken.RoomFailed || !errors.Is(s.LastError, errDown) || s.Failures != 1 || !p.returned() {
-			t.Errorf("failed for good: %+v", s)
+		w.refused(p)
+		if s := status(); s.State != roomtoken.RoomFailed || !errors.Is(s.LastError, errDown) || s.Failures != 1 {
+			t.Errorf("Room() after a permanent error = %+v, want RoomFailed with 1 failure", s)
 		}
 		w.m.Forget("r")
 		w.src.on(nil)
@@ -98,12 +99,12 @@ func TestRoomStatus(t *testing.T) {
 		w.ask(t.Context(), "r")
 		w.add(11 * time.Second)
 		if s := status(); s.State != roomtoken.RoomStuck || s.InFlight != roomtoken.CallCreate {
-			t.Errorf("stuck: %+v", s)
+			t.Errorf("Room() with an overdue call = %+v, want RoomStuck with a create in flight", s)
 		}
 	})
 }
 
-// What is planned: a create where the refresh token will have lapsed by then.
+// The planned call is a create if the refresh token will have lapsed by then.
 func TestRoomStatusNextCall(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		for name, c := range map[string]struct {
@@ -115,13 +116,13 @@ func TestRoomStatusNextCall(t *testing.T) {
 			w.src.live(10*time.Minute, c.refresh)
 			w.token(name)
 			if s, _ := w.m.Room(name); s.NextCall != c.next || !s.NextCallAt.Equal(epoch(400*time.Second)) || s.HasRefreshToken != (c.refresh > 0) {
-				t.Errorf("%s: %+v", name, s)
+				t.Errorf("%s: Room() = %+v, want %v at 400 s", name, s, c.next)
 			}
 		}
 	})
 }
 
-// Ends far away are shown as they are.
+// A far expiry is reported as it is.
 func TestRoomStatusOfTheYear9999(t *testing.T) {
 	far := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
@@ -131,15 +132,15 @@ func TestRoomStatusOfTheYear9999(t *testing.T) {
 			return g, nil
 		})
 		if tok := w.token("r"); !tok.ExpiresAt.Equal(far) {
-			t.Errorf("the token expires at %v", tok.ExpiresAt)
+			t.Errorf("ExpiresAt = %v, want %v", tok.ExpiresAt, far)
 		}
 		s, _ := w.m.Room("r")
 		if !s.ExpiresAt.Equal(far) || !s.RefreshExpiresAt.Equal(far) {
-			t.Errorf("the room: expires %v, refresh token %v", s.ExpiresAt, s.RefreshExpiresAt)
+			t.Errorf("Room() expires at %v, its refresh token at %v, want %v", s.ExpiresAt, s.RefreshExpiresAt, far)
 		}
 		w.add(24 * time.Hour)
 		if n := w.src.count(); n != 1 {
-			t.Errorf("%d calls", n)
+			t.Errorf("%d calls, want 1", n)
 		}
 	})
 }
@@ -155,11 +156,11 @@ func TestRooms(t *testing.T) {
 		n := 0
 		for s := range w.m.Rooms() {
 			if !want[s.RoomID] {
-				t.Fatalf("%q is a stranger or came before", s.RoomID)
+				t.Fatalf("Rooms yielded %q, which is unknown or a duplicate", s.RoomID)
 			}
 			delete(want, s.RoomID)
 			n++
-			if n%50 == 0 { // the body may do as it likes
+			if n%50 == 0 { // the body may use the Manager
 				w.m.Forget(fmt.Sprint("new", n))
 				w.token(fmt.Sprint("new", n))
 				want[fmt.Sprint("new", n)] = true
@@ -167,7 +168,7 @@ func TestRooms(t *testing.T) {
 		}
 		for id := range want {
 			if !strings.HasPrefix(id, "new") {
-				t.Errorf("%s is missing", id)
+				t.Errorf("Rooms did not yield %s, want it", id)
 			}
 		}
 		n = 0
@@ -177,7 +178,7 @@ func TestRooms(t *testing.T) {
 			}
 		}
 		if n != 3 {
-			t.Errorf("%d rooms after break", n)
+			t.Errorf("%d rooms before break, want 3", n)
 		}
 	})
 }
@@ -217,27 +218,27 @@ func TestStats(t *testing.T) {
 		s.Rooms, s.Misses, s.Creates, s.CallsInFlight, s.CallsQueued = 5, 6, 4, 2, 2
 		want("with calls in flight and queued", s)
 		w.add(11 * time.Second)
-		// Two passing failures in a row are as many as MaxConcurrentCalls.
+		// Two consecutive transient failures are as many as MaxConcurrentCalls.
 		s.CallsOverdue, s.Probing = 2, true
 		want("when they are overdue", s)
 		w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Minute))
-		w.src.releaseAll() // the scripts of those in flight are chosen: they mint
+		w.src.releaseAll() // calls in flight keep their script: they mint
 		w.add(time.Second)
 		got := w.m.Stats()
 		if !got.RateLimited || got.HeldUntil.IsZero() || got.CallsInFlight != 0 || got.CallsQueued != 2 || got.CallsOverdue != 0 {
-			t.Errorf("during a hold: %+v", got)
+			t.Errorf("Stats() during a hold = %+v, want RateLimited with 2 calls queued and none in flight", got)
 		}
 		if left := got.HeldUntil.Sub(w.clk.Now()); left < 58*time.Second || left > time.Minute {
-			t.Errorf("held for another %v", left)
+			t.Errorf("hold ends in %v, want 58 s to 1 min", left)
 		}
 		if got.CreateFailures == 0 {
-			t.Errorf("a rate limit is no failure: %+v", got)
+			t.Errorf("Stats() = %+v, want the rate limit counted as a failed create", got)
 		}
 		w.src.on(nil)
 		w.add(2 * time.Minute)
 		got = w.m.Stats()
 		if got.RateLimited || !got.HeldUntil.IsZero() || got.Probing || got.CallsQueued != 0 || got.Rooms != 5 {
-			t.Errorf("after the hold: %+v", got)
+			t.Errorf("Stats() after the hold = %+v, want no hold and no calls queued", got)
 		}
 	})
 }
