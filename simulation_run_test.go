@@ -19,35 +19,38 @@ import (
 var (
 	errOverdue = context.DeadlineExceeded
 	errLeft    = errors.New("the caller has hung up")
-	errLate    = errors.New("the caller's time is over")
+	errLate    = errors.New("the caller's time is up")
 	errThrown  = errors.New("thrown on purpose")
 	errGoexit  = errors.New("runtime.Goexit")
 )
 
-// roomKey is under what the ctx of a caller carries its room.
+// libraryFrame is in the stack of each goroutine that runs the library's code.
+const libraryFrame = "github.com/roomtoken/roomtoken."
+
+// roomKey is the key under which the ctx of a caller carries its room.
 type roomKey struct{}
 
-// sim is one run: a plan, a model, a Manager between them.
+// sim is one run of a plan: a model, a Manager, and the server behind its source.
 type sim struct {
 	model
 	m       *roomtoken.Manager
 	wall    *atomic.Int64 // how far the Manager's wall clock is ahead
 	server  server
 	events  int
-	running int // goroutines of callers and watches
+	running int // goroutines of callers, watches and calls
 }
 
-// shifted is the real clock with another wall.
+// shifted is the real clock with a stepped wall clock.
 type shifted struct {
 	clock.Clock
 	ahead *atomic.Int64
 }
 
-// Now shifts the monotonic reading too; what matters is that the base, the one
-// time that Since is asked for, was read before any step.
+// Now shifts the monotonic reading, too. That does no harm: Since is only called with
+// a base that was read before any step.
 func (c shifted) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.ahead.Load())) }
 
-// result is what came of a run.
+// result is the outcome of a run.
 type result struct {
 	violation     *violation
 	trace         []string
@@ -72,7 +75,7 @@ func (s *sim) run(ctx context.Context) {
 	s.reopen()
 	ctx, cancel := context.WithCancel(ctx)
 	for i, step := range s.plan.steps {
-		time.Sleep(max(step.at-s.now(), time.Duration(i+1))) // a moment of its own
+		time.Sleep(max(step.at-s.now(), time.Duration(i+1))) // a time of its own
 		synctest.Wait()
 		s.settled()
 		s.note("STEP %v", step)
@@ -92,7 +95,7 @@ func (s *sim) run(ctx context.Context) {
 	s.close(0, 0)
 	cancel()
 	for range 20 {
-		time.Sleep(10 * time.Minute) // deaf calls and slow bodies come back
+		time.Sleep(10 * time.Minute) // calls that ignore their ctx and slow bodies return
 		s.mu.Lock()
 		running := s.running
 		s.mu.Unlock()
@@ -121,7 +124,7 @@ func (s *sim) walk() {
 	}
 }
 
-// leftovers looks for goroutines of the Manager that have outlived it.
+// leftovers reports goroutines of the Manager that have outlived it.
 func (s *sim) leftovers() {
 	buf := make([]byte, 1<<16)
 	buf = buf[:runtime.Stack(buf, true)]
@@ -132,16 +135,16 @@ func (s *sim) leftovers() {
 	}
 	for g := range strings.SplitSeq(string(buf), "\n\n") {
 		head, rest, _ := strings.Cut(g, "\n")
-		if strings.Contains(head, "synctest bubble") && strings.Contains(rest, "roomtoken.(*Manager)") {
+		if strings.Contains(head, "synctest bubble") && strings.Contains(rest, libraryFrame) {
 			s.breaks(8, "a goroutine has outlived its Manager: %s", g)
 		}
 	}
 	if s.violation != nil && (s.running > 0 || strings.Contains(s.violation.text, "outlived")) {
-		panic(fmt.Sprintf("seed %d: %v", s.plan.seed, s.violation)) // the bubble would never end
+		panic(fmt.Sprintf("seed %d: %v", s.plan.seed, s.violation)) // or the bubble would never end
 	}
 }
 
-// reopen makes a new Manager.
+// reopen starts a new Manager.
 func (s *sim) reopen() {
 	config := s.plan.config
 	config.OnEvent = s.observer()
@@ -162,7 +165,7 @@ func (s *sim) reopen() {
 	}
 }
 
-// observer returns what the Manager tells its events.
+// observer returns the observer of the next Manager's events.
 func (s *sim) observer() func(roomtoken.Event) {
 	epoch := s.epoch + 1
 	root := dice(s.plan.seed)
@@ -172,9 +175,9 @@ func (s *sim) observer() func(roomtoken.Event) {
 		current := s.epoch == epoch
 		s.events++
 		if s.events%16 == 0 && strings.Contains(e.String(), canary) {
-			s.breaks(12, "an event shows a secret: %v", e)
+			s.breaks(12, "an event contains a secret: %v", e)
 		}
-		throw := d.chance(s.plan.temper.thrower)
+		throw := d.chance(s.plan.behavior.thrower)
 		s.mu.Unlock()
 		if current && e.Kind == roomtoken.EventRoomEvicted {
 			s.evicted(e.RoomID, e.Reason)
@@ -189,7 +192,7 @@ func (s *sim) observer() func(roomtoken.Event) {
 	}
 }
 
-// goes runs f as a goroutine that is counted.
+// goes runs f in a goroutine and counts it.
 func (s *sim) goes(f func()) {
 	s.mu.Lock()
 	s.running++
@@ -204,7 +207,7 @@ func (s *sim) goes(f func()) {
 	}()
 }
 
-// do takes a step.
+// do performs a step.
 func (s *sim) do(ctx context.Context, st step) {
 	var r *modelRoom
 	if st.room >= 0 {
@@ -245,7 +248,7 @@ func (s *sim) do(ctx context.Context, st step) {
 		s.mu.Lock()
 		for _, r := range s.rooms {
 			if r.cur != nil && !s.valid(r, s.now(), 0) {
-				r.vague = true // it may come to life again
+				r.vague = true // it may become valid again
 			}
 			if rt := r.refresh; rt != nil && !rt.expires.IsZero() && !s.wallNow().Before(rt.expires) {
 				rt.mustEnd = 0
@@ -326,7 +329,7 @@ func (s *sim) watch(ctx context.Context, r *modelRoom, st step) {
 				r.watches = append(r.watches[:i:i], r.watches[i+1:]...)
 			}
 		}
-		if !w.ended { // with ErrTooManyRooms, and so was in no room while its last body ran
+		if !w.ended { // or it ended with ErrTooManyRooms and belonged to no room
 			r.asked, r.active, r.left = now, now, now
 		}
 		w.ended = true
@@ -367,7 +370,7 @@ func (s *sim) warm(ctx context.Context, st step) {
 			r.warming--
 			r.active, r.left = now, now
 			if err == nil && epoch == s.epoch && !s.closed && r.forgotAt < begun && r.cur == nil && r.before == nil {
-				s.breaks(3, "%s: Warm returns without an error, and there has been no token", r.id)
+				s.breaks(3, "%s: Warm returns nil, but the room never had a token", r.id)
 			}
 		}
 		switch {
@@ -383,14 +386,14 @@ func (s *sim) warm(ctx context.Context, st step) {
 	})
 }
 
-// gone is a ctx that has ended: Token with it answers from memory or not at all.
+// gone is a ctx that has ended. Token with it returns what is in memory or an error.
 var gone = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }()
 
-// poll asks for what is in memory, for all rooms.
+// poll asks for what is in memory for all rooms.
 func (s *sim) poll(mask uint64) {
 	for _, r := range s.rooms {
 		tok, ok := s.m.Cached(r.id)
@@ -404,14 +407,14 @@ func (s *sim) poll(mask uint64) {
 			s.mu.Lock()
 			s.noSecret(err)
 			if !s.closed && !errors.Is(err, context.Canceled) {
-				s.breaks(4, "%s: a caller whose ctx has ended gets %v", r.id, err)
+				s.breaks(4, "%s: a caller whose ctx has ended gets %v, want Canceled", r.id, err)
 			}
 			s.mu.Unlock()
 		}
 	}
 }
 
-// close closes the Manager and checks what is promised of it.
+// close closes the Manager and checks what is promised of Close.
 func (s *sim) close(way, room int) {
 	m := s.m
 	s.mu.Lock()
@@ -445,17 +448,17 @@ func (s *sim) close(way, room int) {
 	s.note("Close: %v", err)
 	switch {
 	case took > s.config.CallTimeout:
-		s.breaks(8, "Close takes %v, CallTimeout is %v", took, s.config.CallTimeout)
+		s.breaks(8, "Close takes %v, want at most CallTimeout, %v", took, s.config.CallTimeout)
 	case !deaf && took > time.Microsecond:
-		s.breaks(8, "Close takes %v, though no call ignores its ctx", took)
+		s.breaks(8, "Close takes %v, but no call ignores its ctx", took)
 	case err == nil && len(s.flights) > 0:
 		s.breaks(8, "Close returns nil with %d calls in flight", len(s.flights))
 	case err != nil && len(s.flights) == 0:
-		s.breaks(8, "Close returns with nothing in flight: %v", err)
+		s.breaks(8, "Close returns %v with no call in flight", err)
 	}
 }
 
-// afterClose checks that every call is answered with ErrClosed.
+// afterClose checks that every method reports ErrClosed.
 func (s *sim) afterClose(ctx context.Context) {
 	synctest.Wait()
 	s.mu.Lock()

@@ -10,9 +10,9 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// server is the other side: what it knows of tokens.
+// server is the state of the server that mints the tokens.
 type server struct {
-	refresh map[string]time.Duration // valid refresh tokens, and when they lapse
+	refresh map[string]time.Duration // when valid refresh tokens lapse
 	last    map[string]roomtoken.Grant
 	ends    map[string]time.Duration // of tokens, by value
 }
@@ -27,7 +27,7 @@ func (s *sim) Refresh(ctx context.Context, room string, token roomtoken.Token) (
 	return s.call(ctx, refresh, room, token)
 }
 
-// call is one call at the source.
+// call is one call of the source.
 func (s *sim) call(ctx context.Context, kind roomtoken.CallKind, room string, token roomtoken.Token) (roomtoken.Grant, error) {
 	s.mu.Lock()
 	s.running++
@@ -45,16 +45,16 @@ func (s *sim) call(ctx context.Context, kind roomtoken.CallKind, room string, to
 		return roomtoken.Grant{}, ctx.Err()
 	}
 	d, f := s.fate(c)
-	latency := s.plan.temper.fast + d.ns()
+	latency := s.plan.behavior.fast + d.ns()
 	if d.chance(0.3) {
-		latency = d.between(s.plan.temper.fast, s.plan.temper.slow)
+		latency = d.between(s.plan.behavior.fast, s.plan.behavior.slow)
 	}
 	switch f {
 	case faultDeaf:
 		time.Sleep(s.config.CallTimeout + d.between(10*time.Millisecond, 2*time.Minute))
 		f = noFault
 		if d.chance(0.5) {
-			f = faultPassing
+			f = faultTransient
 		}
 	case faultHang:
 		latency = forever
@@ -78,7 +78,7 @@ func (s *sim) call(ctx context.Context, kind roomtoken.CallKind, room string, to
 	return s.answer(c, token.Value.Reveal(), &d, f)
 }
 
-// fate draws what becomes of a call.
+// fate draws how a call ends.
 func (s *sim) fate(c *modelCall) (dice, fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +86,7 @@ func (s *sim) fate(c *modelCall) (dice, fault) {
 	r.calls++
 	root := dice(s.plan.seed)
 	d := root.child(uint64(r.n)<<32 | uint64(r.calls))
-	t := &s.plan.temper
+	t := &s.plan.behavior
 	f := noFault
 	if d.chance(t.faults) && !t.calm {
 		f = fault(d.weighted(t.weights[:]))
@@ -100,7 +100,7 @@ func (s *sim) fate(c *modelCall) (dice, fault) {
 	return d, f
 }
 
-// answer is what the server says.
+// answer returns the server's answer.
 func (s *sim) answer(c *modelCall, refreshToken string, d *dice, f fault) (roomtoken.Grant, error) {
 	id := c.room.id
 	fail := func(err error, wait time.Duration) (roomtoken.Grant, error) {
@@ -115,7 +115,7 @@ func (s *sim) answer(c *modelCall, refreshToken string, d *dice, f fault) (roomt
 		wait = d.between(time.Hour, 48*time.Hour)
 	}
 	switch f {
-	case faultPassing:
+	case faultTransient:
 		return fail(errDown, 0)
 	case faultRetryAfter:
 		return fail(errDown, wait)
@@ -142,7 +142,7 @@ func (s *sim) answer(c *modelCall, refreshToken string, d *dice, f fault) (roomt
 			if d.chance(0.9) {
 				wait = 0
 			}
-			return fail(fmt.Errorf("not this one: %w", roomtoken.ErrRefreshRejected), wait)
+			return fail(fmt.Errorf("unknown: %w", roomtoken.ErrRefreshRejected), wait)
 		}
 	}
 	g, ends := s.mint(c, refreshToken, d, f, now)
@@ -157,10 +157,10 @@ func (s *sim) answer(c *modelCall, refreshToken string, d *dice, f fault) (roomt
 	return g, nil
 }
 
-// mint makes a grant, and tells when its token ends by the issuer's own
-// reckoning. Caller must hold mu.
+// mint returns a grant and when its token expires for its issuer. The caller must hold
+// mu.
 func (s *sim) mint(c *modelCall, refreshToken string, d *dice, f fault, now time.Duration) (roomtoken.Grant, time.Duration) {
-	id, t := c.room.id, &s.plan.temper
+	id, t := c.room.id, &s.plan.behavior
 	if last, ok := s.server.last[id]; ok && f == faultSame && !s.plan.wall {
 		last.RefreshToken = roomtoken.Token{}
 		return last, s.server.ends[last.Token.Value.Reveal()]
@@ -182,13 +182,13 @@ func (s *sim) mint(c *modelCall, refreshToken string, d *dice, f fault, now time
 		g.IssuedAt = wall
 		switch {
 		case s.plan.wall:
-		case d.chance(0.3): // it is old
+		case d.chance(0.3): // issued before the call
 			age := time.Duration(float64(lifetime) * d.float())
 			g.IssuedAt = wall.Add(-age)
 			g.Token.ExpiresAt = g.IssuedAt.Add(lifetime)
 			ends = now + lifetime - age
 			s.server.ends[value] = ends
-		case d.chance(0.3): // its clock is wrong
+		case d.chance(0.3): // the server's clock is wrong
 			g.IssuedAt = wall.Add(time.Duration(float64(lifetime) * (d.float() - 0.5) / 2))
 		}
 	}
