@@ -13,22 +13,22 @@ import (
 	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
-// A record is 96 bytes, a size that the allocator has, so that it spans two cache
-// lines and not three; a room is 112, the next step would be 128.
+// A record has 96 bytes, a size class of the allocator, so that it spans two cache
+// lines, not three. A room has 112; the next size class is 128.
 func TestRecordFillsTwoCacheLines(t *testing.T) {
 	want := [2]uintptr{96, 112}
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		want = [2]uintptr{RecordSize, RoomSize} // pointers are shorter here
 	}
 	if got := [2]uintptr{RecordSize, RoomSize}; got != want {
-		t.Fatalf("a record and a room have %d bytes, want %d", got, want)
+		t.Fatalf("sizes of a record and a room = %d, want %d", got, want)
 	}
 	if size := unsafe.Sizeof(shard{}); size%64 != 0 {
-		t.Errorf("a shard has %d bytes: neighbours share a cache line", size)
+		t.Errorf("size of a shard = %d, want a multiple of 64: neighbors must not share a cache line", size)
 	}
 }
 
-// checkCache walks the tables: counts agree, every record is found, no table is
+// checkCache checks the tables: counts agree, every record is found, and no table is
 // full.
 func checkCache(t *testing.T, c *cache) {
 	t.Helper()
@@ -40,7 +40,7 @@ func checkCache(t *testing.T, c *cache) {
 			if s.array[j].hash.Load() != 0 {
 				taken++
 			} else if s.array[j].record.Load() != nil {
-				t.Fatalf("shard %d: slot %d has a record and no hash", i, j)
+				t.Fatalf("shard %d: slot %d has a record but no hash", i, j)
 			}
 			if r := s.array[j].record.Load(); r != nil {
 				live++
@@ -50,18 +50,18 @@ func checkCache(t *testing.T, c *cache) {
 			}
 		}
 		if taken != sh.taken || live != sh.live {
-			t.Fatalf("shard %d counts %d taken and %d live, has %d and %d", i, sh.taken, sh.live, taken, live)
+			t.Fatalf("shard %d counts %d taken and %d live, want %d and %d", i, sh.taken, sh.live, taken, live)
 		}
 		if taken == len(s.array) {
-			t.Fatalf("shard %d is full: a look-up of an absent key never ends", i)
+			t.Fatalf("shard %d is full: the lookup of an absent key never ends", i)
 		}
 		if n := len(s.array); n&(n-1) != 0 || s.mask != uint64(n-1) {
-			t.Fatalf("shard %d has %d slots and the mask %x", i, n, s.mask)
+			t.Fatalf("shard %d has %d slots and the mask %x, want a power of two and its mask", i, n, s.mask)
 		}
 	}
 }
 
-// testID returns a room ID, every third of which does not fit into a record.
+// testID returns a room ID. Every third does not fit into a record.
 func testID(n int) string {
 	if n%3 == 0 {
 		return fmt.Sprintf("%060d", n)
@@ -91,7 +91,7 @@ func TestCacheAgainstModel(t *testing.T) {
 			model := map[string]*record{}
 			for op := range 60_000 {
 				key := testID(rng.IntN(keys))
-				// Phases of growth and of shrinking.
+				// Growth and shrinking alternate.
 				if remove := rng.IntN(10) < 2+6*(op/10_000%2); remove {
 					removeKey(c, key)
 					delete(model, key)
@@ -102,7 +102,7 @@ func TestCacheAgainstModel(t *testing.T) {
 				}
 				key = testID(rng.IntN(keys))
 				if got := c.get(key); got != model[key] {
-					t.Fatalf("operation %d: get %q is %v, want %v", op, key, got, model[key])
+					t.Fatalf("operation %d: get(%q) = %v, want %v", op, key, got, model[key])
 				}
 				if op%5000 == 0 {
 					checkCache(t, c)
@@ -112,18 +112,18 @@ func TestCacheAgainstModel(t *testing.T) {
 			seen := map[string]bool{}
 			for r := range c.all {
 				if model[r.roomID()] != r || seen[r.roomID()] {
-					t.Fatalf("all yields %q, which is a stranger or came before", r.roomID())
+					t.Fatalf("all yielded %q, which is unknown or a duplicate", r.roomID())
 				}
 				seen[r.roomID()] = true
 			}
 			if len(seen) != len(model) {
-				t.Fatalf("all yields %d records, want %d", len(seen), len(model))
+				t.Fatalf("all yielded %d records, want %d", len(seen), len(model))
 			}
 			c.clear()
 			checkCache(t, c)
 			for key := range model {
 				if c.get(key) != nil {
-					t.Fatalf("%q is there after clear", key)
+					t.Fatalf("get(%q) found a record after clear, want none", key)
 				}
 			}
 		})
@@ -138,16 +138,15 @@ func TestCacheKeysOfAllKinds(t *testing.T) {
 	}
 	for _, key := range keys {
 		if r := c.get(key); r == nil || !r.is(key) {
-			t.Errorf("%q: %v", key, r)
+			t.Errorf("get(%q) = %v, want its record", key, r)
 		}
 	}
 	if c.get("absent") != nil {
-		t.Error("an absent key is found")
+		t.Error("get found an absent key, want none")
 	}
 }
 
-// Rooms that come and go leave no removed slots behind that slow down or fill
-// the table.
+// Rooms that come and go leave no removed slots that slow down or fill the table.
 func TestCacheTombstones(t *testing.T) {
 	c := newCache()
 	for i := range 200 {
@@ -164,14 +163,14 @@ func TestCacheTombstones(t *testing.T) {
 		slots += len(c.shards[i].slots.Load().array)
 	}
 	if slots > 200*16+shardCount*8 {
-		t.Errorf("%d slots for 200 rooms", slots)
+		t.Errorf("%d slots for 200 rooms, want at most %d", slots, 200*16+shardCount*8)
 	}
 	for i := range 200 {
 		if c.get(fmt.Sprint("stays-", i)) == nil {
-			t.Fatalf("room %d is lost", i)
+			t.Fatalf("get did not find room %d, want it", i)
 		}
 	}
-	// One key again and again needs one slot.
+	// One key that comes and goes needs one slot.
 	c = newCache()
 	for range 1000 {
 		c.put(testRecord("r", 0))
@@ -188,7 +187,7 @@ func TestCacheTombstones(t *testing.T) {
 		taken += c.shards[i].taken
 	}
 	if taken > 2 {
-		t.Errorf("two rooms take %d slots", taken)
+		t.Errorf("two rooms take %d slots, want at most 2", taken)
 	}
 }
 
@@ -201,7 +200,7 @@ func TestCacheGrowsAndShrinks(t *testing.T) {
 		return n
 	}
 	if n := size(); n != shardCount {
-		t.Errorf("an empty cache has %d slots", n)
+		t.Errorf("an empty cache has %d slots, want %d", n, shardCount)
 	}
 	const rooms = 100_000
 	for i := range rooms {
@@ -210,24 +209,24 @@ func TestCacheGrowsAndShrinks(t *testing.T) {
 	checkCache(t, c)
 	full := size()
 	if full < rooms*4/3 || full > rooms*4 {
-		t.Errorf("%d slots for %d rooms", full, rooms)
+		t.Errorf("%d slots for %d rooms, want %d to %d", full, rooms, rooms*4/3, rooms*4)
 	}
 	for i := range rooms - 100 {
 		removeKey(c, fmt.Sprint(i))
 	}
 	checkCache(t, c)
 	if n := size(); n > full/50 {
-		t.Errorf("%d slots for 100 rooms, %d when there were %d", n, full, rooms)
+		t.Errorf("%d slots for 100 rooms, want at most %d, a fiftieth of those for %d", n, full/50, rooms)
 	}
 	for i := rooms - 100; i < rooms; i++ {
 		if c.get(fmt.Sprint(i)) == nil {
-			t.Fatalf("room %d is lost", i)
+			t.Fatalf("get did not find room %d, want it", i)
 		}
 	}
 }
 
-// Readers beside a writer: a room that stays is always found, with one of the
-// records that were put; one that was never put never is.
+// Readers concurrent with a writer always find a room that stays, with one of the
+// records that were put, and never one that was not put.
 func TestCacheReadersBesideAWriter(t *testing.T) {
 	c := newCache()
 	const staying = 300
@@ -244,16 +243,16 @@ func TestCacheReadersBesideAWriter(t *testing.T) {
 				key := fmt.Sprint("stays-", i)
 				r := c.get(key)
 				if r == nil || !r.is(key) {
-					t.Errorf("%q is not found", key)
+					t.Errorf("get(%q) found nothing, want the record", key)
 					return
 				}
 				if r.mono < last[i] {
-					t.Errorf("%q: %d after %d: an older record came back", key, r.mono, last[i])
+					t.Errorf("get(%q) returned record %d after %d, want no older record", key, r.mono, last[i])
 					return
 				}
 				last[i] = r.mono
 				if r := c.get(fmt.Sprint("absent-", n)); r != nil {
-					t.Errorf("%q was never put", r.roomID())
+					t.Errorf("get found %q, which was never put", r.roomID())
 					return
 				}
 				if n%1000 == 0 {
@@ -263,7 +262,7 @@ func TestCacheReadersBesideAWriter(t *testing.T) {
 					}
 					for i := range staying {
 						if n := seen[fmt.Sprint("stays-", i)]; n != 1 {
-							t.Errorf("a walk yields a room that stays %d times", n)
+							t.Errorf("all yielded a room that stays %d times, want once", n)
 							return
 						}
 					}
@@ -281,7 +280,7 @@ func TestCacheReadersBesideAWriter(t *testing.T) {
 		default:
 			removeKey(c, fmt.Sprint("comes-", rng.IntN(3000)))
 		}
-		if n%40_000 == 39_999 { // all that come go: the tables shrink
+		if n%40_000 == 39_999 { // remove all others: the tables shrink
 			for i := range 3000 {
 				removeKey(c, fmt.Sprint("comes-", i))
 			}
@@ -292,7 +291,7 @@ func TestCacheReadersBesideAWriter(t *testing.T) {
 	checkCache(t, c)
 }
 
-// A walk that pauses while everything changes.
+// A walk that pauses while the cache changes.
 func TestCacheCursorThatPauses(t *testing.T) {
 	c := newCache()
 	for i := range 1000 {
@@ -310,22 +309,22 @@ func TestCacheCursorThatPauses(t *testing.T) {
 			c.put(testRecord(fmt.Sprint("new-", n, "-", j), 0))
 		}
 		if n > 5000 {
-			break // the new ones are walked too: enough
+			break // the walk also visits new records
 		}
 		removeKey(c, fmt.Sprint("new-", n, "-", 0))
 	}
 	for key, n := range seen {
 		if n != 1 {
-			t.Errorf("%q came %d times", key, n)
+			t.Errorf("the cursor yielded %q %d times, want once", key, n)
 		}
 	}
 	checkCache(t, c)
 	if r := newCache().cursor().next(); r != nil {
-		t.Errorf("a walk over nothing yields %q", r.roomID())
+		t.Errorf("the cursor of an empty cache yielded %q, want nothing", r.roomID())
 	}
 }
 
-// The rooms of a cache of a million are spread evenly enough.
+// Rooms are spread evenly over the shards.
 func TestCacheSpreadsRooms(t *testing.T) {
 	c := newCache()
 	const rooms = 64_000
@@ -334,7 +333,7 @@ func TestCacheSpreadsRooms(t *testing.T) {
 	}
 	for i := range c.shards {
 		if n := c.shards[i].live; n < 700 || n > 1300 {
-			t.Errorf("shard %d has %d of %d rooms", i, n, rooms)
+			t.Errorf("shard %d has %d of %d rooms, want 700 to 1300", i, n, rooms)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package roomtoken_test
 
 import (
 	"context"
-	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -28,22 +27,22 @@ func TestConfigDefaults(t *testing.T) {
 		config roomtoken.Config
 		change func(c *roomtoken.Config)
 	}{
-		"zero":                  {roomtoken.Config{}, func(*roomtoken.Config) {}},
-		"RefreshAfter":          {roomtoken.Config{RefreshAfter: 0.85}, func(c *roomtoken.Config) { c.RefreshAfter = 0.85 }},
-		"a small RefreshAfter":  {roomtoken.Config{RefreshAfter: 0.1}, func(c *roomtoken.Config) { c.RefreshAfter, c.Jitter = 0.1, 0.05 }},
-		"Jitter":                {roomtoken.Config{Jitter: 0.25}, func(c *roomtoken.Config) { c.Jitter = 0.25 }},
-		"no Jitter":             {roomtoken.Config{Jitter: -1}, func(c *roomtoken.Config) { c.Jitter = 0 }},
-		"MinValidity":           {roomtoken.Config{MinValidity: time.Hour}, func(c *roomtoken.Config) { c.MinValidity = time.Hour }},
-		"no MinValidity":        {roomtoken.Config{MinValidity: -1}, func(c *roomtoken.Config) { c.MinValidity = none }},
-		"no IdleAfter":          {roomtoken.Config{IdleAfter: -1}, func(c *roomtoken.Config) { c.IdleAfter = -1 }},
-		"no MaxRooms":           {roomtoken.Config{MaxRooms: -1}, func(c *roomtoken.Config) { c.MaxRooms = -1 }},
-		"no MaxWait":            {roomtoken.Config{MaxWait: -1}, func(c *roomtoken.Config) { c.MaxWait = -1 }},
-		"BackoffMin above":      {roomtoken.Config{BackoffMin: time.Minute}, func(c *roomtoken.Config) { c.BackoffMin, c.BackoffMax = time.Minute, time.Minute }},
-		"BackoffMax equals Min": {roomtoken.Config{BackoffMax: 500 * time.Millisecond}, func(c *roomtoken.Config) { c.BackoffMax = 500 * time.Millisecond }},
+		"zero":                 {roomtoken.Config{}, func(*roomtoken.Config) {}},
+		"RefreshAfter":         {roomtoken.Config{RefreshAfter: 0.85}, func(c *roomtoken.Config) { c.RefreshAfter = 0.85 }},
+		"a small RefreshAfter": {roomtoken.Config{RefreshAfter: 0.1}, func(c *roomtoken.Config) { c.RefreshAfter, c.Jitter = 0.1, 0.05 }},
+		"Jitter":               {roomtoken.Config{Jitter: 0.25}, func(c *roomtoken.Config) { c.Jitter = 0.25 }},
+		"no Jitter":            {roomtoken.Config{Jitter: -1}, func(c *roomtoken.Config) { c.Jitter = 0 }},
+		"MinValidity":          {roomtoken.Config{MinValidity: time.Hour}, func(c *roomtoken.Config) { c.MinValidity = time.Hour }},
+		"no MinValidity":       {roomtoken.Config{MinValidity: -1}, func(c *roomtoken.Config) { c.MinValidity = none }},
+		"no IdleAfter":         {roomtoken.Config{IdleAfter: -1}, func(c *roomtoken.Config) { c.IdleAfter = -1 }},
+		"no MaxRooms":          {roomtoken.Config{MaxRooms: -1}, func(c *roomtoken.Config) { c.MaxRooms = -1 }},
+		"no MaxWait":           {roomtoken.Config{MaxWait: -1}, func(c *roomtoken.Config) { c.MaxWait = -1 }},
+		"BackoffMin above the default of BackoffMax": {roomtoken.Config{BackoffMin: time.Minute}, func(c *roomtoken.Config) { c.BackoffMin, c.BackoffMax = time.Minute, time.Minute }},
+		"BackoffMax equals BackoffMin":               {roomtoken.Config{BackoffMax: 500 * time.Millisecond}, func(c *roomtoken.Config) { c.BackoffMax = 500 * time.Millisecond }},
 	} {
 		got, err := c.config.WithDefaults()
 		if err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: withDefaults() = %v, want no error", name, err)
 		}
 		w := want(c.change)
 		if got.RefreshAfter != w.RefreshAfter || got.Jitter != w.Jitter || got.MinValidity != w.MinValidity || got.IdleAfter != w.IdleAfter ||
@@ -59,18 +58,18 @@ func TestConfigRefusals(t *testing.T) {
 		config roomtoken.Config
 		fields []string
 	}{
-		"RefreshAfter negative":  {roomtoken.Config{RefreshAfter: -0.1}, []string{"RefreshAfter"}},
-		"RefreshAfter too much":  {roomtoken.Config{RefreshAfter: 0.851}, []string{"RefreshAfter"}},
-		"RefreshAfter NaN":       {roomtoken.Config{RefreshAfter: math.NaN()}, []string{"RefreshAfter"}},
-		"RefreshAfter infinite":  {roomtoken.Config{RefreshAfter: math.Inf(1)}, []string{"RefreshAfter"}},
-		"Jitter too much":        {roomtoken.Config{Jitter: 0.7}, []string{"Jitter"}},
-		"Jitter as RefreshAfter": {roomtoken.Config{RefreshAfter: 0.5, Jitter: 0.5}, []string{"Jitter"}},
-		"Jitter NaN":             {roomtoken.Config{Jitter: math.NaN()}, []string{"Jitter"}},
-		"MaxConcurrentCalls":     {roomtoken.Config{MaxConcurrentCalls: -1}, []string{"MaxConcurrentCalls"}},
-		"CallTimeout":            {roomtoken.Config{CallTimeout: -1}, []string{"CallTimeout"}},
-		"BackoffMin":             {roomtoken.Config{BackoffMin: -1}, []string{"BackoffMin"}},
-		"BackoffMax":             {roomtoken.Config{BackoffMax: -1}, []string{"BackoffMax"}},
-		"BackoffMax below":       {roomtoken.Config{BackoffMin: time.Minute, BackoffMax: time.Second}, []string{"BackoffMax"}},
+		"RefreshAfter negative":       {roomtoken.Config{RefreshAfter: -0.1}, []string{"RefreshAfter"}},
+		"RefreshAfter too large":      {roomtoken.Config{RefreshAfter: 0.851}, []string{"RefreshAfter"}},
+		"RefreshAfter NaN":            {roomtoken.Config{RefreshAfter: math.NaN()}, []string{"RefreshAfter"}},
+		"RefreshAfter infinite":       {roomtoken.Config{RefreshAfter: math.Inf(1)}, []string{"RefreshAfter"}},
+		"Jitter too large":            {roomtoken.Config{Jitter: 0.7}, []string{"Jitter"}},
+		"Jitter equals RefreshAfter":  {roomtoken.Config{RefreshAfter: 0.5, Jitter: 0.5}, []string{"Jitter"}},
+		"Jitter NaN":                  {roomtoken.Config{Jitter: math.NaN()}, []string{"Jitter"}},
+		"MaxConcurrentCalls":          {roomtoken.Config{MaxConcurrentCalls: -1}, []string{"MaxConcurrentCalls"}},
+		"CallTimeout":                 {roomtoken.Config{CallTimeout: -1}, []string{"CallTimeout"}},
+		"BackoffMin":                  {roomtoken.Config{BackoffMin: -1}, []string{"BackoffMin"}},
+		"BackoffMax":                  {roomtoken.Config{BackoffMax: -1}, []string{"BackoffMax"}},
+		"BackoffMax below BackoffMin": {roomtoken.Config{BackoffMin: time.Minute, BackoffMax: time.Second}, []string{"BackoffMax"}},
 		"all": {
 			roomtoken.Config{RefreshAfter: 1, Jitter: 2, MaxConcurrentCalls: -1, CallTimeout: -1, BackoffMin: -1, BackoffMax: -2},
 			[]string{"RefreshAfter", "Jitter", "MaxConcurrentCalls", "CallTimeout", "BackoffMin", "BackoffMax"},
@@ -78,60 +77,56 @@ func TestConfigRefusals(t *testing.T) {
 	} {
 		m, err := roomtoken.NewManager(&source{clk: clock.NewMock()}, c.config)
 		if err == nil || m != nil {
-			t.Errorf("%s is accepted", name)
+			t.Errorf("%s: NewManager() = (%v, %v), want an error only", name, m, err)
 			continue
 		}
 		for _, field := range c.fields {
 			if !strings.Contains(err.Error(), "Config."+field) {
-				t.Errorf("%s: the error does not name %s: %v", name, field, err)
+				t.Errorf("%s: error = %v, want it to name %s", name, err, field)
 			}
 		}
 		if got := strings.Count(err.Error(), "Config."); got != len(c.fields) {
-			t.Errorf("%s: the error names %d fields, want %d: %v", name, got, len(c.fields), err)
+			t.Errorf("%s: error names %d fields, want %d: %v", name, got, len(c.fields), err)
 		}
 	}
 	if m, err := roomtoken.NewManager(nil, roomtoken.Config{}); err == nil || m != nil {
-		t.Error("no source is accepted")
+		t.Errorf("NewManager(nil) = (%v, %v), want an error only", m, err)
 	}
 }
 
-// MinValidity none: a token is handed out until it expires.
+// Without MinValidity a token is usable until it expires.
 func TestConfigNoMinValidity(t *testing.T) {
-	within(t, roomtoken.Config{MinValidity: -1, Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{MinValidity: -1, Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("r")
 		w.src.fail(errDown)
 		w.add(600*time.Second - 1)
 		if _, ok := w.m.Cached("r"); !ok {
-			t.Fatal("gone a nanosecond early")
+			t.Fatal("no token a nanosecond before it expires, want one")
 		}
 		w.add(1)
 		if _, ok := w.m.Cached("r"); ok {
-			t.Fatal("handed out when it has expired")
+			t.Fatal("got a token that has expired, want none")
 		}
 		w.src.on(nil)
 	})
 }
 
-// MaxWait none: as long as the ctx allows.
+// Without MaxWait callers wait as long as their ctx allows.
 func TestConfigNoMaxWait(t *testing.T) {
-	within(t, roomtoken.Config{MaxWait: -1}, func(w *world) {
+	within(t, roomtoken.Config{MaxWait: -1}, func(t *testing.T, w *world) {
 		w.src.fail(errDown)
-		ctx, cancel := context.WithCancel(w.t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
 		p := w.ask(ctx, "r")
 		w.add(time.Hour)
-		if p.returned() {
-			t.Fatalf("it has returned: %v", p.err)
-		}
+		w.waits(p)
 		cancel()
-		if !p.returned() || !errors.Is(p.err, errDown) {
-			t.Fatalf("%v, %v", p.returned(), p.err)
-		}
+		w.refused(p, errDown)
 	})
 }
 
-// Jitter comes earlier only, within its bound, and is drawn per token.
+// Jitter only advances a renewal, stays within its bound, and is drawn per token.
 func TestConfigJitter(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		times := map[time.Duration]bool{}
 		for i := range 100 {
 			id := string(rune('A' + i))
@@ -139,12 +134,12 @@ func TestConfigJitter(t *testing.T) {
 			s, _ := w.m.Room(id)
 			at := s.NextCallAt.Sub(time.Unix(0, 0))
 			if at <= 340*time.Second-time.Millisecond || at > 400*time.Second {
-				t.Errorf("a renewal at the age of %v, want 340 s to 400 s", at)
+				t.Errorf("renewal is due at %v, want 340 s to 400 s", at)
 			}
 			times[at] = true
 		}
 		if len(times) < 90 {
-			t.Errorf("100 tokens have only %d times of renewal", len(times))
+			t.Errorf("100 tokens have %d renewal times, want at least 90", len(times))
 		}
 	})
 }

@@ -10,18 +10,18 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// What wraps an error makes none of nil, so that a source can end with
+// Permanent and RetryAfter return nil for nil, so that a source can end with
 // "return grant, roomtoken.Permanent(err)".
-func TestNoErrorStaysNone(t *testing.T) {
+func TestWrappersOfNilReturnNil(t *testing.T) {
 	if err := roomtoken.Permanent(nil); err != nil {
-		t.Errorf("Permanent: %v", err)
+		t.Errorf("Permanent(nil) = %v, want nil", err)
 	}
 	if err := roomtoken.RetryAfter(nil, time.Hour); err != nil {
-		t.Errorf("RetryAfter: %v", err)
+		t.Errorf("RetryAfter(nil) = %v, want nil", err)
 	}
 }
 
-// A Logger needs no OnEvent beside it.
+// A Logger works without OnEvent.
 func TestALoggerAlone(t *testing.T) {
 	var lines bytes.Buffer
 	m, err := roomtoken.NewManager(&instant{grant: anHour}, roomtoken.Config{
@@ -33,10 +33,10 @@ func TestALoggerAlone(t *testing.T) {
 	if _, err := m.Token(t.Context(), "r"); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Close(); err != nil { // waits for what there is to tell
+	if err := m.Close(); err != nil { // waits until all events are delivered
 		t.Fatal(err)
 	}
 	if got := lines.String(); !strings.Contains(got, "token published") || !strings.Contains(got, "room=r") {
-		t.Errorf("it was told %q", got)
+		t.Errorf("log = %q, want a published token and its room", got)
 	}
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// fuzzPatience is what one call on an instant source may take of real time: far
-// more than it does, far less than a loop.
+// fuzzPatience bounds the real time of one run on an instant source: much more than
+// it takes, much less than an endless loop.
 const fuzzPatience = 5 * time.Second
 
-// instant is a source that answers at once, and counts.
+// instant is a source that answers at once and counts its calls.
 type instant struct {
 	grant func() roomtoken.Grant
 	err   error
@@ -41,16 +41,16 @@ func anHour() roomtoken.Grant {
 	return roomtoken.Grant{Token: roomtoken.Token{Value: roomtoken.NewSecret("token"), ExpiresAt: now.Add(time.Hour)}}
 }
 
-// checkText fails the test if an error is not fit to be printed.
+// checkText fails the test if the text of an error is not printable.
 func checkText(t *testing.T, err error) {
 	t.Helper()
 	if text := err.Error(); len(text) > 2000 || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		t.Errorf("the error is %q", text)
+		t.Errorf("error text = %q, want at most 2,000 printable bytes", text)
 	}
 }
 
-// FuzzRoomID: a room may have any name that is neither empty nor longer than
-// 1,024 bytes; every other one is refused by every method, in a readable error.
+// FuzzRoomID checks that every method accepts a room ID of 1 to 1,024 bytes, and
+// refuses any other with a readable error.
 func FuzzRoomID(f *testing.F) {
 	for _, id := range []string{
 		"", "r", "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0", "\x00", "\xff\xfe", "a\nb", "\u202e", "%s%n%!", `"`, "../../evil?x=1#f",
@@ -76,52 +76,52 @@ func FuzzRoomID(f *testing.F) {
 		valid := id != "" && len(id) <= 1024
 		tok, err := m.Token(t.Context(), id)
 		if (err == nil) != valid || tok.IsZero() == valid {
-			t.Fatalf("%d bytes: got %v, %v", len(id), tok, err)
+			t.Fatalf("Token of a room ID of %d bytes = (%v, %v), want success: %v", len(id), tok, err, valid)
 		}
 		if err != nil {
 			if !errors.Is(err, roomtoken.ErrPermanent) {
-				t.Errorf("%v is not permanent", err)
+				t.Errorf("error = %v, want ErrPermanent", err)
 			}
 			checkText(t, err)
 		}
 		if again, err := m.Token(t.Context(), id); valid && (err != nil || !again.Value.Equal(tok.Value)) {
-			t.Errorf("the second time: %v, %v", again, err)
+			t.Errorf("second Token() = (%v, %v), want the same token", again, err)
 		}
 		status, ok := m.Room(id)
 		_, cached := m.Cached(id)
 		if ok != valid || cached != valid || valid && status.RoomID != id {
-			t.Errorf("the room is %v, %v, cached: %v", status, ok, cached)
+			t.Errorf("Room() = (%v, %v), Cached: %v, want %v", status, ok, cached, valid)
 		}
 		if warmed := m.Warm(t.Context(), id); (warmed == nil) != valid {
-			t.Errorf("Warm: %v", warmed)
+			t.Errorf("Warm() = %v, want success: %v", warmed, valid)
 		}
 		for tok, err := range m.Watch(t.Context(), id) {
 			if (err == nil) != valid || tok.IsZero() == valid {
-				t.Errorf("Watch: %v, %v", tok, err)
+				t.Errorf("Watch yields (%v, %v), want a token: %v", tok, err, valid)
 			}
 			break
 		}
 		if m.Invalidate(id, tok) != valid {
-			t.Error("Invalidate drops what is not there, or not what is")
+			t.Errorf("Invalidate() = %v, want %v", !valid, valid)
 		}
 		m.Forget(id)
 		if _, ok := m.Room(id); ok {
-			t.Error("the room is still there")
+			t.Error("Room finds the room after Forget, want none")
 		}
 		if _, err := bad.Token(t.Context(), id); err == nil {
-			t.Error("a token without one")
+			t.Error("Token of a source that always fails succeeds, want an error")
 		} else {
 			checkText(t, err)
 		}
 		bad.Forget(id)
 		if n := m.Stats().Rooms; n != 0 {
-			t.Errorf("%d rooms", n)
+			t.Errorf("%d rooms after Forget, want 0", n)
 		}
 	})
 }
 
-// FuzzConfig: whatever the numbers, NewManager either refuses them or makes a
-// Manager that answers, and calls its source no more than it must.
+// FuzzConfig checks that NewManager either refuses a Config or returns a Manager
+// that works and does not call its source in a loop.
 func FuzzConfig(f *testing.F) {
 	const far, past = math.MaxInt64, math.MinInt64
 	f.Add(0.0, 0.0, int64(0), int64(0), int64(0), int64(0), int64(0), int64(0), int64(0), int64(0), false)
@@ -144,7 +144,7 @@ func FuzzConfig(f *testing.F) {
 		})
 		if err != nil {
 			if m != nil || !strings.Contains(err.Error(), "Config.") {
-				t.Errorf("got %v, %v", m, err)
+				t.Errorf("NewManager() = (%v, %v), want an error only that names the fields", m, err)
 			}
 			return
 		}
@@ -157,11 +157,11 @@ func FuzzConfig(f *testing.F) {
 			tok, err := m.Token(ctx, room)
 			switch {
 			case err == nil && (fails || time.Until(tok.ExpiresAt) < time.Minute):
-				t.Errorf("got %v", tok)
+				t.Errorf("Token() = %v, want one that lives for an hour", tok)
 			case err != nil:
-				// One room may keep the other out, and a call or a wait of nanoseconds be too short.
+				// MaxRooms may be 1, and a call or a wait may be limited to nanoseconds.
 				if !fails && !errors.Is(err, roomtoken.ErrTooManyRooms) && callTimeout > int64(time.Second) && (maxWait <= 0 || maxWait > int64(time.Second)) {
-					t.Errorf("%s: %v", room, err)
+					t.Errorf("Token(%q) = %v, want a token", room, err)
 				}
 				checkText(t, err)
 			}
@@ -174,18 +174,18 @@ func FuzzConfig(f *testing.F) {
 			t.Errorf("Close: %v", err)
 		}
 		took := time.Since(begun)
-		// A millisecond of failures: the least backoff is 1 ns and grows by half at least.
+		// A millisecond of failures: the shortest backoff is 1 ns and grows by at least half.
 		if most := int64(2 * 64); src.calls.Load() > most && backoffMax > int64(time.Millisecond) {
-			t.Errorf("%d calls in %v", src.calls.Load(), took)
+			t.Errorf("%d calls in %v, want at most %d", src.calls.Load(), took, most)
 		}
 		if took > fuzzPatience {
-			t.Errorf("it took %v", took)
+			t.Errorf("run took %v, want at most %v", took, fuzzPatience)
 		}
 	})
 }
 
-// FuzzGrant: whatever times a source returns, the Manager hands out nothing that
-// is over and does not call the source in a loop.
+// FuzzGrant checks that, whatever times a source returns, the Manager returns no
+// expired token and does not call the source in a loop.
 func FuzzGrant(f *testing.F) {
 	const far, past = math.MaxInt64, math.MinInt64
 	for _, seed := range [][3]int64{
@@ -207,10 +207,10 @@ func FuzzGrant(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, expires, issued, refreshExpires int64, relative bool, token, refresh string) {
 		at := func(offset int64) time.Time {
-			if relative { // as far as a Duration reaches from now
+			if relative { // within a Duration of now
 				return time.Now().Add(time.Duration(offset))
 			}
-			return time.Unix(offset, 0) // any year at all
+			return time.Unix(offset, 0) // any year
 		}
 		src := &instant{}
 		src.grant = func() roomtoken.Grant {
@@ -227,15 +227,15 @@ func FuzzGrant(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond) // less than a step of the backoff
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond) // less than BackoffMin
 		defer cancel()
 		for range 3 {
 			tok, err := m.Token(ctx, "r")
 			switch {
 			case err == nil && (!time.Now().Before(tok.ExpiresAt) || tok.Value.Reveal() != token):
-				t.Errorf("got %v at %v", tok, time.Now())
+				t.Errorf("Token() = %v at %v, want a valid one", tok, time.Now())
 			case err != nil && !errors.Is(err, roomtoken.ErrInvalidGrant) && !errors.Is(err, context.DeadlineExceeded):
-				t.Errorf("got %v", err)
+				t.Errorf("Token() = %v, want ErrInvalidGrant or DeadlineExceeded", err)
 			case err != nil:
 				checkText(t, err)
 			}
@@ -247,7 +247,7 @@ func FuzzGrant(f *testing.F) {
 			t.Errorf("Close: %v", err)
 		}
 		if calls := src.calls.Load(); calls > 3 {
-			t.Errorf("%d calls", calls)
+			t.Errorf("%d calls, want at most 3", calls)
 		}
 	})
 }

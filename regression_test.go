@@ -16,27 +16,9 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// Each test here is a fault that was in the code once, in the circumstances in
-// which it showed.
+// Each test here reproduces a bug that was fixed.
 
-// keepWatching watches a room in the background, and returns what ended the watch.
-func (w *world) keepWatching(ctx context.Context, room string, body func(roomtoken.Token, error)) *atomic.Pointer[error] {
-	ended := new(atomic.Pointer[error])
-	go func() {
-		var last error
-		for tok, err := range w.m.Watch(ctx, room) {
-			last = err
-			body(tok, err)
-		}
-		ended.Store(&last)
-	}()
-	w.rest()
-	return ended
-}
-
-func idly(roomtoken.Token, error) {}
-
-// failDead makes the rooms whose name begins with "dead" fail, and no others.
+// failDead makes calls for rooms whose ID begins with "dead" fail, and no others.
 func (w *world) failDead() {
 	w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 		if strings.HasPrefix(c.room, "dead") {
@@ -46,17 +28,15 @@ func (w *world) failDead() {
 	})
 }
 
-// Rooms that fail for reasons of their own kept the account shut for an hour.
+// Rooms that failed on their own kept all other rooms from renewing for an hour.
 func TestDeadRoomsDoNotStarveHealthyOnes(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.failDead()
-		ctx, cancel := context.WithCancel(w.t.Context())
-		defer cancel()
 		for i := range 5 {
-			w.keepWatching(ctx, fmt.Sprint("good", i), idly)
+			w.watch(fmt.Sprint("good", i), nil)
 		}
 		for i := range 80 {
-			w.keepWatching(ctx, fmt.Sprint("dead", i), idly)
+			w.watch(fmt.Sprint("dead", i), nil)
 		}
 		without := 0
 		for range 1800 {
@@ -70,14 +50,12 @@ func TestDeadRoomsDoNotStarveHealthyOnes(t *testing.T) {
 		if without > 0 {
 			t.Errorf("5 healthy rooms were without a token for %d of %d room-seconds", without, 5*1800)
 		}
-		cancel()
-		w.rest()
 	})
 }
 
-// A room was let go between the publication of its token and the moment at which
-// those who waited picked it up.
-func TestPublishedTokenReachesThoseWhoWaited(t *testing.T) {
+// A room was evicted between the publication of its token and the moment its waiters
+// picked it up.
+func TestPublishedTokenReachesAllWaiters(t *testing.T) {
 	src := &source{clk: clock.New(), lifetime: 10 * time.Minute}
 	gate := make(chan struct{})
 	var creates atomic.Int32
@@ -110,7 +88,7 @@ func TestPublishedTokenReachesThoseWhoWaited(t *testing.T) {
 	for i := range 2 {
 		rivals.Go(func() {
 			for ctx.Err() == nil {
-				_, _ = m.Token(ctx, fmt.Sprint("b", i)) // ErrTooManyRooms while "a" is waited for
+				_, _ = m.Token(ctx, fmt.Sprint("b", i)) // ErrTooManyRooms while callers wait for "a"
 			}
 		})
 	}
@@ -119,56 +97,51 @@ func TestPublishedTokenReachesThoseWhoWaited(t *testing.T) {
 	cancel()
 	rivals.Wait()
 	if n := creates.Load(); n != 1 {
-		t.Errorf("%d creates for those who waited for one", n)
+		t.Errorf("%d creates, want 1 for all waiters", n)
 	}
 }
 
-// A watched room whose renewal waited for a slot while its token ran out was
-// evicted.
+// A watched room was evicted when its token expired while its renewal waited for a
+// slot.
 func TestWatchedRoomIsNotEvictedWhileItsRenewalWaits(t *testing.T) {
-	within(t, roomtoken.Config{MaxRooms: 2, MaxConcurrentCalls: 1, CallTimeout: 5 * time.Hour}, func(w *world) {
-		ctx, cancel := context.WithCancel(w.t.Context())
-		defer cancel()
-		ended := w.keepWatching(ctx, "a", idly)
+	within(t, roomtoken.Config{MaxRooms: 2, MaxConcurrentCalls: 1, CallTimeout: 5 * time.Hour}, func(t *testing.T, w *world) {
+		v := w.watch("a", nil)
 		w.add(time.Minute)
 		w.src.holdCalls(false)
-		w.ask(ctx, "b") // takes the only slot
+		w.ask(t.Context(), "b") // takes the only slot
 		w.add(20 * time.Minute)
-		w.ask(ctx, "c")
+		w.ask(t.Context(), "c")
 		w.rest()
-		if _, ok := w.m.Room("a"); !ok || ended.Load() != nil {
-			t.Errorf("in memory: %v, the watch ended: %v", ok, ended.Load() != nil)
+		if _, ok := w.m.Room("a"); !ok || v.ended() {
+			t.Errorf("room in memory: %v, watch ended: %v, want true and false", ok, v.ended())
 		}
-		cancel()
-		w.rest()
 	})
 }
 
-// Durations near the largest overflowed: no backoff at all, rooms evicted at once.
+// Very long durations overflowed: there was no backoff, and rooms were evicted at
+// once.
 func TestHugeDurations(t *testing.T) {
 	t.Run("BackoffMin", func(t *testing.T) {
-		within(t, roomtoken.Config{BackoffMin: math.MaxInt64}, func(w *world) {
+		within(t, roomtoken.Config{BackoffMin: math.MaxInt64}, func(t *testing.T, w *world) {
 			w.add(5 * time.Second)
 			w.src.fail(errDown)
-			if p := w.ask(w.t.Context(), "a"); !p.returned() {
-				t.Error("the caller waits for an attempt beyond all deadlines")
-			}
+			w.refused(w.ask(t.Context(), "a")) // the next attempt comes after any deadline
 			w.add(time.Hour)
 			if n := w.src.count(); n != 1 {
-				t.Errorf("%d calls", n)
+				t.Errorf("%d calls, want 1", n)
 			}
 		})
 	})
 	t.Run("IdleAfter", func(t *testing.T) {
-		within(t, roomtoken.Config{IdleAfter: math.MaxInt64}, func(w *world) {
+		within(t, roomtoken.Config{IdleAfter: math.MaxInt64}, func(t *testing.T, w *world) {
 			w.add(5 * time.Second)
 			w.src.fail(errDown)
-			ctx, cancel := context.WithCancel(w.t.Context())
+			ctx, cancel := context.WithCancel(t.Context())
 			w.ask(ctx, "a")
 			cancel()
 			w.add(24 * time.Hour)
 			if _, ok := w.m.Room("a"); !ok {
-				t.Error("forgotten, though IdleAfter is for ever")
+				t.Error("the room was evicted, want it kept for IdleAfter")
 			}
 		})
 	})
@@ -176,83 +149,76 @@ func TestHugeDurations(t *testing.T) {
 		within(t, roomtoken.Config{
 			MinValidity: math.MaxInt64, IdleAfter: math.MaxInt64, CallTimeout: math.MaxInt64,
 			MaxWait: math.MaxInt64, BackoffMin: math.MaxInt64, BackoffMax: math.MaxInt64,
-		}, func(w *world) {
+		}, func(t *testing.T, w *world) {
 			first := w.token("a")
 			w.add(10 * time.Minute)
 			if tok := w.token("a"); tok.Value.Equal(first.Value) {
-				t.Error("not renewed")
+				t.Error("Token returned the first token, want the renewed one")
 			}
 		})
 	})
 }
 
-// Those who waited for the call of a forgotten room went looking for a place of
-// their own when it was overdue.
+// Callers who waited for a forgotten room's call started a new room when it was
+// overdue.
 func TestForgottenCallIsOverdue(t *testing.T) {
-	t.Run("no place", func(t *testing.T) {
-		within(t, roomtoken.Config{MaxRooms: 1}, func(w *world) {
+	t.Run("MaxRooms is reached", func(t *testing.T) {
+		within(t, roomtoken.Config{MaxRooms: 1}, func(t *testing.T, w *world) {
 			w.src.holdCalls(true)
-			p := w.ask(w.t.Context(), "a")
+			p := w.ask(t.Context(), "a")
 			w.m.Forget("a")
-			ctx, cancel := context.WithCancel(w.t.Context())
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			w.ask(ctx, "b")
 			w.add(10 * time.Second)
-			if !p.returned() || !errors.Is(p.err, context.DeadlineExceeded) {
-				t.Errorf("returned %v: %v", p.returned(), p.err)
-			}
+			w.refused(p, context.DeadlineExceeded)
 			cancel()
 			w.rest()
 		})
 	})
 	t.Run("nothing is kept", func(t *testing.T) {
-		within(t, roomtoken.Config{}, func(w *world) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			w.src.holdCalls(true)
-			w.ask(w.t.Context(), "a")
+			w.ask(t.Context(), "a")
 			w.m.Forget("a")
 			w.add(10 * time.Second)
 			w.src.releaseAll()
 			w.rest()
 			if n := w.m.Stats().Rooms; n != 0 {
-				t.Errorf("%d rooms are kept", n)
+				t.Errorf("%d rooms, want 0", n)
 			}
 		})
 	})
 }
 
-// Another room took the place of a watched one that was forgotten.
-func TestForgottenWatchKeepsItsPlace(t *testing.T) {
-	within(t, roomtoken.Config{MaxRooms: 1}, func(w *world) {
-		ctx, cancel := context.WithCancel(w.t.Context())
-		defer cancel()
+// When a watched room was forgotten, another room could take its slot in MaxRooms.
+func TestForgottenWatchedRoomStillCounts(t *testing.T) {
+	within(t, roomtoken.Config{MaxRooms: 1}, func(t *testing.T, w *world) {
 		busy := make(chan struct{})
-		tokens := 0
-		ended := w.keepWatching(ctx, "a", func(roomtoken.Token, error) { tokens++; <-busy })
+		v := w.watch("a", func(roomtoken.Token, error) { <-busy })
 		w.m.Forget("a")
-		w.keepWatching(ctx, "b", idly)
+		w.watch("b", nil)
 		close(busy)
-		w.rest()
-		if e := ended.Load(); e != nil || tokens != 2 {
-			t.Errorf("ended %v after %d tokens", e != nil, tokens)
+		wantSeen(t, "after Forget", v, "token-a-1", "token-a-2")
+		if v.ended() {
+			t.Error("the watch ended, want it to go on")
 		}
-		cancel()
-		w.rest()
 	})
 }
 
-// A renewal that was due at once was begun at once, again and again.
+// A renewal that was due at once was made in a loop.
 func TestRenewalsDueAtOnceAreNoLoop(t *testing.T) {
-	t.Run("RefreshAfter of next to nothing", func(t *testing.T) {
-		within(t, roomtoken.Config{RefreshAfter: 1e-13}, func(w *world) {
+	t.Run("tiny RefreshAfter", func(t *testing.T) {
+		within(t, roomtoken.Config{RefreshAfter: 1e-13}, func(t *testing.T, w *world) {
 			w.token("a")
 			w.add(10 * time.Second)
 			if n := w.src.count(); n < 50 || n > 101 {
-				t.Errorf("%d calls in 10 s, want one per 100 ms", n)
+				t.Errorf("%d calls in 10 s, want 50 to 101: one per 100 ms", n)
 			}
 		})
 	})
-	t.Run("the same token until it ends", func(t *testing.T) {
-		within(t, roomtoken.Config{MinValidity: -1}, func(w *world) {
+	t.Run("the same token until it expires", func(t *testing.T) {
+		within(t, roomtoken.Config{MinValidity: -1}, func(t *testing.T, w *world) {
 			begun := w.clk.Now()
 			w.src.on(func(*sourceCall) (roomtoken.Grant, error) {
 				return roomtoken.Grant{Token: roomtoken.Token{Value: roomtoken.NewSecret("same"), ExpiresAt: begun.Add(10 * time.Minute)}, IssuedAt: begun}, nil
@@ -260,7 +226,7 @@ func TestRenewalsDueAtOnceAreNoLoop(t *testing.T) {
 			w.token("a")
 			w.add(10 * time.Minute)
 			if n := w.src.count(); n > 30 {
-				t.Errorf("%d calls for one token", n)
+				t.Errorf("%d calls for one token, want at most 30", n)
 			}
 			w.src.on(nil)
 			w.add(time.Minute)
@@ -268,9 +234,9 @@ func TestRenewalsDueAtOnceAreNoLoop(t *testing.T) {
 	})
 }
 
-// A refresh that brought back the invalidated token left its refresh token behind.
+// A refresh that returned the invalidated token left its refresh token in place.
 func TestRefusedTokenTakesItsRefreshTokenAlong(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		tok := w.token("a")
 		gate := make(chan struct{})
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
@@ -285,19 +251,17 @@ func TestRefusedTokenTakesItsRefreshTokenAlong(t *testing.T) {
 		w.add(401 * time.Second)
 		w.m.Invalidate("a", tok)
 		close(gate)
-		w.ask(w.t.Context(), "a")
+		w.ask(t.Context(), "a")
 		w.add(2 * time.Second)
-		w.calls("a", "create", "refresh", "create")
+		w.calls("a", create, refresh, create)
 	})
 }
 
-// A watch's ctx was forgotten after its first token.
+// The values of a watch's ctx were lost after its first token.
 func TestWatchKeepsTheValuesOfItsContext(t *testing.T) {
 	type key struct{}
-	within(t, roomtoken.Config{}, func(w *world) {
-		ctx, cancel := context.WithCancel(context.WithValue(w.t.Context(), key{}, "v"))
-		defer cancel()
-		w.keepWatching(ctx, "a", idly)
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+		w.watchWith(context.WithValue(t.Context(), key{}, "v"), "a", nil)
 		tok, _ := w.m.Cached("a")
 		w.m.Invalidate("a", tok)
 		w.rest()
@@ -308,15 +272,13 @@ func TestWatchKeepsTheValuesOfItsContext(t *testing.T) {
 		}
 		for i, c := range w.src.all() {
 			if c.ctx.Value(key{}) != "v" {
-				t.Errorf("call %d has lost the value", i+1)
+				t.Errorf("the ctx of call %d has lost the value, want it kept", i+1)
 			}
 		}
-		cancel()
-		w.rest()
 	})
 }
 
-// carrier is an error that says how long to wait.
+// carrierError is an error that says how long to wait.
 type carrierError struct {
 	error
 	wait time.Duration
@@ -324,7 +286,7 @@ type carrierError struct {
 
 func (c carrierError) RetryAfter() time.Duration { return c.wait }
 
-// Only the first error with a wait was looked at.
+// Only the first error with a wait counted.
 func TestLongestRetryAfterCounts(t *testing.T) {
 	hour := roomtoken.RetryAfter(errDown, time.Hour)
 	for name, err := range map[string]error{
@@ -333,126 +295,120 @@ func TestLongestRetryAfterCounts(t *testing.T) {
 		"beside a negative":  errors.Join(carrierError{errDown, -time.Hour}, hour),
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{}, func(w *world) {
+			within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 				w.src.fail(err)
-				if p := w.ask(w.t.Context(), "a"); !p.returned() {
-					t.Error("the caller waits for an attempt that lies an hour ahead")
-				}
+				w.refused(w.ask(t.Context(), "a")) // the next attempt is in an hour
 			})
 		})
 	}
 }
 
-// A room that had failed for good was called again and again while Warm waited
-// for another.
-func TestWarmLetsFailedRoomsGo(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+// A room that had failed permanently was called repeatedly while Warm waited for
+// another room.
+func TestWarmDoesNotRetryFailedRooms(t *testing.T) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			if c.room == "gone" {
 				return roomtoken.Grant{}, roomtoken.Permanent(errDown)
 			}
 			return roomtoken.Grant{}, errDown
 		})
-		ctx, cancel := context.WithCancel(w.t.Context())
-		warmed := make(chan error, 1)
-		go func() { warmed <- w.m.Warm(ctx, "slow", "gone") }()
+		ctx, cancel := context.WithCancel(t.Context())
+		p := w.warming(ctx, "slow", "gone")
 		w.add(5 * time.Minute)
 		if n := len(w.src.of("gone")); n != 1 {
-			t.Errorf("%d calls for the room that has failed for good", n)
+			t.Errorf("%d calls for the room that has failed permanently, want 1", n)
 		}
 		cancel()
-		if err := <-warmed; !errors.Is(err, roomtoken.ErrPermanent) || !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
+		w.refused(p, roomtoken.ErrPermanent, context.Canceled)
 	})
 }
 
-// A rate limit after a permanent failure was reported as permanent.
+// A rate limit after a permanent failure was reported as a permanent failure.
 func TestRateLimitAfterAPermanentFailure(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.fail(roomtoken.Permanent(errDown))
-		w.ask(w.t.Context(), "a")
+		w.ask(t.Context(), "a")
 		w.add(11 * time.Second)
 		w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Hour))
-		p := w.ask(w.t.Context(), "a")
-		if !p.returned() || strings.Contains(p.err.Error(), "for good") {
-			t.Error(p.err)
+		err := w.refused(w.ask(t.Context(), "a"), roomtoken.ErrRateLimited)
+		if text := err.Error(); errors.Is(err, roomtoken.ErrPermanent) || strings.Contains(text, "for good") || strings.Contains(text, "permanent") {
+			t.Errorf("Token() = %v, want nothing permanent in it", err)
 		}
 	})
 }
 
-// With many deadlines the scheduler took a nap though more were due.
+// With many deadlines the scheduler slept although more were due.
 func TestManyRoomsDueAtOnce(t *testing.T) {
 	const rooms = 6000
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		ids := make([]string, rooms)
 		for i := range ids {
 			ids[i] = fmt.Sprint("r", i)
 		}
-		if err := w.m.Warm(w.t.Context(), ids...); err != nil {
+		if err := w.m.Warm(t.Context(), ids...); err != nil {
 			t.Fatal(err)
 		}
-		w.clk.Add(400 * time.Second) // all are due now, and no time passes from here on
+		w.clk.Add(400 * time.Second) // all are due now, and no more time passes
 		w.rest()
 		if n := w.src.count(); n != 2*rooms {
-			t.Errorf("%d of %d rooms were renewed", n-rooms, rooms)
+			t.Errorf("%d rooms renewed, want %d", n-rooms, rooms)
 		}
 	})
 }
 
-// A renewal that stood in line while all calls were held was made when the hold was
-// over, though the room had become idle meanwhile.
-func TestIdleRoomsInLineAreNotRenewedAfterAHold(t *testing.T) {
-	within(t, roomtoken.Config{IdleAfter: 15 * time.Minute, Jitter: -1}, func(w *world) {
+// A renewal that was queued during a hold was made after the hold, although the room
+// had become idle.
+func TestIdleQueuedRoomsAreNotRenewedAfterAHold(t *testing.T) {
+	within(t, roomtoken.Config{IdleAfter: 15 * time.Minute, Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("kept")
 		w.token("left")
 		w.add(6 * time.Minute)
 		w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Hour))
-		w.add(50 * time.Second) // both are due: one meets the rate limit, the other stands in line
+		w.add(50 * time.Second) // both are due: one meets the rate limit, the other is queued
 		w.src.on(nil)
 		before := w.src.count()
 		w.add(2 * time.Hour)
 		if n := w.src.count() - before; n != 0 {
-			t.Errorf("%d calls after the hold, for rooms that nobody has asked for in an hour", n)
+			t.Errorf("%d calls after the hold for idle rooms, want none", n)
 		}
 		if n := w.m.Stats().Rooms; n != 0 {
-			t.Errorf("%d rooms are kept that nobody has asked for in an hour", n)
+			t.Errorf("%d idle rooms, want them evicted", n)
 		}
 	})
 }
 
-// A caller who got ErrTooShort counted as asking for an idle room, and took away the
-// mark by which the next hit would have started the renewal.
+// A caller who got ErrTooShort counted as use of an idle room, but cleared the mark
+// that makes the next hit start the renewal.
 func TestTooShortWakesAnIdleRoom(t *testing.T) {
-	within(t, roomtoken.Config{IdleAfter: time.Minute, Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{IdleAfter: time.Minute, Jitter: -1}, func(t *testing.T, w *world) {
 		w.token("room")
 		w.add(8 * time.Minute) // of ten: its renewal was skipped
-		w.calls("room", "create")
+		w.calls("room", create)
 		if _, err := w.m.TokenValidFor(context.Background(), "room", time.Hour); !errors.Is(err, roomtoken.ErrTooShort) {
-			t.Fatalf("TokenValidFor: %v, want ErrTooShort", err)
+			t.Fatalf("TokenValidFor() = %v, want ErrTooShort", err)
 		}
 		w.rest()
-		w.calls("room", "create", "refresh")
+		w.calls("room", create, refresh)
 	})
 }
 
-// A caller joined the crowd of a room that had been evicted a moment before, and
-// waited for ever.
+// A caller joined the waiters of a room that had just been evicted, and never
+// returned.
 func TestShortIdleAfterLeavesNobodyBehind(t *testing.T) {
-	within(t, roomtoken.Config{IdleAfter: 100 * time.Millisecond, Jitter: -1, MaxWait: -1}, func(w *world) {
+	within(t, roomtoken.Config{IdleAfter: 100 * time.Millisecond, Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
 		w.token("a")
 		w.add(8*time.Minute + 200*time.Millisecond) // its renewal was skipped
-		w.clk.stepWall(time.Hour)                   // and its token is gone
+		w.clk.stepWall(time.Hour)                   // and its token has expired
 		w.add(110 * time.Millisecond)
-		if p := w.ask(w.t.Context(), "a"); !p.returned() || p.err != nil {
-			t.Errorf("returned %v: %v", p.returned(), p.err)
-		}
+		w.served(w.ask(t.Context(), "a"))
 	})
 }
 
-// A token that was old when it came was renewed after it had become unusable.
+// A token that was issued before its call was renewed only after it had become
+// unusable.
 func TestOldTokenIsRenewedInTime(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			g := w.src.mint(c)
 			if c.n == 1 {
@@ -465,38 +421,37 @@ func TestOldTokenIsRenewedInTime(t *testing.T) {
 		for i := range 60 {
 			w.add(time.Second)
 			if _, ok := w.m.Cached("a"); !ok {
-				t.Fatalf("after %d s there is no valid token, though nothing has failed", i+1)
+				t.Fatalf("no valid token after %d s, want one: nothing has failed", i+1)
 			}
 		}
 	})
 }
 
-// Warm did not sign on rooms for which a place had to be looked for.
+// Warm waited for one room before it asked for the next when rooms had to be evicted.
 func TestWarmBeginsAllAtOnceWhenRoomsMustGo(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, MaxRooms: 1200, IdleAfter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, MaxRooms: 1200, IdleAfter: -1}, func(t *testing.T, w *world) {
 		ids := make([]string, 1200)
 		for i := range ids {
 			ids[i] = fmt.Sprint("r", i)
 		}
-		if err := w.m.Warm(w.t.Context(), ids...); err != nil {
+		if err := w.m.Warm(t.Context(), ids...); err != nil {
 			t.Fatal(err)
 		}
 		w.add(10 * time.Second)
 		for _, id := range ids {
-			w.token(id) // none of them stands where it stood
+			w.token(id) // moves all of them in the order of eviction
 		}
 		w.failDead()
-		ctx, cancel := context.WithCancel(w.t.Context())
-		warmed := make(chan error, 1)
+		ctx, cancel := context.WithCancel(t.Context())
 		fresh := []string{"n1", "n2", "n3", "n4", "n5"}
-		go func() { warmed <- w.m.Warm(ctx, append([]string{"dead"}, fresh...)...) }()
+		w.warming(ctx, append([]string{"dead"}, fresh...)...)
 		w.add(20 * time.Second)
 		for _, id := range fresh {
-			if _, ok := w.m.Cached(id); !ok {
-				t.Errorf("%s waits for a room that fails", id)
+			if len(w.src.of(id)) == 0 {
+				t.Errorf("no call for %q while another room fails, want one", id)
 			}
 		}
 		cancel()
-		<-warmed
+		w.rest()
 	})
 }

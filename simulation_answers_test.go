@@ -8,19 +8,19 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// What the model makes of answers to callers and of the pairs of watches.
+// How the model checks answers to callers and the pairs of watches.
 
-// handedOut checks a token that somebody gets.
+// handedOut checks a token that a caller or a watch gets.
 func (m *model) handedOut(r *modelRoom, tok roomtoken.Token, order int, begun, atLeast, now time.Duration) *modelToken {
 	t := m.tokens[tok.Value.Reveal()]
 	switch {
 	case t == nil:
-		m.breaks(1, "%s: a token is handed out that the source never granted", r.id)
+		m.breaks(1, "%s: got a token that the source never granted", r.id)
 		return nil
 	case t.room != r:
-		m.breaks(2, "%s: the token of %s is handed out", r.id, t.room.id)
+		m.breaks(2, "%s: got the token of %s", r.id, t.room.id)
 	case !tok.ExpiresAt.Equal(t.expires):
-		m.breaks(1, "%s: a token is handed out that ends at %v, and is said to end at %v", r.id, t.expires.Sub(m.start), tok.ExpiresAt.Sub(m.start))
+		m.breaks(1, "%s: got a token that expires at %v with ExpiresAt %v", r.id, t.expires.Sub(m.start), tok.ExpiresAt.Sub(m.start))
 	}
 	left := t.issuerEnd - now
 	if !m.plan.wall || now-m.stepped > 100*time.Millisecond {
@@ -35,20 +35,20 @@ func (m *model) handedOut(r *modelRoom, tok roomtoken.Token, order int, begun, a
 		if m.plan.wall && m.stepped > t.begun {
 			promise = 11
 		}
-		m.breaks(promise, "%s: a token with %v left of %v is handed out, want %v at least", r.id, left, t.lifetime, least)
+		m.breaks(promise, "%s: got a token with %v left of %v, want at least %v", r.id, left, t.lifetime, least)
 	}
 	switch {
 	case t.invalid > 0 && t.invalid < begun:
-		m.breaks(7, "%s: a token is handed out that was invalidated %v before", r.id, begun-t.invalid)
+		m.breaks(7, "%s: got a token that was invalidated %v before", r.id, begun-t.invalid)
 	case t.order < r.forgot && order > r.forgot:
-		m.breaks(7, "%s: a token is handed out from before the room was forgotten", r.id)
+		m.breaks(7, "%s: got a token from before the room was forgotten", r.id)
 	case order > r.forgot && t != r.cur && t.replaced != now && !r.vague && !t.vague && (r.cur == nil || !r.cur.vague):
-		m.breaks(7, "%s: a token is handed out that is not the newest", r.id)
+		m.breaks(7, "%s: got a token that is not the newest", r.id)
 	}
 	return t
 }
 
-// cached checks an answer of Cached, or of a Token that does not wait.
+// cached checks an answer of Cached, or of a Token call that does not wait.
 func (m *model) cached(r *modelRoom, tok roomtoken.Token, ok, used bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -56,18 +56,18 @@ func (m *model) cached(r *modelRoom, tok roomtoken.Token, ok, used bool) {
 	m.checks++
 	switch {
 	case ok && m.closed:
-		m.breaks(8, "%s: a token is handed out after Close", r.id)
+		m.breaks(8, "%s: got a token after Close", r.id)
 	case ok:
 		m.handedOut(r, tok, m.next(), now, 0, now)
 		if used {
 			r.asked, r.active = now, now
 		}
 	case !m.closed && m.valid(r, now, 0):
-		m.breaks(3, "%s: nothing in memory, though there is a token with %v left", r.id, m.leftOf(r.cur, now))
+		m.breaks(3, "%s: nothing in memory, want the token with %v left", r.id, m.leftOf(r.cur, now))
 	}
 }
 
-// asks is told that a caller asks.
+// asks is called when a caller asks for a token.
 func (m *model) asks(r *modelRoom, atLeast, timeout, hangUp time.Duration) *caller {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,7 +92,8 @@ func (m *model) asks(r *modelRoom, atLeast, timeout, hangUp time.Duration) *call
 	return c
 }
 
-// answers checks what a caller gets. ended says why its ctx has, if it has.
+// answers checks what a caller gets. ended is the error of its ctx and cause its
+// cause.
 func (m *model) answers(c *caller, tok roomtoken.Token, err, ended, cause error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -118,7 +119,7 @@ func (m *model) answers(c *caller, tok roomtoken.Token, err, ended, cause error)
 		case !errors.Is(err, roomtoken.ErrClosed):
 			m.breaks(8, "%s: an answer after Close is %v, want ErrClosed", r.id, err)
 		case now != max(m.closedAt, c.begun):
-			m.breaks(8, "%s: a caller leaves %v after Close", r.id, now-m.closedAt)
+			m.breaks(8, "%s: a caller leaves %v after Close, want at once", r.id, now-m.closedAt)
 		}
 		return
 	}
@@ -130,10 +131,10 @@ func (m *model) answers(c *caller, tok roomtoken.Token, err, ended, cause error)
 		m.breaks(4, "%s: a caller leaves %v after its time", r.id, now-min(c.ends, c.wait))
 	}
 	if c.must && (err != nil || now != c.begun) {
-		m.breaks(3, "%s: a caller for whom there is a token waits %v and gets the error %v", r.id, now-c.begun, err)
+		m.breaks(3, "%s: a caller waits %v and gets the error %v, want the token at once", r.id, now-c.begun, err)
 	}
 	if c.served > 0 && (err != nil || now != c.served) {
-		m.breaks(7, "%s: a caller who waited for a call when the room was forgotten does not get its token", r.id)
+		m.breaks(7, "%s: a caller who waited for a call when the room was forgotten does not get that call's token", r.id)
 	}
 	if err == nil {
 		m.handedOut(r, tok, c.order, c.begun, c.atLeast, now)
@@ -142,12 +143,12 @@ func (m *model) answers(c *caller, tok roomtoken.Token, err, ended, cause error)
 	m.refusal(c, err, ended, cause, now)
 }
 
-// refusal checks the error that a caller gets.
+// refusal checks an error that a caller gets.
 func (m *model) refusal(c *caller, err, ended, cause error, now time.Duration) {
 	r := c.room
 	a := &m.account
 	if m.valid(r, now, c.atLeast) && !c.forgets {
-		m.breaks(3, "%s: an error though there is a token with %v left: %v", r.id, m.leftOf(r.cur, now), err)
+		m.breaks(3, "%s: want the token with %v left, got the error %v", r.id, m.leftOf(r.cur, now), err)
 	}
 	wrapsLast := r.lastErr == nil || r.vague || c.forgets || errors.Is(err, r.lastErr) ||
 		r.call != nil || now == r.notAfter || strings.Contains(err.Error(), r.lastErr.Error())
@@ -162,28 +163,29 @@ func (m *model) refusal(c *caller, err, ended, cause error, now time.Duration) {
 		}
 	case ended != nil && now >= c.ends:
 		if !errors.Is(err, ended) || !errors.Is(err, cause) || !wrapsLast {
-			m.breaks(4, "%s: the error does not wrap the ctx's error, its cause, and the last error of the source, %v: %v", r.id, r.lastErr, err)
+			m.breaks(4, "%s: want an error that wraps the ctx's error, its cause and the source's last error, %v, got %v", r.id, r.lastErr, err)
 		}
 	case now >= c.wait:
 		if !wrapsLast {
-			m.breaks(5, "%s: the error after MaxWait does not wrap the last of the source, %v: %v", r.id, r.lastErr, err)
+			m.breaks(5, "%s: want an error after MaxWait that wraps the source's last error, %v, got %v", r.id, r.lastErr, err)
 		}
 	case r.vague:
 	case r.call != nil && now >= r.call.begun+m.config.CallTimeout:
 	case now < max(r.notAfter, r.left) && c.limit < r.notAfter, a.unsure, a.guarded && c.limit < a.untilMax:
 		if !wrapsLast {
-			m.breaks(5, "%s: the error does not wrap the last of the source, %v: %v", r.id, r.lastErr, err)
+			m.breaks(5, "%s: want an error that wraps the source's last error, %v, got %v", r.id, r.lastErr, err)
 		}
 	case errors.Is(err, roomtoken.ErrPermanent):
 		if r.permErr != now && !(r.permanent > 0 && now <= r.notAfter) {
-			m.breaks(5, "%s: a permanent error that is none, or is over: %v", r.id, err)
+			m.breaks(5, "%s: got a permanent error that was not returned or is over: %v", r.id, err)
 		}
-	case c.forgets && r.call == nil: // the call was theirs, and overdue
+	case c.forgets && r.call == nil: // the call it waited for is overdue
 	default:
-		m.breaks(5, "%s: a caller who could stay for %v leaves though the next attempt is in %v: %v", r.id, c.limit-now, r.notAfter-now, err)
+		m.breaks(5, "%s: a caller who could wait for %v leaves, but the next attempt is in %v: %v", r.id, c.limit-now, r.notAfter-now, err)
 	}
 }
 
+// tooMany checks ErrTooManyRooms.
 func (m *model) tooMany(r *modelRoom) {
 	pinned := 0
 	for _, q := range m.rooms {
@@ -196,22 +198,22 @@ func (m *model) tooMany(r *modelRoom) {
 		r.resident = r.resident || !c.forgets
 	}
 	if m.config.MaxRooms < 0 || pinned < m.config.MaxRooms {
-		m.breaks(10, "%s: ErrTooManyRooms with %d rooms that cannot be let go, MaxRooms is %d", r.id, pinned, m.config.MaxRooms)
+		m.breaks(10, "%s: ErrTooManyRooms with %d rooms that cannot be evicted, MaxRooms is %d", r.id, pinned, m.config.MaxRooms)
 	}
 }
 
-// noSecret checks that an error shows none.
+// noSecret checks that an error contains no secret.
 func (m *model) noSecret(err error) {
 	text := err.Error()
 	if strings.Contains(text, canary) {
-		m.breaks(12, "an error shows a secret: %s", text)
+		m.breaks(12, "an error contains a secret: %s", text)
 	}
 	if strings.Contains(text, "thrown on purpose") && !strings.Contains(text, "goroutine ") {
 		m.breaks(9, "the error of a panic has no stack: %s", text)
 	}
 }
 
-// yielded checks a pair of a watch. last says that the Manager ends it.
+// yielded checks a pair of a watch. ended is the error of its ctx and cause its cause.
 func (m *model) yielded(w *watching, tok roomtoken.Token, err, ended, cause error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -240,11 +242,11 @@ func (m *model) yielded(w *watching, tok roomtoken.Token, err, ended, cause erro
 	case errors.Is(err, roomtoken.ErrTooManyRooms):
 		w.ended = true
 		m.tooMany(r)
-	case ended != nil && errors.Is(err, cause): // its end
+	case ended != nil && errors.Is(err, cause): // the end of the watch
 	case m.valid(r, now, 0):
-		m.breaks(3, "%s: a watch yields an error though there is a token with %v left: %v", r.id, m.leftOf(r.cur, now), err)
+		m.breaks(3, "%s: want a watch to yield the token with %v left, got the error %v", r.id, m.leftOf(r.cur, now), err)
 	case r.lastErr == nil && !m.account.guarded && !m.account.unsure && !r.vague && now > r.notBefore && r.permErr != now:
-		m.breaks(3, "%s: a watch yields an error though nothing has failed: %v", r.id, err)
+		m.breaks(3, "%s: a watch yields an error, but nothing has failed: %v", r.id, err)
 	default:
 		kind := kindOf(err)
 		if kind != "" && kind == w.lastOf {
@@ -254,15 +256,15 @@ func (m *model) yielded(w *watching, tok roomtoken.Token, err, ended, cause erro
 	}
 }
 
-// kindOf names the error where it always has the same words.
+// kindOf names the kind of an error whose text is always the same.
 func kindOf(err error) string {
-	if errors.Is(err, errDown) && strings.Contains(err.Error(), "failed: the source") { // and is not that of all calls
+	if errors.Is(err, errDown) && strings.Contains(err.Error(), "failed: the source") { // not the error of a hold
 		return "down"
 	}
 	return ""
 }
 
-// settled checks, when everything has come to rest, that all that must have
+// settled checks, when all goroutines are blocked, that everything that must have
 // happened has happened.
 func (m *model) settled() {
 	m.mu.Lock()
@@ -288,13 +290,13 @@ func (m *model) settled() {
 			}
 			switch {
 			case valid && !c.forgets:
-				m.breaks(3, "%s: a caller of %v waits though there is a token", r.id, c.begun)
+				m.breaks(3, "%s: a caller of %v waits, but there is a token", r.id, c.begun)
 			case over && !m.valid(r, now, 0):
-				m.breaks(2, "%s: a caller waits though its call is overdue", r.id)
+				m.breaks(2, "%s: a caller waits, but its call is overdue", r.id)
 			case now > min(c.ends, c.wait):
 				m.breaks(4, "%s: a caller still waits %v after its time", r.id, now-min(c.ends, c.wait))
 			case r.call == nil && c.limit < next && (r.lastErr != nil || held):
-				m.breaks(5, "%s: a caller waits though the next attempt is in %v and its time ends in %v", r.id, next-now, c.limit-now)
+				m.breaks(5, "%s: a caller waits, but the next attempt is in %v and its time ends in %v", r.id, next-now, c.limit-now)
 			}
 		}
 		if r.call != nil || now <= r.notAfter || !open {
@@ -304,7 +306,7 @@ func (m *model) settled() {
 		wanted := len(r.waiting) > 0 || r.watched()
 		switch t := r.cur; {
 		case wanted && !m.valid(r, now, 0) && (t == nil || !t.vague):
-			m.breaks(m.after(r), "%s: somebody waits, a call may begin since %v, and none does", r.id, now-max(r.notAfter, a.untilMax))
+			m.breaks(m.after(r), "%s: a caller or a watch waits, and a call may begin since %v, but none does", r.id, now-max(r.notAfter, a.untilMax))
 		case t == nil || m.plan.wall && t.came < m.stepped:
 		case !r.watched() && m.config.IdleAfter > 0 && now-r.asked > m.config.IdleAfter-grain:
 		default:
@@ -313,14 +315,14 @@ func (m *model) settled() {
 			had := t.expires.Sub(m.start) - t.came
 			due := time.Duration(float64(min(t.lifetime, had, t.end-t.came)) * share)
 			if left < due-fuzz {
-				m.breaks(3, "%s: its token has %v left of %v, was to be renewed with %v left, and no call is in flight", r.id, left, t.lifetime, due)
+				m.breaks(3, "%s: no call is in flight with %v left of %v, want a renewal with %v left", r.id, left, t.lifetime, due)
 			}
 		}
 		m.watchesOf(r, now)
 	}
 }
 
-// after says which promise a room that is not called speaks of.
+// after returns the promise that is broken when no call begins for a room.
 func (m *model) after(r *modelRoom) int {
 	if r.lastErr != nil && strings.Contains(r.lastErr.Error(), "thrown on purpose") {
 		return 9
@@ -328,15 +330,15 @@ func (m *model) after(r *modelRoom) int {
 	return 5
 }
 
-// watchesOf checks that the room's watches have been told.
+// watchesOf checks that the room's watches have yielded the newest token.
 func (m *model) watchesOf(r *modelRoom, now time.Duration) {
 	for _, w := range r.watches {
 		switch {
 		case w.ended || w.body || w.epoch != m.epoch:
 		case now > w.ends:
-			m.breaks(8, "%s: a watch goes on after its ctx has ended", r.id)
+			m.breaks(8, "%s: a watch goes on, but its ctx has ended", r.id)
 		case m.valid(r, now, 0) && w.last != r.cur:
-			m.breaks(3, "%s: a watch was not told of the newest token", r.id)
+			m.breaks(3, "%s: a watch has not yielded the newest token", r.id)
 		}
 	}
 }

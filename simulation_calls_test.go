@@ -9,10 +9,10 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// What the model makes of calls at the source.
+// How the model checks calls of the source.
 
-// begins is told of every call at the source.
-func (m *model) begins(op, id, refresh string, ctxRoom any) *modelCall {
+// begins is called when a call of the source begins.
+func (m *model) begins(kind roomtoken.CallKind, id, refreshToken string, ctxRoom any) *modelCall {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
@@ -23,7 +23,7 @@ func (m *model) begins(op, id, refresh string, ctxRoom any) *modelCall {
 		m.instant, m.burst = now, 0
 	}
 	if m.burst++; m.burst > 500 {
-		m.breaks(5, "%d calls at the same moment", m.burst)
+		m.breaks(5, "%d calls at the same time", m.burst)
 	}
 	var r *modelRoom
 	for _, one := range m.rooms {
@@ -31,20 +31,20 @@ func (m *model) begins(op, id, refresh string, ctxRoom any) *modelCall {
 			r = one
 		}
 	}
-	c := &modelCall{room: r, op: op, epoch: m.epoch, begun: now, order: m.next(), wall: m.wallNow(), ahead: m.ahead}
+	c := &modelCall{room: r, kind: kind, epoch: m.epoch, begun: now, order: m.next(), wall: m.wallNow(), ahead: m.ahead}
 	if r == nil {
-		m.breaks(2, "a call for the room %q, which nobody knows", id)
+		m.breaks(2, "a call for the unknown room %q", id)
 		return c
 	}
-	m.note("%s: %s begins (%d failures)", id, op, r.failures)
+	m.note("%s: %s begins (%d failures)", id, kind, r.failures)
 	if m.closed {
 		if now != m.closedAt || !m.watchCloses {
-			m.breaks(8, "%s(%s) begins after Close", op, id)
+			m.breaks(8, "%s(%s) begins after Close", kind, id)
 		}
 		return c
 	}
 	if r.call != nil {
-		m.breaks(2, "%s(%s) begins while a %s of the room is in flight", op, id, r.call.op)
+		m.breaks(2, "%s(%s) begins while a %s of the room is in flight", kind, id, r.call.kind)
 	}
 	c.had = r.had
 	cold := 0
@@ -57,42 +57,42 @@ func (m *model) begins(op, id, refresh string, ctxRoom any) *modelCall {
 	case len(m.flights) >= m.config.MaxConcurrentCalls:
 		m.breaks(10, "call %d begins, MaxConcurrentCalls is %d", len(m.flights)+1, m.config.MaxConcurrentCalls)
 	case !c.had && cold >= m.slots():
-		m.breaks(10, "a caller's call begins in a slot that is kept for renewals")
+		m.breaks(10, "a call for a caller begins in a slot reserved for renewals")
 	}
 	if !r.vague && now < r.notBefore {
-		m.breaks(5, "%s(%s) begins %v too early, after %d passing and %d permanent failures, %d refusals",
-			op, id, r.notBefore-now, r.failures, r.permanent, r.refusals)
+		m.breaks(5, "%s(%s) begins %v too early, after %d transient and %d permanent failures and %d refusals",
+			kind, id, r.notBefore-now, r.failures, r.permanent, r.refusals)
 	}
 	if ctxRoom != nil && ctxRoom != id && ctxRoom != "*" {
 		m.breaks(4, "the ctx of a call for %s carries the values of a caller of %v", id, ctxRoom)
 	}
 	if ctxRoom == nil && len(r.waiting) > 0 && !r.had && !r.vague {
-		m.breaks(4, "the ctx of the first call for %s carries no values of who started it", id)
+		m.breaks(4, "the ctx of the first call for %s carries no values of its caller", id)
 	}
-	m.needed(r, op, now)
+	m.needed(r, kind, now)
 
 	a := &m.account
-	// A call that the Manager began at the very moment may reach the source after
-	// the answer that makes it hold calls back.
+	// A call that the Manager began at the same time may reach the source after the
+	// answer that starts the hold.
 	crossed := now == a.heldAt
 	switch {
 	case !a.guarded, crossed && now < a.until:
 	case now < a.until:
-		m.breaks(5, "%s(%s) begins %v before the end of the hold of all calls", op, id, a.until-now)
+		m.breaks(5, "%s(%s) begins %v before the end of the hold of all calls", kind, id, a.until-now)
 	case a.probe != nil && !crossed:
-		m.breaks(5, "%s(%s) begins beside the probe, %s(%s)", op, id, a.probe.op, a.probe.room.id)
+		m.breaks(5, "%s(%s) begins while the probe, %s(%s), is in flight", kind, id, a.probe.kind, a.probe.room.id)
 	default:
 		a.probe = c
 		c.guarded = true
 	}
-	m.whichCall(r, c, refresh, now)
+	m.whichCall(r, c, refreshToken, now)
 	r.call = c
 	m.flights = append(m.flights, c)
 	return c
 }
 
-// needed checks that there is a reason for a call.
-func (m *model) needed(r *modelRoom, op string, now time.Duration) {
+// needed checks that a call is needed.
+func (m *model) needed(r *modelRoom, kind roomtoken.CallKind, now time.Duration) {
 	forced := false
 	for _, w := range r.waiting {
 		forced = forced || w.atLeast > 0
@@ -100,54 +100,54 @@ func (m *model) needed(r *modelRoom, op string, now time.Duration) {
 	asked := len(r.waiting) > 0 || r.warming > 0 || r.watched() || r.left == now
 	idle := m.config.IdleAfter > 0 && now-r.active > m.config.IdleAfter+grain
 	if !asked && !r.vague && (!r.had || idle) {
-		m.breaks(10, "%s(%s) begins though nobody asks for the room", op, r.id)
+		m.breaks(10, "%s(%s) begins, but the room is not in use", kind, r.id)
 	}
 	if !m.valid(r, now, 0) || forced || r.left == now {
 		return
 	}
 	t, left := r.cur, m.leftOf(r.cur, now)
-	if m.plan.wall && m.stepped > t.came { // it may have been due in between
+	if m.plan.wall && m.stepped > t.came { // it may have been due before
 		return
 	}
 	due := time.Duration(float64(t.lifetime)*(1-m.config.RefreshAfter+m.config.Jitter)) + fuzz
 	if left > due {
-		m.breaks(2, "%s(%s) begins though its token has %v left of %v, and was to be renewed with %v left at most", op, r.id, left, t.lifetime, due)
+		m.breaks(2, "%s(%s) begins with %v left of %v, want a renewal with at most %v left", kind, r.id, left, t.lifetime, due)
 	}
 }
 
-// whichCall checks that it is the right one of the two.
-func (m *model) whichCall(r *modelRoom, c *modelCall, refresh string, now time.Duration) {
+// whichCall checks the kind of a call.
+func (m *model) whichCall(r *modelRoom, c *modelCall, refreshToken string, now time.Duration) {
 	rt := r.refresh
 	lapsed := rt != nil && (now >= rt.end || !rt.expires.IsZero() && !m.wallNow().Before(rt.expires))
 	usable := rt != nil && !lapsed && now < rt.mustEnd
 	switch {
 	case r.vague:
-	case c.op == "refresh" && rt == nil:
-		m.breaks(6, "Refresh(%s) with a token that was refused, or dropped with the room's", r.id)
-	case c.op == "refresh" && rt.value != refresh:
+	case c.kind == refresh && rt == nil:
+		m.breaks(6, "Refresh(%s) with a refresh token that was refused or dropped", r.id)
+	case c.kind == refresh && rt.value != refreshToken:
 		m.breaks(6, "Refresh(%s) with another refresh token than the newest", r.id)
-	case c.op == "refresh" && lapsed:
+	case c.kind == refresh && lapsed:
 		m.breaks(6, "Refresh(%s) with a refresh token that has lapsed", r.id)
 	case !usable:
-	case r.failures < 3 && c.op == "create":
-		m.breaks(6, "Create(%s) though its refresh token is good, after %d failures", r.id, r.failures)
-	case r.failures == 3 && c.op == "refresh":
-		m.breaks(6, "Refresh(%s) after the third failure in a row, want a create", r.id)
-	case r.failures > 3 && r.lastOpN == r.failures-1 && r.lastRT == rt && r.lastOp == c.op:
-		m.breaks(6, "%s(%s) again after %d failures in a row: they do not alternate", c.op, r.id, r.failures)
+	case r.failures < 3 && c.kind == create:
+		m.breaks(6, "Create(%s) with a valid refresh token after %d failures, want a refresh", r.id, r.failures)
+	case r.failures == 3 && c.kind == refresh:
+		m.breaks(6, "Refresh(%s) after the third consecutive failure, want a create", r.id)
+	case r.failures > 3 && r.lastKindFailures == r.failures-1 && r.lastRefresh == rt && r.lastKind == c.kind:
+		m.breaks(6, "%s(%s) again after %d consecutive failures, want them to alternate", c.kind, r.id, r.failures)
 	}
 	c.refresh = rt
-	r.lastOp, r.lastOpN, r.lastRT = c.op, r.failures, nil
+	r.lastKind, r.lastKindFailures, r.lastRefresh = c.kind, r.failures, nil
 	if usable {
-		r.lastRT = rt
+		r.lastRefresh = rt
 	}
 }
 
-// ends takes a call out, and reports whether it is one of this Manager.
+// ends removes a call and reports whether it belongs to the current Manager.
 func (m *model) ends(c *modelCall, what string) (now time.Duration, ours bool) {
 	now = m.now()
 	m.catchUp(now)
-	m.note("%s: %s ends: %s", c.room.id, c.op, what)
+	m.note("%s: %s ends: %s", c.room.id, c.kind, what)
 	if c.epoch != m.epoch {
 		return now, false
 	}
@@ -163,7 +163,7 @@ func (m *model) ends(c *modelCall, what string) (now time.Duration, ours bool) {
 	return now, true
 }
 
-// fails is told of every call that ends with an error.
+// fails is called when a call ends with an error.
 func (m *model) fails(c *modelCall, err error, wait time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -176,12 +176,12 @@ func (m *model) fails(c *modelCall, err error, wait time.Duration) {
 	switch {
 	case errors.Is(err, roomtoken.ErrRateLimited):
 		m.limited(c, wait, now)
-		if !c.apart {
+		if !c.forgotten {
 			r.lastErr = err
 		}
-	case c.op == "refresh" && (errors.Is(err, roomtoken.ErrRefreshRejected) || errors.Is(err, roomtoken.ErrPermanent)):
+	case c.kind == refresh && (errors.Is(err, roomtoken.ErrRefreshRejected) || errors.Is(err, roomtoken.ErrPermanent)):
 		m.answered(c, now)
-		if !c.apart {
+		if !c.forgotten {
 			if r.refresh == c.refresh {
 				r.refresh = nil
 			}
@@ -190,7 +190,7 @@ func (m *model) fails(c *modelCall, err error, wait time.Duration) {
 	case errors.Is(err, roomtoken.ErrPermanent):
 		m.answered(c, now)
 		r.permErr = now
-		if !c.apart {
+		if !c.forgotten {
 			r.permanent++
 			r.failures = 0
 			r.lastErr = err
@@ -199,12 +199,12 @@ func (m *model) fails(c *modelCall, err error, wait time.Duration) {
 			r.notAfter = r.notBefore
 		}
 	default:
-		m.passing(c, err, wait, now)
+		m.transient(c, err, wait, now)
 	}
 }
 
-// passing is told of a call that failed in passing.
-func (m *model) passing(c *modelCall, err error, wait, now time.Duration) {
+// transient accounts for a call that failed transiently.
+func (m *model) transient(c *modelCall, err error, wait, now time.Duration) {
 	if !c.overdue {
 		m.failed(c, err, wait, now)
 		return
@@ -212,7 +212,7 @@ func (m *model) passing(c *modelCall, err error, wait, now time.Duration) {
 	if m.account.probe == c {
 		m.account.probe = nil
 	}
-	if !c.apart {
+	if !c.forgotten {
 		m.postpone(c.room, err, wait, now)
 	}
 }
@@ -225,17 +225,17 @@ func (m *model) postpone(r *modelRoom, err error, wait, now time.Duration) {
 	}
 }
 
-// failed counts a passing failure.
+// failed counts a transient failure.
 func (m *model) failed(c *modelCall, err error, wait, now time.Duration) {
 	a := &m.account
-	a.row++
+	a.consecutiveFailures++
 	switch {
 	case a.guarded && a.probe == c:
 		a.probe = nil
 		if a.limited && now < a.until {
 			break
 		}
-		if a.limited && now < a.untilMax { // whether the limit was over depends on a draw
+		if a.limited && now < a.untilMax { // a draw decides whether the limit was over
 			_, most := m.backoff(60)
 			a.unsure, a.untilMax = true, now+most
 			break
@@ -243,10 +243,10 @@ func (m *model) failed(c *modelCall, err error, wait, now time.Duration) {
 		a.steps++
 		least, most := m.backoff(a.steps)
 		a.until, a.untilMax, a.limited = now+least, max(a.untilMax, now+most), false
-	case !a.guarded && a.row >= m.config.MaxConcurrentCalls:
-		*a = modelAccount{guarded: true, row: a.row, unsure: a.unsure, untilMax: a.untilMax, heldAt: now}
+	case !a.guarded && a.consecutiveFailures >= m.config.MaxConcurrentCalls:
+		*a = modelAccount{guarded: true, consecutiveFailures: a.consecutiveFailures, unsure: a.unsure, untilMax: a.untilMax, heldAt: now}
 	}
-	if r := c.room; !c.apart {
+	if r := c.room; !c.forgotten {
 		r.failures++
 		r.permanent = 0
 		r.lastErr = err
@@ -256,7 +256,7 @@ func (m *model) failed(c *modelCall, err error, wait, now time.Duration) {
 	}
 }
 
-// limited counts a rate limit.
+// limited accounts for a rate limit.
 func (m *model) limited(c *modelCall, wait, now time.Duration) {
 	a := &m.account
 	if a.probe == c {
@@ -268,7 +268,7 @@ func (m *model) limited(c *modelCall, wait, now time.Duration) {
 		if already {
 			return
 		}
-		if (a.limited || a.unsure) && now < a.untilMax { // whether there is a hold already depends on a draw
+		if (a.limited || a.unsure) && now < a.untilMax { // a draw decides whether there is already a hold
 			_, most = m.backoff(60)
 			a.unsure, a.untilMax = true, now+most
 			return
@@ -284,10 +284,10 @@ func (m *model) limited(c *modelCall, wait, now time.Duration) {
 	a.until, a.untilMax = max(a.until, now+least), max(a.untilMax, now+most)
 }
 
-// answered notes that the other side is there.
+// answered records that the server has answered.
 func (m *model) answered(c *modelCall, now time.Duration) {
 	a := &m.account
-	a.row = 0
+	a.consecutiveFailures = 0
 	if a.probe == c {
 		a.probe = nil
 	}
@@ -299,7 +299,7 @@ func (m *model) answered(c *modelCall, now time.Duration) {
 	}
 }
 
-// grants is told of every grant.
+// grants is called when a call returns a grant.
 func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -335,10 +335,10 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 	for _, v := range c.refused {
 		refused = refused || v == value
 	}
-	if !refused || c.apart {
+	if !refused || c.forgotten {
 		*t = fresh
 	}
-	if c.apart {
+	if c.forgotten {
 		if usable && !refused {
 			m.answered(c, now)
 			for _, w := range r.waiting {
@@ -347,14 +347,14 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 				}
 			}
 		} else {
-			m.passing(c, roomtoken.ErrInvalidGrant, 0, now)
+			m.transient(c, roomtoken.ErrInvalidGrant, 0, now)
 		}
 		return
 	}
 	switch {
 	case value != "" && refused:
 		r.refresh = nil
-	case c.op == "create" && usable, !g.RefreshToken.IsZero():
+	case c.kind == create && usable, !g.RefreshToken.IsZero():
 		r.refresh = nil
 		if rt := g.RefreshToken; !rt.IsZero() {
 			r.refresh = &modelRefresh{value: rt.Value.Reveal(), end: forever, mustEnd: forever}
@@ -369,7 +369,7 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 		}
 	}
 	if !usable || refused {
-		m.passing(c, roomtoken.ErrInvalidGrant, 0, now)
+		m.transient(c, roomtoken.ErrInvalidGrant, 0, now)
 		r.vague = c.steps
 		return
 	}
@@ -392,7 +392,7 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 	}
 }
 
-// forgets clears the memory of a room.
+// forgets clears the state of a room.
 func (m *model) forgets(r *modelRoom, now time.Duration) {
 	for _, t := range m.tokens {
 		if t.room == r {
@@ -401,7 +401,7 @@ func (m *model) forgets(r *modelRoom, now time.Duration) {
 	}
 	for _, w := range r.waiting {
 		w.forgets = true
-		if r.call != nil && !r.call.apart {
+		if r.call != nil && !r.call.forgotten {
 			w.owed = r.call
 		}
 	}
@@ -409,7 +409,7 @@ func (m *model) forgets(r *modelRoom, now time.Duration) {
 		w.lastOf = ""
 	}
 	if r.call != nil {
-		r.call.apart = true
+		r.call.forgotten = true
 	}
 	r.forgotAt, r.forgot = now, m.next()
 	r.resident = r.watched()
@@ -417,10 +417,10 @@ func (m *model) forgets(r *modelRoom, now time.Duration) {
 	r.had, r.vague = false, false
 	r.failures, r.permanent, r.refusals, r.refusedBy = 0, 0, 0, 0
 	r.notBefore, r.notAfter = 0, 0
-	r.lastOpN = -1
+	r.lastKindFailures = -1
 }
 
-// invalidates calls Invalidate and checks what it answers.
+// invalidates calls Invalidate and checks its result.
 func (m *model) invalidates(r *modelRoom, back bool, invalidate func(roomtoken.Token) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -438,7 +438,7 @@ func (m *model) invalidates(r *modelRoom, back bool, invalidate func(roomtoken.T
 	m.note("%s: Invalidate(%s): %v", r.id, strings.ReplaceAll(t.value, canary, ""), did)
 	if m.closed {
 		if did {
-			m.breaks(8, "%s: Invalidate drops a token after Close", r.id)
+			m.breaks(8, "%s: Invalidate returns true after Close", r.id)
 		}
 		return
 	}
@@ -447,9 +447,9 @@ func (m *model) invalidates(r *modelRoom, back bool, invalidate func(roomtoken.T
 	}
 	switch {
 	case did && t != r.cur && !r.vague:
-		m.breaks(7, "%s: Invalidate drops another token than the one refused", r.id)
+		m.breaks(7, "%s: Invalidate drops another token than the refused one", r.id)
 	case !did && t == r.cur && !r.vague && !t.vague:
-		m.breaks(7, "%s: Invalidate does not drop the token refused", r.id)
+		m.breaks(7, "%s: Invalidate does not drop the refused token", r.id)
 	case !did:
 		return
 	}
@@ -479,7 +479,7 @@ func (m *model) invalidates(r *modelRoom, back bool, invalidate func(roomtoken.T
 	r.before, r.cur, r.refresh = t, nil, nil
 }
 
-// evicted is told of every room that is let go.
+// evicted is called for every eviction.
 func (m *model) evicted(id, reason string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -488,18 +488,18 @@ func (m *model) evicted(id, reason string) {
 	}
 	now := m.now()
 	m.checks++
-	m.note("%s: let go: %s", id, reason)
+	m.note("%s: evicted: %s", id, reason)
 	for _, r := range m.rooms {
 		if r.id != id {
 			continue
 		}
 		valid := m.valid(r, now, 0)
 		if r.watched() || r.call != nil {
-			m.breaks(10, "%s is let go (%s) though it is watched or has a call in flight", id, reason)
+			m.breaks(10, "%s is evicted (%s), but it is watched or has a call in flight", id, reason)
 		}
 		if reason == roomtoken.ReasonIdle {
 			if valid || now-r.asked < m.config.IdleAfter-grain {
-				m.breaks(10, "%s is let go as idle: its token is valid: %v, asked for %v ago", id, valid, now-r.asked)
+				m.breaks(10, "%s is evicted as idle, token valid: %v, last used %v ago", id, valid, now-r.asked)
 			}
 		} else if valid && (!m.plan.wall || now-m.stepped > 11*time.Second) {
 			for _, q := range m.rooms {
@@ -507,9 +507,9 @@ func (m *model) evicted(id, reason string) {
 					continue
 				}
 				if q.cur == nil || !q.cur.vague && m.leftOf(q.cur, now) <= 0 {
-					m.breaks(10, "%s is let go with a valid token, and %s stays without one", id, q.id)
+					m.breaks(10, "%s is evicted with a valid token, but %s stays without one", id, q.id)
 				} else if m.valid(q, now, 0) && r.asked > q.active+grain {
-					m.breaks(10, "%s is let go, asked for %v ago, and %s stays, asked for %v ago", id, now-r.asked, q.id, now-q.active)
+					m.breaks(10, "%s, last used %v ago, is evicted, but %s, last used %v ago, stays", id, now-r.asked, q.id, now-q.active)
 				}
 			}
 		}

@@ -10,35 +10,35 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// The model knows, from the promises alone, what the Manager may do and what it
-// must do. It sees what any user sees: the calls at the source, the answers, the
-// pairs of a watch, and the events that tell of an eviction. It never looks into
-// the Manager. All its times are distances from the beginning of the run on the
-// monotonic clock, and exact: in a bubble time stands still while anything runs.
+// The model derives from the promises alone what the Manager may and must do. It sees
+// what any user sees: the calls of the source, the answers, the pairs of a watch, and
+// the events of evictions. It never looks into the Manager. All its times are
+// monotonic, since the start of the run, and exact: in a bubble time stands still
+// while any goroutine runs.
 
 const (
 	forever = time.Duration(math.MaxInt64 / 4)
 	canary  = "CANARY"
-	grace   = 50 * time.Millisecond // a source may take so long to return when its ctx has ended
+	grace   = 50 * time.Millisecond // how long a source may take to return when its ctx has ended
 	grain   = 1200 * time.Millisecond
-	fuzz    = time.Microsecond // of floating-point fractions of a lifetime
+	fuzz    = time.Microsecond // the rounding error of a fraction of a lifetime
 )
 
-// violation is a promise that was found broken.
+// violation is a broken promise.
 type violation struct {
-	promise int // 0: an invariant
+	promise int // 0: none, an invariant
 	at      time.Duration
 	text    string
 }
 
 func (v *violation) String() string {
 	if v.promise == 0 {
-		return fmt.Sprintf("an invariant is broken at %v: %s", v.at, v.text)
+		return fmt.Sprintf("invariant broken at %v: %s", v.at, v.text)
 	}
-	return fmt.Sprintf("promise %d is broken at %v: %s", v.promise, v.at, v.text)
+	return fmt.Sprintf("promise %d broken at %v: %s", v.promise, v.at, v.text)
 }
 
-// model is what is known of one Manager and its rooms.
+// model is the state of one Manager and its rooms, as the promises imply it.
 type model struct {
 	mu        sync.Mutex
 	plan      *plan
@@ -48,24 +48,24 @@ type model struct {
 	tracing   bool
 
 	config  roomtoken.Config // with its defaults
-	epoch   int              // of the Manager: calls of the one before are none of ours
+	epoch   int              // counts Managers: calls of earlier ones do not count
 	rooms   []*modelRoom
 	tokens  map[string]*modelToken
 	minted  int
 	flights []*modelCall // in flight
 	account modelAccount
 
-	ahead   time.Duration // of the wall clock
-	stepped time.Duration // when it was stepped last
+	ahead   time.Duration // how far the wall clock is ahead
+	stepped time.Duration // when the wall clock was last stepped
 
 	closed      bool
 	closedAt    time.Duration
-	watchCloses bool // from its body: it may begin a call at that moment
+	watchCloses bool // Close is called from the body of a watch, which may begin a call then
 
 	checks, calls int
-	order         int // of calls, callers and forgetting, where the moment is the same
+	order         int // of calls, callers and Forgets at the same time
 	instant       time.Duration
-	burst         int // calls at this instant
+	burst         int // calls at instant
 	outages       []outage
 }
 
@@ -75,90 +75,90 @@ type outage struct {
 	until time.Duration
 }
 
-// modelRoom is what is known of one room.
+// modelRoom is the state of one room.
 type modelRoom struct {
-	id        string
-	n         int
-	resident  bool
-	had       bool // it has had a token
-	cur       *modelToken
-	before    *modelToken // the one before, if it was replaced
-	refresh   *modelRefresh
-	failures  int
-	permanent int
-	refusals  int           // at least so many tokens in a row were refused early
-	refusedBy int           // at most so many
-	notBefore time.Duration // no call may begin
-	notAfter  time.Duration // what is wanted must have begun
-	vague     bool          // the wall clock was stepped during its call: who knows
-	lastErr   error
-	permErr   time.Duration // when a call failed for good last
-	call      *modelCall
-	calls     int
-	lastOp    string
-	lastOpN   int // failures when that call began
-	lastRT    *modelRefresh
+	id               string
+	n                int
+	resident         bool
+	had              bool // it has had a token
+	cur              *modelToken
+	before           *modelToken // the previous token, if it was replaced
+	refresh          *modelRefresh
+	failures         int
+	permanent        int
+	refusals         int           // at least this many consecutive tokens were refused early
+	refusedBy        int           // at most this many
+	notBefore        time.Duration // no call may begin before
+	notAfter         time.Duration // a wanted call must have begun
+	vague            bool          // the wall clock was stepped during its call: little is certain
+	lastErr          error
+	permErr          time.Duration // when a call last failed permanently
+	call             *modelCall
+	calls            int
+	lastKind         roomtoken.CallKind
+	lastKindFailures int // failures when the last call began
+	lastRefresh      *modelRefresh
 
-	asked    time.Duration // last, at least
-	active   time.Duration // last, at most
-	left     time.Duration // a caller left it last
+	asked    time.Duration // last used, at the earliest
+	active   time.Duration // last used, at the latest
+	left     time.Duration // when a caller last left it
 	forgotAt time.Duration
-	forgot   int // in the order of things
+	forgot   int // in the order of events
 
 	waiting []*caller
 	warming int
 	watches []*watching
 }
 
-// modelToken is one token the source has minted.
+// modelToken is a token that the source minted.
 type modelToken struct {
 	value     string
 	room      *modelRoom
 	lifetime  time.Duration
-	end       time.Duration // monotonic, as the contract reckons it
-	issuerEnd time.Duration // monotonic, as the issuer reckons it
+	end       time.Duration // monotonic, for the Manager
+	issuerEnd time.Duration // monotonic, for its issuer
 	expires   time.Time     // on the wall clock
 	came      time.Duration
-	begun     time.Duration // the call that brought it last
+	begun     time.Duration // when the last call that returned it began
 	order     int           // of that call
-	invalid   time.Duration // refused by somebody; 0: not
-	replaced  time.Duration // by a newer one; 0: not
+	invalid   time.Duration // when it was invalidated; 0: not
+	replaced  time.Duration // when a newer one replaced it; 0: not
 	vague     bool
 }
 
 type modelRefresh struct {
 	value        string
-	end, mustEnd time.Duration // forever: not told
+	end, mustEnd time.Duration // forever: unknown
 	expires      time.Time
 }
 
 // modelCall is one call of the source.
 type modelCall struct {
-	room    *modelRoom
-	op      string
-	epoch   int
-	begun   time.Duration
-	order   int
-	ahead   time.Duration // of the wall clock
-	wall    time.Time
-	refresh *modelRefresh
-	apart   bool // forgotten meanwhile
-	overdue bool
-	guarded bool
-	steps   bool     // the wall clock was stepped meanwhile
-	refused []string // invalidated meanwhile
-	had     bool
-	deaf    bool // to its ctx
+	room      *modelRoom
+	kind      roomtoken.CallKind
+	epoch     int
+	begun     time.Duration
+	order     int
+	ahead     time.Duration // of the wall clock
+	wall      time.Time
+	refresh   *modelRefresh
+	forgotten bool // its room was forgotten since
+	overdue   bool
+	guarded   bool
+	steps     bool     // the wall clock was stepped since
+	refused   []string // invalidated since
+	had       bool
+	deaf      bool // it ignores its ctx
 }
 
-// modelAccount is what is known of the other side as a whole.
+// modelAccount is the state that all rooms share.
 type modelAccount struct {
-	guarded, limited bool
-	unsure           bool // it opened, or not: that depends on a draw
-	until, untilMax  time.Duration
-	heldAt           time.Duration // when it was guarded, or held for longer
-	probe            *modelCall
-	row, steps       int
+	guarded, limited           bool
+	unsure                     bool // a draw decides whether it is guarded
+	until, untilMax            time.Duration
+	heldAt                     time.Duration // when it was last guarded or held
+	probe                      *modelCall
+	consecutiveFailures, steps int
 }
 
 // caller is one call of Token or TokenValidFor.
@@ -167,14 +167,14 @@ type caller struct {
 	begun   time.Duration
 	order   int
 	atLeast time.Duration
-	ends    time.Duration // its ctx
-	wait    time.Duration // MaxWait
-	limit   time.Duration // as the Manager can know it: it may hang up earlier
-	must    bool          // there is a token for it
+	ends    time.Duration // when its ctx ends
+	wait    time.Duration // when MaxWait has passed
+	limit   time.Duration // when it leaves, as far as the Manager knows: it may be canceled earlier
+	must    bool          // there is a token it must get
 	epoch   int
-	forgets bool          // its room was forgotten or let go since
-	owed    *modelCall    // in flight then: its result is the caller's
-	served  time.Duration // when it came; 0: it has not
+	forgets bool          // its room was forgotten or evicted since
+	owed    *modelCall    // the call in flight then: the caller gets its result
+	served  time.Duration // when that call returned a token; 0: it has not
 }
 
 // watching is one watch.
@@ -182,9 +182,9 @@ type watching struct {
 	room   *modelRoom
 	begun  time.Duration
 	ends   time.Duration
-	body   bool // it is in the consumer's body
+	body   bool // the body of the loop is running
 	last   *modelToken
-	lastOf string // the last error's kind
+	lastOf string // the kind of the last error
 	ended  bool
 	epoch  int
 	yields int
@@ -195,7 +195,7 @@ func (m *model) now() time.Duration { return time.Since(m.start) }
 // wallNow is the wall clock of the Manager's machine.
 func (m *model) wallNow() time.Time { return time.Now().Round(0).Add(m.ahead) }
 
-// next numbers what happens.
+// next numbers events.
 func (m *model) next() int {
 	m.order++
 	return m.order
@@ -208,7 +208,7 @@ func (m *model) note(format string, args ...any) {
 	}
 }
 
-// breaks notes that a promise is broken. Only the first counts.
+// breaks records a broken promise. Only the first counts.
 func (m *model) breaks(promise int, format string, args ...any) {
 	if m.violation == nil {
 		m.violation = &violation{promise, m.now(), fmt.Sprintf(format, args...)}
@@ -216,7 +216,7 @@ func (m *model) breaks(promise int, format string, args ...any) {
 	}
 }
 
-// open begins anew, with a new Manager.
+// open resets the model for a new Manager.
 func (m *model) open() {
 	m.epoch++
 	m.closed = false
@@ -234,7 +234,7 @@ func (m *model) open() {
 	m.rooms = rooms
 }
 
-// backoff returns the bounds of the wait after so many failures.
+// backoff returns the bounds of the wait after n failures.
 func (m *model) backoff(n int) (least, most time.Duration) {
 	step := float64(m.config.BackoffMin) * math.Pow(2, float64(min(n, 60)-1))
 	least = time.Duration(min(step, max(float64(m.config.BackoffMin), float64(m.config.BackoffMax)*2/3)))
@@ -246,13 +246,12 @@ func (m *model) margin(t *modelToken) time.Duration {
 	return min(m.config.MinValidity, t.lifetime/10)
 }
 
-// leftOf is what a token has left, as the Manager must reckon it.
+// leftOf returns the time that a token has left for the Manager.
 func (m *model) leftOf(t *modelToken, now time.Duration) time.Duration {
 	return min(t.end-now, t.expires.Sub(m.wallNow()))
 }
 
-// valid reports whether the room surely has a token that is handed out to one
-// who needs it for so long.
+// valid reports whether the room certainly has a token that lives for atLeast.
 func (m *model) valid(r *modelRoom, now, atLeast time.Duration) bool {
 	t := r.cur
 	if t == nil || t.vague || r.vague || m.plan.wall && now-m.stepped <= 100*time.Millisecond {
@@ -262,7 +261,7 @@ func (m *model) valid(r *modelRoom, now, atLeast time.Duration) bool {
 	return left > 0 && left >= m.margin(t) && left >= atLeast
 }
 
-// slots is how many calls may run for callers.
+// slots returns how many calls may be in flight for callers.
 func (m *model) slots() int { return m.config.MaxConcurrentCalls - m.config.MaxConcurrentCalls/4 }
 
 func (r *modelRoom) watched() bool {
@@ -274,12 +273,12 @@ func (r *modelRoom) watched() bool {
 	return false
 }
 
-// pinned reports whether the room cannot be let go, perhaps.
+// pinned reports whether the room may be exempt from eviction.
 func (r *modelRoom) pinned() bool {
 	return r.watched() || len(r.waiting) > 0 || r.warming > 0 || r.call != nil
 }
 
-// catchUp draws the consequences of calls that have become overdue.
+// catchUp accounts for calls that have become overdue.
 func (m *model) catchUp(now time.Duration) {
 	for _, c := range m.flights {
 		at := c.begun + m.config.CallTimeout + grace
@@ -287,7 +286,7 @@ func (m *model) catchUp(now time.Duration) {
 			continue
 		}
 		c.overdue = true
-		m.note("%s: %s is overdue", c.room.id, c.op)
+		m.note("%s: %s is overdue", c.room.id, c.kind)
 		m.failed(c, errOverdue, 0, at)
 	}
 }

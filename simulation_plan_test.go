@@ -9,13 +9,12 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// A plan is all that a seed decides: the Manager's Config, the temper of the
-// source, and a list of steps, each at a moment of its own. Steps can be taken
-// out and the rest still means something: that is how a failing plan is shrunk.
+// A plan is everything that a seed decides: the Manager's Config, the behavior of the
+// source, and a list of steps, each at a time of its own. A plan remains valid when
+// steps are removed: that is how a failing plan is shrunk.
 
-// dice draws: splitmix64. It is cheap to seed, as each call of the source has
-// dice of its own, so that what one call does never depends on the order of
-// others.
+// dice is a random generator, splitmix64. It is cheap to seed: each call of the source
+// has dice of its own, so that its outcome does not depend on the order of calls.
 type dice uint64
 
 func (d *dice) next() uint64 {
@@ -48,40 +47,40 @@ func (d *dice) weighted(weights []float64) int {
 	return len(weights) - 1
 }
 
-// between draws a duration, all orders of magnitude alike. It ends in odd
-// nanoseconds: two things hardly ever happen at the same moment by accident.
+// between draws a duration, uniform over the orders of magnitude. It adds random
+// nanoseconds, so that two things hardly ever happen at the same time by accident.
 func (d *dice) between(from, to time.Duration) time.Duration {
 	return time.Duration(float64(from)*math.Pow(float64(to)/float64(from), d.float())).Truncate(time.Microsecond) + d.ns()
 }
 
 // plan is one run of the simulation.
 type plan struct {
-	seed   uint64
-	wall   bool // the wall clock is stepped
-	config roomtoken.Config
-	temper temper
-	rooms  int
-	steps  []step
+	seed     uint64
+	wall     bool // the wall clock is stepped
+	config   roomtoken.Config
+	behavior behavior
+	rooms    int
+	steps    []step
 }
 
-// temper is what the source is like.
-type temper struct {
-	calm           bool // it never fails of its own accord
+// behavior is how the source behaves.
+type behavior struct {
+	calm           bool // it fails only in outages
 	faults         float64
 	weights        [faultKinds]float64
 	lifetime       time.Duration
-	refresh        time.Duration // 0: no refresh tokens; negative: their end is not told
+	refresh        time.Duration // 0: no refresh tokens; negative: their expiry is not reported
 	rotates        bool
 	fast, slow     time.Duration
 	issuedAtChance float64
-	thrower        float64 // the observer of events panics that often
+	thrower        float64 // the probability that the observer panics or exits
 }
 
-// fault is what goes wrong with a call of the source.
+// fault is how a call of the source fails.
 type fault int
 
 const (
-	faultPassing fault = iota
+	faultTransient fault = iota
 	faultRetryAfter
 	faultLimited
 	faultLimitedFor
@@ -96,13 +95,13 @@ const (
 	faultExpired
 	faultShort
 	faultSame
-	faultLost // it has minted, and the answer is lost
+	faultLost // the token is minted, but the answer is lost
 	faultKinds
 	noFault fault = -1
 )
 
 var faultNames = [...]string{
-	"passing", "retry-after", "limited", "limited-for", "permanent", "rejected", "panic", "goexit",
+	"transient", "retry-after", "limited", "limited-for", "permanent", "rejected", "panic", "goexit",
 	"hang", "deaf", "empty", "no-expiry", "expired", "short", "same", "lost",
 }
 
@@ -129,12 +128,12 @@ const (
 	stepWall
 )
 
-// step is one thing that happens.
+// step is one thing that a plan does.
 type step struct {
 	kind    stepKind
 	at      time.Duration
 	room    int // -1: all
-	n       int // callers; yields of a watch until it ends; draws of its own
+	n       int // callers; pairs of a watch until it ends; repetitions
 	timeout time.Duration
 	hangUp  time.Duration // the caller cancels
 	dur     time.Duration
@@ -148,30 +147,30 @@ func (s step) String() string {
 	fmt.Fprintf(&b, "%14v ", s.at)
 	switch s.kind {
 	case stepPoll:
-		fmt.Fprintf(&b, "poll all rooms, hits on mask %#x", s.mask)
+		fmt.Fprintf(&b, "poll all rooms, Token of mask %#x", s.mask)
 	case stepAsk:
-		fmt.Fprintf(&b, "Token(r%d), %d callers, timeout %v, cancelled after %v", s.room, s.n, s.timeout, s.hangUp)
+		fmt.Fprintf(&b, "Token(r%d), %d callers, timeout %v, canceled after %v", s.room, s.n, s.timeout, s.hangUp)
 	case stepAskFor:
 		fmt.Fprintf(&b, "TokenValidFor(r%d, %v), timeout %v", s.room, s.dur, s.timeout)
 	case stepWatch:
-		fmt.Fprintf(&b, "Watch(r%d), the body takes %v, left after %d pairs or %v", s.room, s.dur, s.n, s.timeout)
+		fmt.Fprintf(&b, "Watch(r%d), the body takes %v, ends after %d pairs or %v", s.room, s.dur, s.n, s.timeout)
 	case stepWarm:
 		fmt.Fprintf(&b, "Warm(mask %#x), timeout %v", s.mask, s.timeout)
 	case stepInvalidate:
-		fmt.Fprintf(&b, "Invalidate(r%d), the token before: %v, %d times", s.room, s.back, s.n)
+		fmt.Fprintf(&b, "Invalidate(r%d), the previous token: %v, %d times", s.room, s.back, s.n)
 	case stepForget:
 		fmt.Fprintf(&b, "Forget(r%d)", s.room)
 	case stepOutage:
 		fmt.Fprintf(&b, "outage of room %d: %v for %v", s.room, s.fault, s.dur)
 	case stepClose:
-		fmt.Fprintf(&b, "Close, by way %d, opened again after %v", s.n, s.dur)
+		fmt.Fprintf(&b, "Close in way %d, reopen after %v", s.n, s.dur)
 	case stepWall:
-		fmt.Fprintf(&b, "the wall clock is stepped by %v", s.dur)
+		fmt.Fprintf(&b, "step the wall clock by %v", s.dur)
 	}
 	return b.String()
 }
 
-// draw makes the plan of a seed.
+// draw returns the plan of a seed.
 func draw(seed uint64) *plan {
 	d := dice(seed * 0x2545f4914f6cdd1d)
 	d.next()
@@ -219,7 +218,7 @@ func draw(seed uint64) *plan {
 	c.BackoffMin = d.between(50*time.Millisecond, 3*time.Second)
 	c.BackoffMax = c.BackoffMin + d.between(time.Second, time.Minute)
 
-	t := &p.temper
+	t := &p.behavior
 	t.lifetime = d.between(10*time.Second, time.Hour)
 	switch d.n(6) {
 	case 0:
@@ -241,7 +240,7 @@ func draw(seed uint64) *plan {
 			t.weights[i] = 0
 		}
 	}
-	t.weights[faultPassing] += 0.05
+	t.weights[faultTransient] += 0.05
 	if d.chance(0.3) {
 		t.issuedAtChance = d.float()
 	}
@@ -252,7 +251,7 @@ func draw(seed uint64) *plan {
 	return p
 }
 
-// drawSteps draws what happens.
+// drawSteps draws the steps.
 func (p *plan) drawSteps(d *dice) {
 	at := time.Duration(0)
 	pace := d.between(20*time.Millisecond, 2*time.Minute)
@@ -284,7 +283,7 @@ func (p *plan) drawSteps(d *dice) {
 			}
 		case stepAskFor:
 			s.n = 1
-			s.dur = d.between(time.Second, p.temper.lifetime*5/4)
+			s.dur = d.between(time.Second, p.behavior.lifetime*5/4)
 		case stepWatch:
 			s.timeout = d.between(time.Second, 6*time.Hour)
 			if d.chance(0.4) {
@@ -296,14 +295,14 @@ func (p *plan) drawSteps(d *dice) {
 			}
 		case stepWarm:
 			if p.config.MaxRooms > 0 {
-				s.mask = 1 << s.room // one may be let go for another, at the same moment
+				s.mask = 1 << s.room // one may be evicted for another at the same time
 			}
 		case stepInvalidate:
 			s.n = d.up(0.5, 5)
 			s.back = d.chance(0.2)
 			s.timeout = 0
 		case stepOutage:
-			s.fault = [...]fault{faultPassing, faultLimited, faultLimitedFor, faultPermanent, faultRejected, faultHang, faultDeaf, faultPanic, faultSame}[d.n(9)]
+			s.fault = [...]fault{faultTransient, faultLimited, faultLimitedFor, faultPermanent, faultRejected, faultHang, faultDeaf, faultPanic, faultSame}[d.n(9)]
 			s.dur = d.between(time.Second, 3*time.Hour)
 			if d.chance(0.6) {
 				s.dur = d.between(time.Second, 5*time.Minute)
@@ -321,22 +320,22 @@ func (p *plan) drawSteps(d *dice) {
 			}
 		}
 		if s.kind == stepPoll && d.chance(0.05) {
-			at += d.between(pace, 2*time.Hour) // nothing for long
+			at += d.between(pace, 2*time.Hour) // a long pause
 		}
 		p.steps = append(p.steps, s)
 	}
 }
 
-// without returns the plan without the steps from i to j.
+// without returns the plan without the steps from i up to j.
 func (p *plan) without(i, j int) *plan {
 	q := *p
 	q.steps = append(append([]step(nil), p.steps[:i]...), p.steps[j:]...)
 	return &q
 }
 
-// calmed returns the plan with a source that fails only where a step says so.
+// calmed returns the plan with a source that fails only in outages.
 func (p *plan) calmed() *plan {
 	q := *p
-	q.temper.calm = true
+	q.behavior.calm = true
 	return &q
 }

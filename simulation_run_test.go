@@ -19,42 +19,38 @@ import (
 var (
 	errOverdue = context.DeadlineExceeded
 	errLeft    = errors.New("the caller has hung up")
-	errLate    = errors.New("the caller's time is over")
+	errLate    = errors.New("the caller's time is up")
 	errThrown  = errors.New("thrown on purpose")
 	errGoexit  = errors.New("runtime.Goexit")
 )
 
-// roomKey is under what the ctx of a caller carries its room.
+// libraryFrame is in the stack of each goroutine that runs the library's code.
+const libraryFrame = "github.com/roomtoken/roomtoken."
+
+// roomKey is the key under which the ctx of a caller carries its room.
 type roomKey struct{}
 
-// sim is one run: a plan, a model, a Manager between them.
+// sim is one run of a plan: a model, a Manager, and the server behind its source.
 type sim struct {
 	model
 	m       *roomtoken.Manager
 	wall    *atomic.Int64 // how far the Manager's wall clock is ahead
 	server  server
 	events  int
-	running int // goroutines of callers and watches
+	running int // goroutines of callers, watches and calls
 }
 
-// server is the other side: what it knows of tokens.
-type server struct {
-	refresh map[string]time.Duration // valid refresh tokens, and when they lapse
-	last    map[string]roomtoken.Grant
-	ends    map[string]time.Duration // of tokens, by value
-}
-
-// shifted is the real clock with another wall.
+// shifted is the real clock with a stepped wall clock.
 type shifted struct {
 	clock.Clock
 	ahead *atomic.Int64
 }
 
-// Now shifts the monotonic reading too; what matters is that the base, the one
-// time that Since is asked for, was read before any step.
+// Now shifts the monotonic reading, too. That does no harm: Since is only called with
+// a base that was read before any step.
 func (c shifted) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.ahead.Load())) }
 
-// result is what came of a run.
+// result is the outcome of a run.
 type result struct {
 	violation     *violation
 	trace         []string
@@ -79,7 +75,7 @@ func (s *sim) run(ctx context.Context) {
 	s.reopen()
 	ctx, cancel := context.WithCancel(ctx)
 	for i, step := range s.plan.steps {
-		time.Sleep(max(step.at-s.now(), time.Duration(i+1))) // a moment of its own
+		time.Sleep(max(step.at-s.now(), time.Duration(i+1))) // a time of its own
 		synctest.Wait()
 		s.settled()
 		s.note("STEP %v", step)
@@ -99,7 +95,7 @@ func (s *sim) run(ctx context.Context) {
 	s.close(0, 0)
 	cancel()
 	for range 20 {
-		time.Sleep(10 * time.Minute) // deaf calls and slow bodies come back
+		time.Sleep(10 * time.Minute) // calls that ignore their ctx and slow bodies return
 		s.mu.Lock()
 		running := s.running
 		s.mu.Unlock()
@@ -128,7 +124,7 @@ func (s *sim) walk() {
 	}
 }
 
-// leftovers looks for goroutines of the Manager that have outlived it.
+// leftovers reports goroutines of the Manager that have outlived it.
 func (s *sim) leftovers() {
 	buf := make([]byte, 1<<16)
 	buf = buf[:runtime.Stack(buf, true)]
@@ -139,16 +135,16 @@ func (s *sim) leftovers() {
 	}
 	for g := range strings.SplitSeq(string(buf), "\n\n") {
 		head, rest, _ := strings.Cut(g, "\n")
-		if strings.Contains(head, "synctest bubble") && strings.Contains(rest, "roomtoken.(*Manager)") {
+		if strings.Contains(head, "synctest bubble") && strings.Contains(rest, libraryFrame) {
 			s.breaks(8, "a goroutine has outlived its Manager: %s", g)
 		}
 	}
 	if s.violation != nil && (s.running > 0 || strings.Contains(s.violation.text, "outlived")) {
-		panic(fmt.Sprintf("seed %d: %v", s.plan.seed, s.violation)) // the bubble would never end
+		panic(fmt.Sprintf("seed %d: %v", s.plan.seed, s.violation)) // or the bubble would never end
 	}
 }
 
-// reopen makes a new Manager.
+// reopen starts a new Manager.
 func (s *sim) reopen() {
 	config := s.plan.config
 	config.OnEvent = s.observer()
@@ -169,7 +165,7 @@ func (s *sim) reopen() {
 	}
 }
 
-// observer returns what the Manager tells its events.
+// observer returns the observer of the next Manager's events.
 func (s *sim) observer() func(roomtoken.Event) {
 	epoch := s.epoch + 1
 	root := dice(s.plan.seed)
@@ -179,9 +175,9 @@ func (s *sim) observer() func(roomtoken.Event) {
 		current := s.epoch == epoch
 		s.events++
 		if s.events%16 == 0 && strings.Contains(e.String(), canary) {
-			s.breaks(12, "an event shows a secret: %v", e)
+			s.breaks(12, "an event contains a secret: %v", e)
 		}
-		throw := d.chance(s.plan.temper.thrower)
+		throw := d.chance(s.plan.behavior.thrower)
 		s.mu.Unlock()
 		if current && e.Kind == roomtoken.EventRoomEvicted {
 			s.evicted(e.RoomID, e.Reason)
@@ -196,7 +192,7 @@ func (s *sim) observer() func(roomtoken.Event) {
 	}
 }
 
-// goes runs f as a goroutine that is counted.
+// goes runs f in a goroutine and counts it.
 func (s *sim) goes(f func()) {
 	s.mu.Lock()
 	s.running++
@@ -211,7 +207,7 @@ func (s *sim) goes(f func()) {
 	}()
 }
 
-// do takes a step.
+// do performs a step.
 func (s *sim) do(ctx context.Context, st step) {
 	var r *modelRoom
 	if st.room >= 0 {
@@ -252,7 +248,7 @@ func (s *sim) do(ctx context.Context, st step) {
 		s.mu.Lock()
 		for _, r := range s.rooms {
 			if r.cur != nil && !s.valid(r, s.now(), 0) {
-				r.vague = true // it may come to life again
+				r.vague = true // it may become valid again
 			}
 			if rt := r.refresh; rt != nil && !rt.expires.IsZero() && !s.wallNow().Before(rt.expires) {
 				rt.mustEnd = 0
@@ -333,7 +329,7 @@ func (s *sim) watch(ctx context.Context, r *modelRoom, st step) {
 				r.watches = append(r.watches[:i:i], r.watches[i+1:]...)
 			}
 		}
-		if !w.ended { // with ErrTooManyRooms, and so was in no room while its last body ran
+		if !w.ended { // or it ended with ErrTooManyRooms and belonged to no room
 			r.asked, r.active, r.left = now, now, now
 		}
 		w.ended = true
@@ -374,7 +370,7 @@ func (s *sim) warm(ctx context.Context, st step) {
 			r.warming--
 			r.active, r.left = now, now
 			if err == nil && epoch == s.epoch && !s.closed && r.forgotAt < begun && r.cur == nil && r.before == nil {
-				s.breaks(3, "%s: Warm returns without an error, and there has been no token", r.id)
+				s.breaks(3, "%s: Warm returns nil, but the room never had a token", r.id)
 			}
 		}
 		switch {
@@ -390,14 +386,14 @@ func (s *sim) warm(ctx context.Context, st step) {
 	})
 }
 
-// gone is a ctx that has ended: Token with it answers from memory or not at all.
+// gone is a ctx that has ended. Token with it returns what is in memory or an error.
 var gone = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }()
 
-// poll asks for what is in memory, for all rooms.
+// poll asks for what is in memory for all rooms.
 func (s *sim) poll(mask uint64) {
 	for _, r := range s.rooms {
 		tok, ok := s.m.Cached(r.id)
@@ -411,14 +407,14 @@ func (s *sim) poll(mask uint64) {
 			s.mu.Lock()
 			s.noSecret(err)
 			if !s.closed && !errors.Is(err, context.Canceled) {
-				s.breaks(4, "%s: a caller whose ctx has ended gets %v", r.id, err)
+				s.breaks(4, "%s: a caller whose ctx has ended gets %v, want Canceled", r.id, err)
 			}
 			s.mu.Unlock()
 		}
 	}
 }
 
-// close closes the Manager and checks what is promised of it.
+// close closes the Manager and checks what is promised of Close.
 func (s *sim) close(way, room int) {
 	m := s.m
 	s.mu.Lock()
@@ -452,17 +448,17 @@ func (s *sim) close(way, room int) {
 	s.note("Close: %v", err)
 	switch {
 	case took > s.config.CallTimeout:
-		s.breaks(8, "Close takes %v, CallTimeout is %v", took, s.config.CallTimeout)
+		s.breaks(8, "Close takes %v, want at most CallTimeout, %v", took, s.config.CallTimeout)
 	case !deaf && took > time.Microsecond:
-		s.breaks(8, "Close takes %v, though no call ignores its ctx", took)
+		s.breaks(8, "Close takes %v, but no call ignores its ctx", took)
 	case err == nil && len(s.flights) > 0:
 		s.breaks(8, "Close returns nil with %d calls in flight", len(s.flights))
 	case err != nil && len(s.flights) == 0:
-		s.breaks(8, "Close returns with nothing in flight: %v", err)
+		s.breaks(8, "Close returns %v with no call in flight", err)
 	}
 }
 
-// afterClose checks that every call is answered with ErrClosed.
+// afterClose checks that every method reports ErrClosed.
 func (s *sim) afterClose(ctx context.Context) {
 	synctest.Wait()
 	s.mu.Lock()
@@ -491,200 +487,4 @@ func (s *sim) afterClose(ctx context.Context) {
 		}
 		s.mu.Unlock()
 	}
-}
-
-// Create implements [roomtoken.TokenSource].
-func (s *sim) Create(ctx context.Context, room string) (roomtoken.Grant, error) {
-	return s.call(ctx, "create", room, roomtoken.Token{})
-}
-
-// Refresh implements [roomtoken.TokenSource].
-func (s *sim) Refresh(ctx context.Context, room string, refresh roomtoken.Token) (roomtoken.Grant, error) {
-	return s.call(ctx, "refresh", room, refresh)
-}
-
-// call is one call at the source.
-func (s *sim) call(ctx context.Context, op, room string, refresh roomtoken.Token) (roomtoken.Grant, error) {
-	s.mu.Lock()
-	s.running++
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		s.running--
-		s.mu.Unlock()
-	}()
-	c := s.begins(op, room, refresh.Value.Reveal(), ctx.Value(roomKey{}))
-	if s.broken() { // the run is over
-		<-ctx.Done()
-		time.Sleep(1)
-		s.fails(c, ctx.Err(), 0)
-		return roomtoken.Grant{}, ctx.Err()
-	}
-	d, f := s.fate(c)
-	latency := s.plan.temper.fast + d.ns()
-	if d.chance(0.3) {
-		latency = d.between(s.plan.temper.fast, s.plan.temper.slow)
-	}
-	switch f {
-	case faultDeaf:
-		time.Sleep(s.config.CallTimeout + d.between(10*time.Millisecond, 2*time.Minute))
-		f = noFault
-		if d.chance(0.5) {
-			f = faultPassing
-		}
-	case faultHang:
-		latency = forever
-		fallthrough
-	default:
-		timer := time.NewTimer(latency)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			s.mu.Lock()
-			if !s.closed && c.epoch == s.epoch && s.now() < c.begun+s.config.CallTimeout {
-				s.breaks(4, "the ctx of %s(%s) ends %v after it began: %v", op, room, s.now()-c.begun, context.Cause(ctx))
-			}
-			s.mu.Unlock()
-			time.Sleep(d.ns())
-			s.fails(c, ctx.Err(), 0)
-			return roomtoken.Grant{}, ctx.Err()
-		}
-	}
-	return s.answer(c, refresh.Value.Reveal(), &d, f)
-}
-
-// fate draws what becomes of a call.
-func (s *sim) fate(c *modelCall) (dice, fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := c.room
-	r.calls++
-	root := dice(s.plan.seed)
-	d := root.child(uint64(r.n)<<32 | uint64(r.calls))
-	t := &s.plan.temper
-	f := noFault
-	if d.chance(t.faults) && !t.calm {
-		f = fault(d.weighted(t.weights[:]))
-	}
-	for _, o := range s.outages {
-		if c.begun < o.until && (o.room < 0 || o.room == r.n) {
-			f = o.fault
-		}
-	}
-	c.deaf = f == faultDeaf
-	return d, f
-}
-
-// answer is what the server says.
-func (s *sim) answer(c *modelCall, refresh string, d *dice, f fault) (roomtoken.Grant, error) {
-	id := c.room.id
-	fail := func(err error, wait time.Duration) (roomtoken.Grant, error) {
-		if wait != 0 {
-			err = roomtoken.RetryAfter(err, wait)
-		}
-		s.fails(c, err, wait)
-		return roomtoken.Grant{}, err
-	}
-	wait := d.between(500*time.Millisecond, 3*time.Minute)
-	if d.chance(0.02) {
-		wait = d.between(time.Hour, 48*time.Hour)
-	}
-	switch f {
-	case faultPassing:
-		return fail(errDown, 0)
-	case faultRetryAfter:
-		return fail(errDown, wait)
-	case faultLimited:
-		return fail(roomtoken.ErrRateLimited, 0)
-	case faultLimitedFor:
-		return fail(fmt.Errorf("slow down: %w", roomtoken.ErrRateLimited), wait)
-	case faultPermanent:
-		return fail(roomtoken.Permanent(errors.New("no such room")), 0)
-	case faultPanic:
-		s.fails(c, errThrown, 0)
-		panic(errThrown.Error() + " " + refresh)
-	case faultGoexit:
-		s.fails(c, errGoexit, 0)
-		runtime.Goexit()
-	}
-	s.mu.Lock()
-	now := s.now()
-	if c.op == "refresh" {
-		end, known := s.server.refresh[refresh]
-		if f == faultRejected || !known || now >= end {
-			delete(s.server.refresh, refresh)
-			s.mu.Unlock()
-			if d.chance(0.9) {
-				wait = 0
-			}
-			return fail(fmt.Errorf("not this one: %w", roomtoken.ErrRefreshRejected), wait)
-		}
-	}
-	g, ends := s.mint(c, refresh, d, f, now)
-	s.mu.Unlock()
-	if f == faultLost {
-		return fail(errDown, 0)
-	}
-	if !g.Token.Value.IsZero() {
-		s.server.last[id] = g
-	}
-	s.grants(c, g, ends)
-	return g, nil
-}
-
-// mint makes a grant, and tells when its token ends by the issuer's own
-// reckoning. Caller must hold mu.
-func (s *sim) mint(c *modelCall, refresh string, d *dice, f fault, now time.Duration) (roomtoken.Grant, time.Duration) {
-	id, t := c.room.id, &s.plan.temper
-	if last, ok := s.server.last[id]; ok && f == faultSame && !s.plan.wall {
-		last.RefreshToken = roomtoken.Token{}
-		return last, s.server.ends[last.Token.Value.Reveal()]
-	}
-	s.minted++
-	wall := s.wallNow()
-	lifetime := time.Duration(float64(t.lifetime) * (0.8 + 0.2*d.float()))
-	switch f {
-	case faultShort:
-		lifetime = d.between(time.Millisecond, 3*time.Second)
-	case faultExpired:
-		lifetime = -d.between(time.Millisecond, time.Hour)
-	}
-	value := fmt.Sprintf("tok-%s-%s-%d", canary, id, s.minted)
-	ends := now + lifetime
-	s.server.ends[value] = ends
-	g := roomtoken.Grant{Token: roomtoken.Token{Value: roomtoken.NewSecret(value), ExpiresAt: wall.Add(lifetime)}}
-	if d.chance(t.issuedAtChance) {
-		g.IssuedAt = wall
-		switch {
-		case s.plan.wall:
-		case d.chance(0.3): // it is old
-			age := time.Duration(float64(lifetime) * d.float())
-			g.IssuedAt = wall.Add(-age)
-			g.Token.ExpiresAt = g.IssuedAt.Add(lifetime)
-			ends = now + lifetime - age
-			s.server.ends[value] = ends
-		case d.chance(0.3): // its clock is wrong
-			g.IssuedAt = wall.Add(time.Duration(float64(lifetime) * (d.float() - 0.5) / 2))
-		}
-	}
-	switch f {
-	case faultEmpty:
-		g.Token.Value = roomtoken.Secret{}
-	case faultNoExpiry:
-		g.Token.ExpiresAt = time.Time{}
-	}
-	if t.refresh != 0 && (c.op == "create" || t.rotates) {
-		delete(s.server.refresh, refresh)
-		value := fmt.Sprintf("ref-%s-%s-%d", canary, id, s.minted)
-		g.RefreshToken.Value = roomtoken.NewSecret(value)
-		if t.refresh > 0 {
-			life := time.Duration(float64(t.refresh) * (0.6 + 0.4*d.float()))
-			g.RefreshToken.ExpiresAt = wall.Add(life)
-			s.server.refresh[value] = now + life
-		} else {
-			s.server.refresh[value] = now + d.between(t.lifetime, 10*t.lifetime)
-		}
-	}
-	return g, ends
 }

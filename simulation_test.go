@@ -15,33 +15,31 @@ import (
 	"time"
 )
 
-// The simulation draws what happens from a seed, lets it happen to a Manager in
-// a synctest bubble, where hours pass in milliseconds, and checks every answer
-// and every call of the source against a model of the promises. docs/simulation.md
-// tells more.
+// The simulation draws a plan from a seed and runs it on a Manager in a synctest
+// bubble, where hours pass in milliseconds. It checks every answer and every call of
+// the source against a model of the promises. See docs/simulation.md.
 //
-// A seed that fails prints itself; -sim.seed=N, or ROOMTOKEN_SIM_SEED, runs it
-// again.
+// A failing seed is printed. Run it again with -sim.seed=N or ROOMTOKEN_SIM_SEED.
 
 var (
-	simSeed = flag.Uint64("sim.seed", 0, "run this seed of the simulation only, with a trace")
+	simSeed = flag.Uint64("sim.seed", 0, "run only this seed of the simulation, with a trace")
 	simFrom = flag.Uint64("sim.from", 1, "the first seed")
-	simRuns = flag.Int("sim.runs", 0, "how many seeds; 0: 2,000, or as many as 20 s allow")
-	simFor  = flag.Duration("sim.for", 0, "run for so long, whatever sim.runs says")
-	simAll  = flag.Bool("sim.all", false, "do not stop at a seed that fails, but count them")
+	simRuns = flag.Int("sim.runs", 0, "number of seeds; 0: 2,000, or as many as fit in 20 s")
+	simFor  = flag.Duration("sim.for", 0, "run for this long and ignore sim.runs")
+	simAll  = flag.Bool("sim.all", false, "count failing seeds instead of stopping at the first")
 )
 
-// replays is how often a seed is tried that has failed before: the order in which
-// goroutines run at one moment is the runtime's, and so is the seed of a hash.
+// replays is how often a failing seed is replayed: the runtime decides in which order
+// goroutines run at the same time, and the seed of a hash.
 const replays = 10
 
-// begin makes all that the library draws follow from the seed too.
+// begin makes everything that the library draws depend on the seed, too.
 func begin(seed uint64) {
 	rand.Seed(int64(seed)) //nolint:staticcheck // the only way to replay what backoff draws
 }
 
 func TestSimulation(t *testing.T) {
-	// On one processor goroutines take turns, and a seed replays.
+	// On one processor goroutines take turns, so that a seed can be replayed.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 
 	if text := os.Getenv("ROOMTOKEN_SIM_SEED"); text != "" && *simSeed == 0 {
@@ -74,10 +72,10 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	told := began
+	reported := began
 	var sum result
 	seeds := 0
-	broken := map[int]int{} // promises, by seeds
+	broken := map[int]int{} // seeds by promise
 	var first []string
 	for seed := *simFrom; *simFor == 0 && seeds < runs && time.Since(began) < limit || time.Since(began) < *simFor; seed++ {
 		p := draw(seed)
@@ -96,8 +94,8 @@ func TestSimulation(t *testing.T) {
 				first = append(first, fmt.Sprintf("seed %d: %v", seed, res.violation))
 			}
 		}
-		if *simFor > 0 && time.Since(told) > 10*time.Second {
-			told = time.Now()
+		if *simFor > 0 && time.Since(reported) > 10*time.Second {
+			reported = time.Now()
 			fmt.Println(report(seeds, &sum, time.Since(began)))
 		}
 	}
@@ -119,7 +117,7 @@ func run(t *testing.T, p *plan, tracing bool) result {
 	t.Helper()
 	begin(p.seed)
 	patience := time.AfterFunc(time.Minute, func() { // in real time
-		panic(fmt.Sprintf("seed %d: the run does not end: promise 5, a loop in which no time passes, or 8", p.seed))
+		panic(fmt.Sprintf("seed %d: the run does not end: promise 5 (a loop in which no time passes) or promise 8", p.seed))
 	})
 	if *simAll {
 		patience.Reset(8 * time.Second)
@@ -128,7 +126,7 @@ func run(t *testing.T, p *plan, tracing bool) result {
 	return simulate(t, p, tracing)
 }
 
-// report says how much was done.
+// report summarizes the runs so far.
 func report(seeds int, sum *result, took time.Duration) string {
 	const year = 365 * 24 * time.Hour
 	return fmt.Sprintf("%d seeds, %.1f per second; %.2f room-years; %d answers and calls checked, %.2f million per minute; %d calls of the source",
@@ -136,14 +134,14 @@ func report(seeds int, sum *result, took time.Duration) string {
 		sum.checks, float64(sum.checks)/took.Minutes()/1e6, sum.calls)
 }
 
-// fails reports a seed that fails, shrunk to what it takes.
+// fails reports a failing seed with its plan shrunk to the steps it needs.
 func fails(t *testing.T, p *plan, res result) {
 	t.Helper()
 	small, last := shrink(t, p, res)
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d: %v\nrun it again with -run=TestSimulation -sim.seed=%d\n", p.seed, res.violation, p.seed)
-	fmt.Fprintf(&b, "\nof its %d steps these %d suffice: %v\n", len(p.steps), len(small.steps), last.violation)
-	fmt.Fprintf(&b, "config: %+v\nsource: %+v\nwall clock stepped: %v\n", small.config, small.temper, small.wall)
+	fmt.Fprintf(&b, "\nof its %d steps these %d are enough: %v\n", len(p.steps), len(small.steps), last.violation)
+	fmt.Fprintf(&b, "config: %+v\nsource: %+v\nwall clock stepped: %v\n", small.config, small.behavior, small.wall)
 	for _, s := range small.steps {
 		fmt.Fprintln(&b, s)
 	}
@@ -151,11 +149,11 @@ func fails(t *testing.T, p *plan, res result) {
 	if len(trace) > 80 {
 		trace = trace[len(trace)-80:]
 	}
-	fmt.Fprintf(&b, "\nwhat happened, to the end:\n%s", strings.Join(trace, "\n"))
+	fmt.Fprintf(&b, "\nthe end of the trace:\n%s", strings.Join(trace, "\n"))
 	t.Error(b.String())
 }
 
-// shrink takes steps out of a plan while the same promise breaks.
+// shrink removes steps from a plan as long as the same promise breaks.
 func shrink(t *testing.T, p *plan, res result) (*plan, result) {
 	t.Helper()
 	tries := 0
@@ -174,7 +172,7 @@ func shrink(t *testing.T, p *plan, res result) (*plan, result) {
 	if !replayed {
 		return p, res
 	}
-	if q := p.calmed(); !p.temper.calm {
+	if q := p.calmed(); !p.behavior.calm {
 		if r, ok := breaks(q); ok {
 			p, res = q, r
 		}

@@ -19,7 +19,7 @@ import (
 
 const theSecret = "eyJhbGciOi.SECRET.Zm9v"
 
-// wantHidden fails the test where text shows the secret in any guise.
+// wantHidden fails the test if text contains the secret in any encoding.
 func wantHidden(t *testing.T, how, text string) {
 	t.Helper()
 	for _, guise := range []string{
@@ -39,7 +39,7 @@ func TestSecretUnderEveryVerb(t *testing.T) {
 		for _, flags := range []string{"", "+", "#", "-", " ", "0", "+#", "10", "-40", ".3", "30.10", "# ", "[1]"} {
 			verb := "%" + flags + string(c)
 			if strings.ContainsRune("+-# 0.123456789[]*%", c) {
-				continue // a flag, or no verb
+				continue // a flag or not a verb
 			}
 			text := fmt.Sprintf(verb, s)
 			wantHidden(t, verb, text)
@@ -59,12 +59,12 @@ func TestSecretUnderEveryVerb(t *testing.T) {
 		"zero":     fmt.Sprint(roomtoken.Secret{}),
 	} {
 		if text != "[redacted]" {
-			t.Errorf("%s: %q", how, text)
+			t.Errorf("%s = %q, want [redacted]", how, text)
 		}
 	}
 }
 
-// Holders have a Secret where fmt can call its methods, and where it cannot.
+// The holders contain a Secret where fmt can call its methods, and where it cannot.
 type (
 	exportedHolder   struct{ Secret roomtoken.Secret }
 	unexportedHolder struct{ secret roomtoken.Secret }
@@ -137,19 +137,19 @@ func TestSecretUnderEncoders(t *testing.T) {
 	}
 	s := roomtoken.NewSecret(theSecret)
 	if text, err := json.Marshal(roomtoken.Token{Value: s}); err != nil || string(text) != `{"Value":"[redacted]","ExpiresAt":"0001-01-01T00:00:00Z"}` {
-		t.Errorf("JSON: %s, %v", text, err)
+		t.Errorf("JSON = (%s, %v), want the value redacted", text, err)
 	}
 	if text, err := json.Marshal(map[string]any{"s": s, "p": &s, "z": roomtoken.Secret{}}); err != nil || string(text) != `{"p":"[redacted]","s":"[redacted]","z":"[redacted]"}` {
-		t.Errorf("JSON: %s, %v", text, err)
+		t.Errorf("JSON = (%s, %v), want the values redacted", text, err)
 	}
 	if text, err := xml.Marshal(exportedHolder{s}); err != nil || string(text) != `<exportedHolder><Secret>[redacted]</Secret></exportedHolder>` {
-		t.Errorf("XML: %s, %v", text, err)
+		t.Errorf("XML = (%s, %v), want the value redacted", text, err)
 	}
 	if text, err := s.MarshalText(); err != nil || string(text) != "[redacted]" {
-		t.Errorf("text: %s, %v", text, err)
+		t.Errorf("MarshalText() = (%s, %v), want [redacted]", text, err)
 	}
 	if v := s.LogValue(); v.Kind() != slog.KindString || v.String() != "[redacted]" {
-		t.Errorf("slog: %v", v)
+		t.Errorf("LogValue() = %v, want [redacted]", v)
 	}
 	var _ encoding.TextMarshaler = s
 	var _ slog.LogValuer = s
@@ -160,21 +160,21 @@ func TestSecretHoldsItsValue(t *testing.T) {
 	for _, value := range []string{"", "x", theSecret, "[redacted]", "\x00", strings.Repeat("y", 100_000)} {
 		s := roomtoken.NewSecret(value)
 		if s.Reveal() != value {
-			t.Errorf("Reveal of %.20q is %.20q", value, s.Reveal())
+			t.Errorf("Reveal() = %.20q, want %.20q", s.Reveal(), value)
 		}
 		if s.IsZero() != (value == "") || roomtoken.Token(struct {
 			Value     roomtoken.Secret
 			ExpiresAt time.Time
 		}{s, time.Now()}).IsZero() != (value == "") {
-			t.Errorf("IsZero of %.20q is %v", value, s.IsZero())
+			t.Errorf("IsZero() of %.20q = %v, want %v for the Secret and its Token", value, s.IsZero(), value == "")
 		}
 	}
 	var zero roomtoken.Secret
 	if !zero.IsZero() || zero.Reveal() != "" || zero.Fingerprint() != "" || !zero.Equal(roomtoken.NewSecret("")) {
-		t.Errorf("the zero Secret: %v %q %q", zero.IsZero(), zero.Reveal(), zero.Fingerprint())
+		t.Errorf("zero Secret: IsZero() = %v, Reveal() = %q, Fingerprint() = %q, want true and empty", zero.IsZero(), zero.Reveal(), zero.Fingerprint())
 	}
 	if reflect.TypeFor[roomtoken.Secret]().Comparable() {
-		t.Error("a Secret can be compared with ==")
+		t.Error("Secret is comparable with ==, want it not to be")
 	}
 }
 
@@ -183,30 +183,30 @@ func TestSecretEqual(t *testing.T) {
 	for i, a := range values {
 		for j, b := range values {
 			if got := roomtoken.NewSecret(a).Equal(roomtoken.NewSecret(strings.Clone(b))); got != (i == j) {
-				t.Errorf("%q equals %q: %v", a, b, got)
+				t.Errorf("%q Equal %q = %v, want %v", a, b, got, i == j)
 			}
 		}
 	}
 }
 
 func TestSecretFingerprint(t *testing.T) {
-	// The same in every process and every release: logs are compared.
+	// It is the same in every process and release, so that logs can be compared.
 	if got, want := roomtoken.NewSecret("abc").Fingerprint(), "ba7816bf8f01"; got != want {
-		t.Errorf("the fingerprint is %s, want %s", got, want)
+		t.Errorf("Fingerprint() = %s, want %s", got, want)
 	}
 	seen := map[string]string{}
 	for i := range 10_000 {
 		value := fmt.Sprint("token-", i)
 		f := roomtoken.NewSecret(value).Fingerprint()
 		if f != roomtoken.NewSecret(strings.Clone(value)).Fingerprint() {
-			t.Fatalf("the fingerprint of %q is not stable", value)
+			t.Fatalf("two fingerprints of %q differ, want them equal", value)
 		}
 		if other, ok := seen[f]; ok {
-			t.Fatalf("%q and %q have the same fingerprint", value, other)
+			t.Fatalf("%q and %q have the same fingerprint, want them to differ", value, other)
 		}
 		seen[f] = value
 		if !regexp.MustCompile(`^[0-9a-f]{12}$`).MatchString(f) {
-			t.Fatalf("a fingerprint: %q", f)
+			t.Fatalf("Fingerprint() = %q, want 12 hexadecimal digits", f)
 		}
 	}
 }

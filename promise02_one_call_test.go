@@ -14,22 +14,12 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// Promise 2: at most one call is in flight for a room, whatever happens.
-
-// alone checks that no call has begun for a room that had one in flight.
-func (w *world) alone() {
-	w.t.Helper()
-	w.src.mu.Lock()
-	defer w.src.mu.Unlock()
-	if w.src.overlaps > 0 {
-		w.t.Errorf("%d calls began for a room that had one in flight", w.src.overlaps)
-	}
-}
+// Promise 2: at most one call is in flight for a room at any time.
 
 func TestPromise2OneCreateForTenThousandCallers(t *testing.T) {
 	const callers = 10_000
-	// A real clock in a bubble: with a Mock ten thousand timers take their time.
-	within(t, roomtoken.Config{Clock: clock.New()}, func(w *world) {
+	// The bubble's clock: ten thousand timers of a Mock are slow.
+	within(t, roomtoken.Config{Clock: clock.New()}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		tokens := make([]roomtoken.Token, callers)
 		errs := make([]error, callers)
@@ -44,28 +34,27 @@ func TestPromise2OneCreateForTenThousandCallers(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		w.calls("r", "create")
+		w.calls("r", create)
 		if s, _ := w.m.Room("r"); s.Waiters != callers {
-			w.t.Errorf("%d callers wait, want %d", s.Waiters, callers)
+			t.Errorf("Waiters = %d, want %d", s.Waiters, callers)
 		}
 		w.src.releaseAll()
 		wg.Wait()
-		w.calls("r", "create")
+		w.calls("r", create)
 		for i := range callers {
 			if errs[i] != nil || !tokens[i].Value.Equal(tokens[0].Value) {
-				w.t.Fatalf("caller %d: %v, the token is the same: %v", i, errs[i], tokens[i].Value.Equal(tokens[0].Value))
+				t.Fatalf("caller %d: error %v, token shared: %v, want the shared token", i, errs[i], tokens[i].Value.Equal(tokens[0].Value))
 			}
 		}
 		if s, _ := w.m.Room("r"); s.Waiters != 0 {
-			w.t.Errorf("%d callers are still counted", s.Waiters)
+			t.Errorf("Waiters = %d after all returned, want 0", s.Waiters)
 		}
 	})
 }
 
-// TestPromise2WhateverIsDone does everything that could begin a second call
-// while the first is in flight.
-func TestPromise2WhateverIsDone(t *testing.T) {
-	within(t, roomtoken.Config{MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
+// Everything that could begin a second call while the first is in flight.
+func TestPromise2NoSecondCallWhateverHappens(t *testing.T) {
+	within(t, roomtoken.Config{MaxWait: -1, CallTimeout: time.Hour}, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		w.src.holdCalls(false)
@@ -84,43 +73,43 @@ func TestPromise2WhateverIsDone(t *testing.T) {
 			synctest.Wait()
 		}
 		rush()
-		w.calls("r", "create")
+		w.calls("r", create)
 		w.m.Forget("r")
 		rush()
 		w.m.Forget("r")
 		w.m.Forget("r")
 		rush()
 		w.add(20 * time.Minute)
-		w.calls("r", "create")
+		w.calls("r", create)
 
-		w.src.release("r") // the forgotten call ends: now, and not before, the next begins
-		w.calls("r", "create", "create")
+		w.src.release("r") // the forgotten call ends, and only now the next begins
+		w.calls("r", create, create)
 		w.src.release("r")
-		w.calls("r", "create", "create")
+		w.calls("r", create, create)
 		tok, ok := w.m.Cached("r")
 		if !ok {
-			w.t.Fatal("no token")
+			t.Fatal("Cached returned no token, want one")
 		}
 		w.m.Invalidate("r", tok)
 		w.m.Invalidate("r", tok)
 		rush()
-		w.calls("r", "create", "create", "create")
+		w.calls("r", create, create, create)
 		w.m.Invalidate("r", tok)
-		w.calls("r", "create", "create", "create")
+		w.calls("r", create, create, create)
 		w.src.release("r")
 		w.src.releaseAll()
-		w.alone()
+		w.noOverlaps()
 		cancel()
 	})
 }
 
-// TestPromise2Hammer lets everything happen at once to a few rooms, on a source
-// that is slow at times, deaf at times and fails at times.
+// TestPromise2Hammer calls every method at once for a few rooms, on a source that is
+// sometimes slow, sometimes ignores its ctx and sometimes fails.
 func TestPromise2Hammer(t *testing.T) {
 	within(t, roomtoken.Config{
 		Clock: clock.New(), MaxRooms: 6, MaxConcurrentCalls: 4, CallTimeout: time.Second,
 		MaxWait: 3 * time.Second, IdleAfter: 20 * time.Second, BackoffMax: 2 * time.Second,
-	}, func(w *world) {
+	}, func(t *testing.T, w *world) {
 		w.src.live(20*time.Second, 15*time.Second)
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			dice := rand.New(rand.NewPCG(uint64(c.n), 2))
@@ -186,28 +175,28 @@ func TestPromise2Hammer(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		w.alone()
+		w.noOverlaps()
 		w.src.mu.Lock()
 		most := w.src.most
 		w.src.mu.Unlock()
 		if most > 4 || most < 2 {
-			w.t.Errorf("%d calls in flight at the same time, want at most 4 and more than one", most)
+			t.Errorf("%d calls at the same time, want 2 to 4", most)
 		}
 		total := 0
 		for _, n := range served {
 			total += n
 		}
 		if total < 100 {
-			w.t.Errorf("only %d callers were served", total)
+			t.Errorf("%d callers were served, want at least 100", total)
 		}
-		time.Sleep(time.Minute) // what was asked for last is over
+		time.Sleep(time.Minute) // the last calls end
 	})
 }
 
-// TestPromise2DeafSource: a source that ignores its ctx for an hour.
+// A source that ignores its ctx for an hour.
 func TestPromise2DeafSource(t *testing.T) {
 	background := context.Background()
-	within(t, roomtoken.Config{MaxConcurrentCalls: 1}, func(w *world) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1}, func(t *testing.T, w *world) {
 		w.src.holdCalls(true)
 		waiting := make([]*pending, 10)
 		for i := range waiting {
@@ -219,59 +208,55 @@ func TestPromise2DeafSource(t *testing.T) {
 		}
 		other := w.ask(background, "other")
 		w.add(1)
-		// Those who wait leave, at CallTimeout, with the timeout.
+		// At CallTimeout all waiters leave with the timeout.
 		for _, p := range waiting {
 			w.refused(p, context.DeadlineExceeded)
 			if p.at != 10*time.Second {
-				w.t.Fatalf("it left after %v, want CallTimeout, 10 s", p.at)
+				t.Fatalf("caller left after %v, want CallTimeout, 10 s", p.at)
 			}
 		}
 		if cause := context.Cause(w.src.all()[0].ctx); cause == nil {
-			w.t.Fatal("the source's ctx has not ended")
+			t.Fatal("the source's ctx has no cause, want it ended")
 		}
-		// No attempt can begin: who asks now gets the same, at once.
+		// No attempt can begin: a new caller gets the same error at once.
 		w.refused(w.ask(background, "r"), context.DeadlineExceeded)
 		if s, _ := w.m.Room("r"); s.State != roomtoken.RoomStuck || s.Failures != 1 || s.InFlight != roomtoken.CallCreate {
-			w.t.Errorf("the room: %+v", s)
+			t.Errorf("Room() = %+v, want RoomStuck with one failure and a create in flight", s)
 		}
-		// The slot stays taken: the other room waits for it.
+		// The slot stays in use: the other room waits for it.
 		w.waits(other)
-		w.add(30*time.Second - 1 - other.since(10*time.Second-1))
+		w.add(30*time.Second - 2)
 		w.waits(other)
 		w.calls("other")
 		w.add(1)
-		w.refused(other, context.DeadlineExceeded) // MaxWait: nothing has failed, time is over
+		w.refused(other, context.DeadlineExceeded) // MaxWait has passed, and nothing has failed
 		for range 59 {
 			w.add(time.Minute)
 			w.refused(w.ask(background, "r"), context.DeadlineExceeded)
 		}
 		w.m.Forget("r")
 		w.refused(w.ask(background, "r"), context.DeadlineExceeded)
-		w.calls("r", "create")
+		w.calls("r", create)
 		if s := w.m.Stats(); s.CallsInFlight != 1 || s.CallsOverdue != 1 {
-			w.t.Errorf("%+v", s)
+			t.Errorf("Stats() = %+v, want one call in flight, overdue", s)
 		}
 		other = w.ask(background, "other")
 		w.calls("other")
 		w.src.releaseAll()
 		w.served(other) // the slot is free
 		if _, ok := w.m.Cached("r"); ok {
-			w.t.Error("the room was forgotten: nothing of the call is kept")
+			t.Error("the token of a forgotten room's call was kept, want it dropped")
 		}
-		w.alone()
+		w.noOverlaps()
 	})
 }
 
-// since returns how much of the mock's time has passed since a moment of it, for
-// a call that has not returned.
-func (p *pending) since(moment time.Duration) time.Duration { return p.clk.elapsed() - moment }
-
-// TestPromise2LateAnswers: what a call brings that returns after CallTimeout.
+// What becomes of a call that returns after CallTimeout.
 func TestPromise2LateAnswers(t *testing.T) {
 	background := context.Background()
-	late := func(t *testing.T, config roomtoken.Config, after time.Duration, answer func(w *world, c *sourceCall) (roomtoken.Grant, error), then func(w *world)) {
+	late := func(t *testing.T, config roomtoken.Config, after time.Duration, answer func(w *world, c *sourceCall) (roomtoken.Grant, error), then func(t *testing.T, w *world)) {
 		t.Helper()
-		within(t, config, func(w *world) {
+		within(t, config, func(t *testing.T, w *world) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 				if c.n == 1 {
 					return answer(w, c)
@@ -284,26 +269,26 @@ func TestPromise2LateAnswers(t *testing.T) {
 			w.refused(p, context.DeadlineExceeded)
 			w.add(after - 10*time.Second)
 			w.src.releaseAll()
-			then(w)
-			w.alone()
+			then(t, w)
+			w.noOverlaps()
 		})
 	}
 	minted := func(w *world, c *sourceCall) (roomtoken.Grant, error) { return w.src.mint(c), nil }
 
 	t.Run("a valid grant is published", func(t *testing.T) {
-		late(t, roomtoken.Config{}, 5*time.Minute, minted, func(w *world) {
+		late(t, roomtoken.Config{}, 5*time.Minute, minted, func(t *testing.T, w *world) {
 			if _, ok := w.m.Cached("r"); !ok {
-				w.t.Fatal("it was not")
+				t.Fatal("the grant was not published, want it cached")
 			}
 			w.token("r")
-			w.calls("r", "create")
+			w.calls("r", create)
 			if s, _ := w.m.Room("r"); s.State != roomtoken.RoomValid || s.Failures != 0 {
-				w.t.Errorf("the room: %+v", s)
+				t.Errorf("Room() = %+v, want RoomValid without failures", s)
 			}
 		})
 	})
 	t.Run("a watch gets it", func(t *testing.T) {
-		within(t, roomtoken.Config{}, func(w *world) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			w.src.holdCalls(true)
 			ctx, cancel := context.WithCancel(background)
 			var got []error
@@ -320,110 +305,107 @@ func TestPromise2LateAnswers(t *testing.T) {
 			cancel()
 			<-done
 			if len(got) != 3 || got[0] == nil || got[1] != nil {
-				w.t.Fatalf("the watch yielded %v; want the timeout, the token, and its end", got)
+				t.Fatalf("watch yielded the errors %v, want the timeout, none (the token), and its end", got)
 			}
 		})
 	})
-	t.Run("a grant that has expired meanwhile is not", func(t *testing.T) {
+	t.Run("an expired grant is not published", func(t *testing.T) {
 		late(t, roomtoken.Config{}, 9*time.Minute+31*time.Second, func(_ *world, _ *sourceCall) (roomtoken.Grant, error) {
 			return roomtoken.Grant{Token: roomtoken.Token{Value: roomtoken.NewSecret("t"), ExpiresAt: time.Unix(600, 0)}}, nil
-		}, func(w *world) {
+		}, func(t *testing.T, w *world) {
 			if _, ok := w.m.Cached("r"); ok {
-				w.t.Fatal("it was published")
+				t.Fatal("the expired grant was published, want it refused")
 			}
 			w.token("r")
-			w.calls("r", "create", "create")
+			w.calls("r", create, create)
 		})
 	})
 	t.Run("a failure is not counted twice, and the next attempt begins", func(t *testing.T) {
 		late(t, roomtoken.Config{}, time.Minute, func(*world, *sourceCall) (roomtoken.Grant, error) {
 			return roomtoken.Grant{}, errDown
-		}, func(w *world) {
+		}, func(t *testing.T, w *world) {
 			if s, _ := w.m.Room("r"); s.Failures != 1 {
-				w.t.Errorf("%d failures, want 1", s.Failures)
+				t.Errorf("%d failures, want 1", s.Failures)
 			}
 			w.token("r")
-			w.calls("r", "create", "create")
+			w.calls("r", create, create)
 		})
 	})
 	t.Run("a permanent failure is answered at once", func(t *testing.T) {
 		late(t, roomtoken.Config{}, time.Minute, func(*world, *sourceCall) (roomtoken.Grant, error) {
 			return roomtoken.Grant{}, roomtoken.Permanent(errDown)
-		}, func(w *world) {
+		}, func(t *testing.T, w *world) {
 			w.refused(w.ask(background, "r"), errDown, roomtoken.ErrPermanent)
-			w.calls("r", "create")
+			w.calls("r", create)
 		})
 	})
 	t.Run("shortly after CallTimeout, while the backoff lasts", func(t *testing.T) {
 		late(t, roomtoken.Config{BackoffMin: 20 * time.Second}, 10*time.Second, func(*world, *sourceCall) (roomtoken.Grant, error) {
 			return roomtoken.Grant{}, errDown
-		}, func(w *world) {
+		}, func(t *testing.T, w *world) {
 			p := w.ask(background, "r")
 			w.waits(p) // 30 s at most
 			w.add(20*time.Second - 1)
 			w.waits(p)
-			w.calls("r", "create")
+			w.calls("r", create)
 			w.add(10*time.Second + 1)
 			w.served(p)
 		})
 	})
 }
 
-// TestPromise2ForgottenAndAskedAgain: a room that is forgotten and asked for
-// again while its call runs.
+// A room that is forgotten and asked for again while its call is in flight.
 func TestPromise2ForgottenAndAskedAgain(t *testing.T) {
 	background := context.Background()
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		before := w.ask(background, "r")
 		w.m.Forget("r")
 		if _, ok := w.m.Room("r"); ok {
-			w.t.Error("the room is still there")
+			t.Error("Room finds the room after Forget, want none")
 		}
 		after := w.ask(background, "r")
 		w.waits(before)
 		w.waits(after)
-		w.calls("r", "create")
+		w.calls("r", create)
 		w.check()
 		w.src.release("r")
-		theirs := w.served(before) // the result of the call for which they waited
+		first := w.served(before) // the result of the call it waited for
 		w.waits(after)
-		w.calls("r", "create", "create")
+		w.calls("r", create, create)
 		if _, ok := w.m.Cached("r"); ok {
-			w.t.Error("the result of the forgotten call was kept")
+			t.Error("the result of the forgotten call was kept, want it dropped")
 		}
 		w.src.releaseAll()
-		if ours := w.served(after); ours.Value.Equal(theirs.Value) {
-			w.t.Error("later callers got the result of the forgotten call")
+		if second := w.served(after); second.Value.Equal(first.Value) {
+			t.Error("a later caller got the result of the forgotten call, want that of the next")
 		}
-		w.calls("r", "create", "create")
-		w.alone()
+		w.calls("r", create, create)
+		w.noOverlaps()
 	})
 }
 
-// TestPromise2OverdueRenewal: a renewal that does not return keeps its room from
-// any other call, and harms nobody else.
+// A renewal that does not return blocks any other call for its room, and no other
+// room.
 func TestPromise2OverdueRenewal(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, MaxConcurrentCalls: 2}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, MaxConcurrentCalls: 2}, func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.src.holdCalls(true)
 		w.add(500 * time.Second)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		if tok := w.token("r"); !tok.Value.Equal(first.Value) {
-			w.t.Fatal("it is another token")
+			t.Fatal("Token returned another token, want the valid one")
 		}
 		w.add(70*time.Second + 1)
 		w.refused(w.ask(context.Background(), "r"), context.DeadlineExceeded)
-		w.calls("r", "create", "refresh")
-		w.src.mu.Lock()
-		w.src.hold = false
-		w.src.mu.Unlock()
+		w.calls("r", create, refresh)
+		w.src.stopHolding()
 		w.token("other") // through the other slot
 		w.add(time.Hour)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.src.releaseAll()
 		w.add(time.Second)
 		w.token("r")
-		w.alone()
+		w.noOverlaps()
 	})
 }

@@ -17,25 +17,15 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// closing calls Close in the background.
-func (w *world) closing() *pending {
-	p := &pending{clk: w.clk, done: make(chan struct{})}
-	go func() {
-		defer close(p.done)
-		p.err = w.m.Close()
-		p.at = w.clk.elapsed()
-	}()
-	synctest.Wait()
-	return p
-}
+// Promise 8: Close ends everything.
 
-// timers returns how many timers the mock holds.
+// timers returns how many timers are registered with the Mock.
 func (w *world) timers() int {
 	synctest.Wait()
 	return reflect.ValueOf(w.clk.Mock).Elem().FieldByName("timers").Len()
 }
 
-// wantClosed checks that every call on a closed Manager says so.
+// wantClosed checks that every method of a closed Manager reports ErrClosed.
 func wantClosed(t *testing.T, m *roomtoken.Manager) {
 	t.Helper()
 	ctx := context.Background()
@@ -49,7 +39,7 @@ func wantClosed(t *testing.T, m *roomtoken.Manager) {
 		tok, err := m.Token(ctx, room)
 		is(fmt.Sprintf("Token of a room ID of %d bytes", len(room)), err)
 		if !tok.IsZero() {
-			t.Error("Token after Close returns a token")
+			t.Error("Token after Close returned a token, want none")
 		}
 		_, err = m.TokenValidFor(ctx, room, time.Minute)
 		is("TokenValidFor", err)
@@ -59,20 +49,20 @@ func wantClosed(t *testing.T, m *roomtoken.Manager) {
 			pairs++
 			is("Watch", err)
 			if !tok.IsZero() {
-				t.Error("Watch after Close yields a token")
+				t.Error("Watch after Close yielded a token, want none")
 			}
 		}
 		if pairs != 1 {
-			t.Errorf("Watch after Close yields %d pairs, want 1", pairs)
+			t.Errorf("Watch after Close yielded %d pairs, want 1", pairs)
 		}
 		if _, ok := m.Cached(room); ok {
-			t.Error("Cached after Close returns a token")
+			t.Error("Cached after Close returned a token, want none")
 		}
 		if _, ok := m.Room(room); ok {
-			t.Error("Room after Close finds one")
+			t.Error("Room after Close found a room, want none")
 		}
 		if m.Invalidate(room, bare("token-r-1")) {
-			t.Error("Invalidate after Close drops one")
+			t.Error("Invalidate() after Close = true, want false")
 		}
 		m.Forget(room)
 	}
@@ -82,121 +72,111 @@ func wantClosed(t *testing.T, m *roomtoken.Manager) {
 	_, err := m.Token(ended, "r")
 	is("Token with an ended ctx", err)
 	for range m.Rooms() {
-		t.Error("Rooms after Close yields one")
+		t.Error("Rooms after Close yielded a room, want none")
 	}
 	if s := m.Stats(); s.Rooms != 0 || s.CallsInFlight != 0 || s.CallsQueued != 0 {
-		t.Errorf("Stats after Close: %+v", s)
+		t.Errorf("Stats() after Close = %+v, want no rooms and no calls", s)
 	}
 	if s := fmt.Sprint(m); !strings.Contains(s, "rooms: 0") {
-		t.Errorf("printed after Close: %s", s)
+		t.Errorf("a closed Manager prints %q, want rooms: 0", s)
 	}
 }
 
 func TestPromise8AfterCloseEveryCallIsErrClosed(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.token("r")
 		if err := w.m.Close(); err != nil {
 			t.Fatalf("Close: %v", err)
 		}
 		wantClosed(t, w.m)
 		if w.src.count() != 1 {
-			t.Errorf("%d calls, want none after Close", w.src.count())
+			t.Errorf("%d calls, want 1 and none after Close", w.src.count())
 		}
 		if n := w.timers(); n != 0 {
-			t.Errorf("%d timers are left", n)
+			t.Errorf("%d timers are left, want none", n)
 		}
 	})
 }
 
 func TestPromise8CloseOfAnUnusedManager(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		for range 3 {
 			if err := w.m.Close(); err != nil {
-				t.Fatal(err)
+				t.Fatalf("Close: %v", err)
 			}
 		}
 		if n := w.timers(); n != 0 {
-			t.Errorf("%d timers are left", n)
+			t.Errorf("%d timers are left, want none", n)
 		}
 	})
 }
 
-// Close cancels what runs, and waits for it.
-func TestPromise8CloseCancelsWhatRunsAndWaitsForIt(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+// Close cancels the calls in flight and waits until they have returned.
+func TestPromise8CloseCancelsCallsAndWaitsForThem(t *testing.T) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		gate := make(chan struct{})
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			<-c.ctx.Done()
-			<-gate // it has to tidy up
+			<-gate // it cleans up first
 			return roomtoken.Grant{}, c.ctx.Err()
 		})
 		var all []*pending
 		for i := range 5 {
-			all = append(all, w.ask(w.t.Context(), fmt.Sprint("r", i)))
+			all = append(all, w.ask(t.Context(), fmt.Sprint("r", i)))
 		}
 		p := w.closing()
 		for _, c := range w.src.all() {
 			if !errors.Is(context.Cause(c.ctx), roomtoken.ErrClosed) {
-				t.Errorf("the ctx of a call has the cause %v", context.Cause(c.ctx))
+				t.Errorf("cause of a call's ctx = %v, want ErrClosed", context.Cause(c.ctx))
 			}
 		}
-		for i, a := range all { // they need not wait for that
-			if !a.returned() || !errors.Is(a.err, roomtoken.ErrClosed) {
-				t.Errorf("caller %d: %v, %v", i, a.returned(), a.err)
-			}
+		for _, a := range all { // callers do not wait for the calls
+			w.refused(a, roomtoken.ErrClosed)
 		}
 		w.add(9 * time.Second)
-		if p.returned() {
-			t.Fatalf("Close has not waited: %v", p.err)
-		}
+		w.waits(p)
 		close(gate)
-		if !p.returned() || p.err != nil {
-			t.Fatalf("Close: %v, %v", p.returned(), p.err)
-		}
+		w.closed(p)
 		if n := w.timers(); n != 0 {
-			t.Errorf("%d timers are left", n)
+			t.Errorf("%d timers are left, want none", n)
 		}
 	})
 }
 
-// A source that ignores its ctx keeps Close for CallTimeout and not longer.
+// Close waits for a source that ignores its ctx for CallTimeout, not longer.
 func TestPromise8CloseWithADeafSource(t *testing.T) {
-	within(t, roomtoken.Config{CallTimeout: 7 * time.Second}, func(w *world) {
+	within(t, roomtoken.Config{CallTimeout: 7 * time.Second}, func(t *testing.T, w *world) {
 		w.src.holdCalls(true)
-		a, b := w.ask(w.t.Context(), "a"), w.ask(w.t.Context(), "b")
+		a, b := w.ask(t.Context(), "a"), w.ask(t.Context(), "b")
 		w.add(5 * time.Second)
 		p := w.closing()
 		w.add(6900 * time.Millisecond)
-		if p.returned() {
-			t.Fatalf("Close has returned after %v: %v", p.at, p.err)
-		}
+		w.waits(p)
 		w.add(200 * time.Millisecond)
-		if !p.returned() || p.err == nil || !strings.Contains(p.err.Error(), "2 calls") {
-			t.Fatalf("Close: %v, %v; want an error that says how many calls remain", p.returned(), p.err)
+		if err := w.refused(p); !strings.Contains(err.Error(), "2 calls") {
+			t.Fatalf("Close() = %v, want an error with the number of remaining calls", err)
 		}
 		if p.at != 12*time.Second {
-			t.Errorf("Close returned %v after the start, want 12 s", p.at)
+			t.Errorf("Close returned at %v, want 12 s", p.at)
 		}
 		for _, caller := range []*pending{a, b} {
-			if !caller.returned() || !errors.Is(caller.err, roomtoken.ErrClosed) {
-				t.Errorf("a caller: %v, %v", caller.returned(), caller.err)
-			}
+			w.refused(caller, roomtoken.ErrClosed)
 		}
 		if n := w.timers(); n != 0 {
-			t.Errorf("%d timers are left", n)
+			t.Errorf("%d timers are left, want none", n)
 		}
-		if _, err := w.m.Token(w.t.Context(), "a"); !errors.Is(err, roomtoken.ErrClosed) {
-			t.Error(err)
+		if _, err := w.m.Token(t.Context(), "a"); !errors.Is(err, roomtoken.ErrClosed) {
+			t.Errorf("Token() after Close = %v, want ErrClosed", err)
 		}
 		if n := w.m.Stats().CallsInFlight; n != 2 {
-			t.Errorf("%d calls remain", n)
+			t.Errorf("CallsInFlight = %d, want 2", n)
 		}
 
-		// When they do return nothing comes of it, and Close is content.
+		// When the calls return, their results are dropped and Close succeeds.
 		w.src.releaseAll()
 		w.rest()
 		if _, ok := w.m.Cached("a"); ok {
-			t.Error("a late grant was kept after Close")
+			t.Error("a late grant was kept after Close, want it dropped")
 		}
 		if err := w.m.Close(); err != nil {
 			t.Errorf("Close after the calls have returned: %v", err)
@@ -205,47 +185,40 @@ func TestPromise8CloseWithADeafSource(t *testing.T) {
 	})
 }
 
-// A call that is overdue already when Close comes.
+// A call that is already overdue when the Manager is closed.
 func TestPromise8CloseWithAnOverdueCall(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(true)
-		w.ask(w.t.Context(), "a")
+		w.ask(t.Context(), "a")
 		w.add(11 * time.Second)
 		p := w.closing()
 		w.rest()
-		if p.returned() {
-			t.Fatal("Close has not waited")
-		}
+		w.waits(p)
 		w.src.releaseAll()
-		if !p.returned() || p.err != nil {
-			t.Fatalf("Close: %v, %v", p.returned(), p.err)
-		}
+		w.closed(p)
 	})
 }
 
 func TestPromise8CloseConcurrently(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(true)
-		w.ask(w.t.Context(), "r")
+		w.ask(t.Context(), "r")
 		var all []*pending
 		for range 10 {
 			all = append(all, w.closing())
 		}
 		for _, p := range all {
-			if p.returned() {
-				t.Error("a Close has not waited for the call")
-			}
+			w.waits(p)
 		}
 		w.src.releaseAll()
 		for _, p := range all {
-			if !p.returned() || p.err != nil {
-				t.Errorf("Close: %v, %v", p.returned(), p.err)
-			}
+			w.closed(p)
 		}
 	})
 }
 
-// From OnEvent, at every kind of event, and with Close called elsewhere as well.
+// Close called from OnEvent, for each kind of event, and from another goroutine at
+// the same time.
 func TestPromise8CloseFromOnEvent(t *testing.T) {
 	for _, kind := range []roomtoken.EventKind{
 		roomtoken.EventCallBegun, roomtoken.EventCallOverdue, roomtoken.EventCallEnded, roomtoken.EventTokenPublished, roomtoken.EventFellBack,
@@ -262,33 +235,33 @@ func TestPromise8CloseFromOnEvent(t *testing.T) {
 					defer func() {
 						go func() {
 							if err := <-other; err != nil {
-								t.Errorf("Close elsewhere: %v", err)
+								w.t.Errorf("Close from another goroutine: %v", err)
 							}
 						}()
 					}()
 					if err := w.m.Close(); err != nil {
-						t.Errorf("Close from OnEvent: %v", err)
+						w.t.Errorf("Close from OnEvent: %v", err)
 					}
 					if _, err := w.m.Token(context.Background(), "r"); !errors.Is(err, roomtoken.ErrClosed) {
-						t.Errorf("Token from OnEvent after Close: %v", err)
+						w.t.Errorf("Token() from OnEvent after Close = %v, want ErrClosed", err)
 					}
 				}
 			}}
-			within(t, config, func(inner *world) {
+			within(t, config, func(t *testing.T, inner *world) {
 				w = inner
-				w.ask(w.t.Context(), "r")
+				w.ask(t.Context(), "r")
 				v := w.watch("r", nil)
 				tok, _ := w.m.Cached("r")
 				w.m.Invalidate("r", tok)
 				w.rest()
 				w.m.Forget("r")
 				for i := range 5 {
-					w.ask(w.t.Context(), fmt.Sprint("r", i))
+					w.ask(t.Context(), fmt.Sprint("r", i))
 				}
 				w.src.fail(roomtoken.ErrRefreshRejected)
 				w.add(401 * time.Second)
 				w.src.fail(roomtoken.ErrRateLimited)
-				w.ask(w.t.Context(), "q")
+				w.ask(t.Context(), "q")
 				w.add(time.Minute)
 				w.src.on(nil)
 				w.add(5 * time.Minute)
@@ -298,20 +271,20 @@ func TestPromise8CloseFromOnEvent(t *testing.T) {
 				w.src.releaseAll()
 				w.rest()
 				if !closed {
-					t.Fatalf("no such event: %v", w.kinds())
+					t.Fatalf("events = %v, want one of this kind", w.eventCounts())
 				}
 				if !v.ended() || !errors.Is(v.last().err, roomtoken.ErrClosed) {
-					t.Errorf("the watch has ended: %v, with %v", v.ended(), v.last().err)
+					t.Errorf("watch ended: %v, with %v, want true with ErrClosed", v.ended(), v.last().err)
 				}
 				if n := w.timers(); n != 0 {
-					t.Errorf("%d timers are left", n)
+					t.Errorf("%d timers are left, want none", n)
 				}
 			})
 		})
 	}
 }
 
-// Close from the observer of one Manager waits for the observer of another.
+// Close called from the observer of another Manager waits for this Manager's observer.
 func TestPromise8CloseFromTheObserverOfAnotherManager(t *testing.T) {
 	var inner *roomtoken.Manager
 	var err error
@@ -321,7 +294,7 @@ func TestPromise8CloseFromTheObserverOfAnotherManager(t *testing.T) {
 			err = inner.Close()
 			closed <- struct{}{}
 		}
-	}}, func(w *world) {
+	}}, func(t *testing.T, w *world) {
 		closed = make(chan struct{}, 1)
 		gate := make(chan struct{})
 		var newErr error
@@ -329,56 +302,56 @@ func TestPromise8CloseFromTheObserverOfAnotherManager(t *testing.T) {
 		if newErr != nil {
 			t.Fatal(newErr)
 		}
-		if _, err := inner.Token(w.t.Context(), "inner"); err != nil {
+		if _, err := inner.Token(t.Context(), "inner"); err != nil {
 			t.Fatal(err)
 		}
 		w.token("outer")
 		w.rest()
 		if len(closed) != 0 {
-			t.Error("Close has returned while an observer of that Manager runs")
+			t.Error("Close returned while an observer of that Manager was running, want it to wait")
 		}
 		close(gate)
 		w.rest()
 		if len(closed) != 1 || err != nil {
-			t.Errorf("Close: %d, %v", len(closed), err)
+			t.Errorf("Close returned: %v, with %v, want true without an error", len(closed) == 1, err)
 		}
 	})
 }
 
-// An observer that does not return keeps Close for CallTimeout.
+// Close waits for an observer that does not return for CallTimeout.
 func TestPromise8CloseWithADeafObserver(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		gate := make(chan struct{})
 		m, err := roomtoken.NewManager(w.src, roomtoken.Config{Clock: w.clk, OnEvent: func(roomtoken.Event) { <-gate }})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Token(w.t.Context(), "r"); err != nil {
+		if _, err := m.Token(t.Context(), "r"); err != nil {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
 		go func() { done <- m.Close() }()
 		w.add(9 * time.Second)
 		if len(done) != 0 {
-			t.Fatal("Close has not waited")
+			t.Fatal("Close returned early, want it to wait for the observer")
 		}
 		w.add(2 * time.Second)
 		if len(done) != 1 {
-			t.Fatal("Close waits for ever")
+			t.Fatal("Close has not returned after CallTimeout")
 		}
 		if err := <-done; err == nil {
-			t.Error("Close does not say that the observer still runs")
+			t.Error("Close() = nil, want an error that says the observer has not returned")
 		}
 		close(gate)
 		w.rest()
 		if err := m.Close(); err != nil {
-			t.Errorf("Close again: %v", err)
+			t.Errorf("second Close: %v", err)
 		}
 	})
 }
 
 func TestPromise8CloseFromTheBodyOfAWatch(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		v := w.watch("r", func(_ roomtoken.Token, err error) {
 			if err == nil {
 				if err := w.m.Close(); err != nil {
@@ -388,13 +361,13 @@ func TestPromise8CloseFromTheBodyOfAWatch(t *testing.T) {
 		})
 		wantSeen(t, "after Close from its body", v, "token-r-1", "error")
 		if !v.ended() || !errors.Is(v.last().err, roomtoken.ErrClosed) {
-			t.Fatalf("ended %v, %v", v.ended(), v.last().err)
+			t.Fatalf("watch ended: %v, with %v, want true with ErrClosed", v.ended(), v.last().err)
 		}
 	})
 }
 
 func TestPromise8CloseFromTheBodyOfRooms(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		for i := range 10 {
 			w.token(fmt.Sprint("r", i))
 		}
@@ -402,91 +375,83 @@ func TestPromise8CloseFromTheBodyOfRooms(t *testing.T) {
 		for range w.m.Rooms() {
 			n++
 			if err := w.m.Close(); err != nil {
-				t.Fatal(err)
+				t.Fatalf("Close: %v", err)
 			}
 		}
 		if n != 1 {
-			t.Errorf("Rooms yields %d rooms, want 1: Close forgets the others", n)
+			t.Errorf("Rooms yielded %d rooms, want 1: Close forgets the others", n)
 		}
 	})
 }
 
-// Close while everything that can happen is happening.
+// Close while calls, waits, watches and renewals of every kind are going on.
 func TestPromise8CloseDuringEverything(t *testing.T) {
 	for _, deaf := range []bool{false, true} {
 		t.Run(fmt.Sprintf("deaf=%v", deaf), func(t *testing.T) {
 			config := roomtoken.Config{
 				Jitter: -1, MaxConcurrentCalls: 4, MaxWait: -1, Logger: slog.New(slog.DiscardHandler),
 			}
-			within(t, config, func(w *world) {
+			within(t, config, func(t *testing.T, w *world) {
 				for i := range 20 {
 					w.token(fmt.Sprint("warm", i))
 				}
 				w.add(399 * time.Second)
 				w.src.fail(errDown)
-				failing := w.ask(w.t.Context(), "failing")
+				failing := w.ask(t.Context(), "failing")
 				w.src.on(nil)
 				w.src.holdCalls(deaf)
 				w.add(2 * time.Second) // renewals in flight and queued
-				all := []*pending{failing, w.askFor(w.t.Context(), "warm0", 9*time.Minute)}
+				all := []*pending{failing, w.askFor(t.Context(), "warm0", 9*time.Minute)}
 				for i := range 10 {
-					all = append(all, w.ask(w.t.Context(), fmt.Sprint("cold", i)))
+					all = append(all, w.ask(t.Context(), fmt.Sprint("cold", i)))
 				}
-				all = append(all, w.ask(w.t.Context(), "forgotten"))
+				all = append(all, w.ask(t.Context(), "forgotten"))
 				w.m.Forget("forgotten")
 				w.m.Forget("warm1")
 				watches := []*watched{w.watch("warm2", nil), w.watch("cold", nil), w.watch("cold0", nil)}
-				warm := make(chan error, 1)
-				go func() { warm <- w.m.Warm(context.Background(), "warm3", "warming1", "warming2") }()
+				all = append(all, w.warming(context.Background(), "warm3", "warming1", "warming2"))
 				if tok, ok := w.m.Cached("warm4"); ok {
 					w.m.Invalidate("warm4", tok)
 				}
 				w.rest()
 				if s := w.m.Stats(); s.CallsInFlight != 4 || s.CallsQueued < 20 {
-					t.Fatalf("the scene is not set: %+v", s)
+					t.Fatalf("Stats() = %+v, want 4 calls in flight and at least 20 queued", s)
 				}
 				w.check()
 
 				p := w.closing()
 				w.rest()
-				for i, a := range all {
-					if !a.returned() || !errors.Is(a.err, roomtoken.ErrClosed) {
-						t.Errorf("caller %d: %v, %v", i, a.returned(), a.err)
-					}
+				for _, a := range all {
+					w.refused(a, roomtoken.ErrClosed)
 				}
 				for i, v := range watches {
 					if !v.ended() || !errors.Is(v.last().err, roomtoken.ErrClosed) {
-						t.Errorf("watch %d: %v, %v", i, v.ended(), v.last().err)
+						t.Errorf("watch %d ended: %v, with %v, want true with ErrClosed", i, v.ended(), v.last().err)
 					}
-				}
-				if len(warm) != 1 {
-					t.Error("Warm has not returned")
-				} else if err := <-warm; !errors.Is(err, roomtoken.ErrClosed) {
-					t.Errorf("Warm: %v", err)
 				}
 				if deaf {
 					w.add(11 * time.Second)
-					if !p.returned() || p.err == nil || !strings.Contains(p.err.Error(), "4 calls") {
-						t.Errorf("Close: %v, %v", p.returned(), p.err)
+					if err := w.refused(p); !strings.Contains(err.Error(), "4 calls") {
+						t.Errorf("Close() = %v, want an error with the number of remaining calls", err)
 					}
-				} else if !p.returned() || p.err != nil {
-					t.Errorf("Close: %v, %v", p.returned(), p.err)
+				} else {
+					w.closed(p)
 				}
 				if n := w.timers(); n != 0 {
-					t.Errorf("%d timers are left", n)
+					t.Errorf("%d timers are left, want none", n)
 				}
 				calls := w.src.count()
 				w.src.releaseAll()
 				w.add(time.Hour)
 				if got := w.src.count(); got != calls {
-					t.Errorf("%d calls have begun after Close", got-calls)
+					t.Errorf("%d calls began after Close, want none", got-calls)
 				}
 			})
 		})
 	}
 }
 
-// With the real clock, nothing remains either: the bubble would not end.
+// Nothing is left with the real clock either: the bubble would not end.
 func TestPromise8CloseLeavesNothingWithTheRealClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &source{clk: clock.New(), lifetime: time.Minute, refreshLifetime: time.Hour}
@@ -508,7 +473,7 @@ func TestPromise8CloseLeavesNothingWithTheRealClock(t *testing.T) {
 		src.holdCalls(false)
 		time.Sleep(9 * time.Second)
 		if m.Stats().CallsInFlight == 0 {
-			t.Error("no call is in flight")
+			t.Error("CallsInFlight = 0, want calls in flight")
 		}
 		begun := time.Now()
 		if err := m.Close(); err != nil {
@@ -517,7 +482,7 @@ func TestPromise8CloseLeavesNothingWithTheRealClock(t *testing.T) {
 		callers.Wait()
 		synctest.Wait()
 		if took := time.Since(begun); took != 0 {
-			t.Errorf("Close and what followed took %v", took)
+			t.Errorf("Close and the end of all watches took %v, want no time", took)
 		}
 	})
 }

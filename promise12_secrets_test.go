@@ -18,14 +18,15 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// ears hear everything that a program could show somebody.
+// Promise 12: no secret leaks.
+
+// ears records everything that a program could print.
 type ears struct {
 	safeBuffer
 	heard sync.Map
 }
 
-// isNew reports whether the value differs from all that were heard, but for its
-// numbers.
+// isNew reports whether no such value was recorded yet, apart from its digits.
 func (e *ears) isNew(v any) bool {
 	text := strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
@@ -38,13 +39,13 @@ func (e *ears) isNew(v any) bool {
 	return !known
 }
 
-// verbs are those with which everything is printed.
+// verbs are the verbs used to print each value.
 var verbs = []string{
 	"%v", "%+v", "%#v", "%s", "%+s", "%#s", "%q", "%+q", "%#q", "%x", "%X", "% x", "%#x", "%d", "%b", "%o", "%O", "%c", "%U", "%#U",
 	"%e", "%g", "%f", "%t", "%p", "%T", "%w", "%z", "%!", "%10v", "%-10v", "%010d", "%.3s", "%.100q", "%[1]v",
 }
 
-// hear prints each value in every way there is.
+// hear prints each value in every possible way.
 func (e *ears) hear(values ...any) {
 	for _, v := range values {
 		if !e.isNew(v) {
@@ -78,18 +79,17 @@ func (e *ears) hear(values ...any) {
 	}
 }
 
-// wantSilent fails the test where one of the canaries is in what was heard, in
-// whatever guise.
+// wantSilent fails the test if one of the canaries was recorded, in any encoding.
 func (e *ears) wantSilent(t *testing.T, canaries ...string) {
 	t.Helper()
 	heard := e.String()
 	if len(heard) < 10_000 {
-		t.Fatalf("only %d bytes were heard: the test is deaf", len(heard))
+		t.Fatalf("%d bytes recorded, want at least 10,000: the test proves nothing", len(heard))
 	}
 	for _, c := range canaries {
 		for _, guise := range []string{c, fmt.Sprintf("%x", c), fmt.Sprintf("%X", c), fmt.Sprintf("% x", c), fmt.Sprint([]byte(c))} {
 			if at := strings.Index(heard, guise); at >= 0 {
-				t.Errorf("the canary %q was heard: ...%s...", c, heard[max(0, at-200):min(len(heard), at+len(guise)+100)])
+				t.Errorf("the canary %q was printed: ...%s...", c, heard[max(0, at-200):min(len(heard), at+len(guise)+100)])
 			}
 		}
 	}
@@ -104,7 +104,7 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 		Logger:  slog.New(slog.NewJSONHandler(all, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})),
 		OnEvent: func(e roomtoken.Event) { all.hear(e, &e, e.String(), e.Err) },
 	}
-	within(t, config, func(w *world) {
+	within(t, config, func(t *testing.T, w *world) {
 		m = w.m
 		minted := 0
 		secret := func(kind string) roomtoken.Secret {
@@ -131,7 +131,7 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 			}
 		}
 		ask := func(room string) roomtoken.Token {
-			p := w.ask(w.t.Context(), room)
+			p := w.ask(t.Context(), room)
 			if !p.returned() {
 				w.add(3 * time.Second) // MaxWait passes
 			}
@@ -141,7 +141,7 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 		}
 		refreshing := func(throw func(refresh string) error) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
-				if c.op == "refresh" {
+				if c.kind == refresh {
 					return roomtoken.Grant{}, throw(c.refresh)
 				}
 				return mint(c), nil
@@ -155,7 +155,7 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 		watched := w.watch("watched", func(tok roomtoken.Token, err error) { all.hear(tok, err) })
 		look()
 
-		// Renewals that throw with the refresh token in what they throw.
+		// Renewals that panic with the refresh token in the value.
 		for _, throw := range []func(refresh string) error{
 			func(refresh string) error { panic("refused: " + refresh) },
 			func(refresh string) error { panic(errors.New("refused: " + refresh)) },
@@ -170,7 +170,7 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 			w.src.on(minting)
 			w.add(time.Minute)
 		}
-		// Other failures of all kinds.
+		// Other failures of every kind.
 		for _, err := range []error{
 			errDown, roomtoken.ErrRefreshRejected, roomtoken.Permanent(errDown),
 			roomtoken.RetryAfter(roomtoken.ErrRateLimited, 30*time.Second),
@@ -183,7 +183,7 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 			w.src.on(minting)
 			w.add(time.Minute)
 		}
-		// Grants that cannot be used.
+		// Unusable grants.
 		for _, spoil := range []func(*roomtoken.Grant){
 			func(g *roomtoken.Grant) { g.Token.ExpiresAt = time.Time{} },
 			func(g *roomtoken.Grant) { g.Token.ExpiresAt = w.clk.Now() },
@@ -200,24 +200,24 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 			look()
 		}
 		w.src.on(minting)
-		// The rest of the surface.
+		// The rest of the API.
 		w.add(time.Minute)
 		tok := ask("b")
 		w.m.Invalidate("b", tok)
 		w.m.Invalidate("b", ask("b"))
 		w.m.Forget("c")
-		p := w.askFor(w.t.Context(), "d", time.Hour)
+		p := w.askFor(t.Context(), "d", time.Hour)
 		w.add(3 * time.Second)
 		all.hear(p.err)
 		cached, _ := w.m.Cached("d")
-		all.hear(cached, w.m.Watch(w.t.Context(), "d"))
-		all.hear(w.m.Warm(w.t.Context(), "d", "e", ""))
+		all.hear(cached, w.m.Watch(t.Context(), "d"))
+		all.hear(w.m.Warm(t.Context(), "d", "e", ""))
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(errors.New("the caller has gone"))
 		_, err := w.m.Token(ctx, "cold")
 		all.hear(err)
 		w.src.holdCalls(true)
-		w.ask(w.t.Context(), "deaf")
+		w.ask(t.Context(), "deaf")
 		w.add(11 * time.Second)
 		ask("deaf")
 		look()
@@ -229,21 +229,21 @@ func TestPromise12NothingSecretLeaks(t *testing.T) {
 		all.hear(w.m.Close())
 		look()
 		w.rest()
-		if minted < 60 || w.kinds()[roomtoken.EventRoomEvicted] == 0 || w.kinds()[roomtoken.EventHeldBack] == 0 || w.kinds()[roomtoken.EventFellBack] == 0 {
-			t.Errorf("the scenario is too poor: %d secrets, %v", minted, w.kinds())
+		if minted < 60 || w.eventCounts()[roomtoken.EventRoomEvicted] == 0 || w.eventCounts()[roomtoken.EventHeldBack] == 0 || w.eventCounts()[roomtoken.EventFellBack] == 0 {
+			t.Errorf("%d secrets and the events %v, want at least 60 and some of each kind", minted, w.eventCounts())
 		}
 	})
 	all.wantSilent(t, canary)
-	for _, want := range []string{"[redacted]", "calls held back", "the source threw a panic"} {
+	for _, want := range []string{"[redacted]", "held back", "panic"} {
 		if !strings.Contains(all.String(), want) {
-			t.Errorf("%q was never heard: the test is deaf", want)
+			t.Errorf("%q was not printed, want it: the test proves nothing", want)
 		}
 	}
 }
 
-// A Manager can be printed at any time: without a race, and from anywhere.
+// A Manager can be printed at any time without a data race.
 func TestPromise12AManagerIsPrintedConcurrently(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		var printers sync.WaitGroup
 		holder := struct {
 			Exported   *roomtoken.Manager
@@ -273,47 +273,47 @@ func TestPromise12AManagerIsPrintedConcurrently(t *testing.T) {
 				continue
 			}
 			if got := fmt.Sprintf(verb, w.m); !strings.HasPrefix(got, "roomtoken.Manager{rooms: ") && !strings.HasPrefix(got, "%!w") {
-				t.Errorf("%s prints %q", verb, got)
+				t.Errorf("%s prints %q, want roomtoken.Manager{rooms: ...", verb, got)
 			}
 		}
 		var none *roomtoken.Manager
 		if got := fmt.Sprint(none); got != "roomtoken.Manager(nil)" {
-			t.Errorf("a nil one prints %q", got)
+			t.Errorf("a nil Manager prints %q, want roomtoken.Manager(nil)", got)
 		}
 		var out bytes.Buffer
 		if err := json.NewEncoder(&out).Encode(w.m); err != nil || out.String() != "{}\n" {
-			t.Errorf("JSON: %s, %v", out.String(), err)
+			t.Errorf("JSON = (%s, %v), want {}", out.String(), err)
 		}
 	})
 }
 
-// keyed is a source that is a plain struct with a key in it.
+// keyed is a source with a key in plain fields.
 type keyed struct {
 	*source
 	key   string
 	inner struct{ key []byte }
 }
 
-// Where fmt calls no method (%w outside Errorf, or of what is no error), a
-// Manager shows nothing of its inside.
+// Where fmt calls no method (%w outside Errorf, or for a value that is not an
+// error), a Manager shows nothing of its fields.
 func TestPromise12AManagerShowsNothingOfItsSource(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		src := keyed{source: w.src, key: "canary-key"}
 		src.inner.key = []byte("canary-key")
 		m, err := roomtoken.NewManager(src, roomtoken.Config{Clock: w.clk})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.rest() // nothing changes it while it is printed
+		w.rest() // nothing may change while it is printed
 		for _, verb := range verbs {
 			for _, text := range []string{fmt.Sprintf(verb, m), fmt.Errorf(verb, m).Error()} {
 				if strings.Contains(text, "canary") || strings.Contains(text, fmt.Sprint([]byte("canary"))[1:10]) {
-					t.Errorf("%s shows the source: %s", verb, text)
+					t.Errorf("%s prints the source's key: %s", verb, text)
 				}
 			}
 		}
 		if err := m.Close(); err != nil {
-			t.Error(err)
+			t.Errorf("Close: %v", err)
 		}
 	})
 }

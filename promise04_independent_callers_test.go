@@ -12,20 +12,20 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// Promise 4: callers are independent of each other.
+// Promise 4: callers are independent of one another.
 
 var errHungUp = errors.New("the caller hung up")
 
-// TestPromise4CallersLeaveAtEachStage: a caller whose ctx ends leaves at once,
-// wherever it stands, with an error that wraps the cause, ctx.Err() and the last
-// error of the source; the others stay and are served.
+// A caller whose ctx ends leaves at once, whatever it waits for, with an error that
+// wraps the cause, ctx.Err() and the last error of the source. The others stay and
+// are served.
 func TestPromise4CallersLeaveAtEachStage(t *testing.T) {
 	background := context.Background()
 	for name, c := range map[string]struct {
 		config  roomtoken.Config
 		prepare func(w *world)
 		recover func(w *world) // lets the others be served
-		last    error          // of the source, before the caller leaves
+		last    error          // the source's last error before the caller leaves
 	}{
 		"call in flight": {
 			prepare: func(w *world) { w.src.holdCalls(false) },
@@ -54,7 +54,7 @@ func TestPromise4CallersLeaveAtEachStage(t *testing.T) {
 			recover: func(w *world) { w.src.on(nil); w.add(time.Second) },
 			last:    errDown,
 		},
-		"while calls are held back": {
+		"during a hold": {
 			prepare: func(w *world) {
 				limited := roomtoken.RetryAfter(errors.Join(roomtoken.ErrRateLimited, errDown), 5*time.Second)
 				w.src.fail(limited)
@@ -63,7 +63,7 @@ func TestPromise4CallersLeaveAtEachStage(t *testing.T) {
 			recover: func(w *world) { w.src.on(nil); w.add(5 * time.Second) },
 			last:    errDown,
 		},
-		"a forced renewal in flight": {
+		"early renewal in flight": {
 			prepare: func(w *world) {
 				w.token("r")
 				w.add(time.Minute)
@@ -77,7 +77,7 @@ func TestPromise4CallersLeaveAtEachStage(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, c.config, func(w *world) {
+			within(t, c.config, func(t *testing.T, w *world) {
 				c.prepare(w)
 				ctx, hangUp := context.WithCancelCause(background)
 				other, otherCancel := context.WithCancel(background)
@@ -89,21 +89,21 @@ func TestPromise4CallersLeaveAtEachStage(t *testing.T) {
 					w.m.Forget("r")
 				}
 				calls := w.src.count()
-				otherCancel() // it was the first: the call began with its ctx
+				otherCancel() // the first caller: the call began with its ctx
 				w.refused(early, context.Canceled)
 				hangUp(errHungUp)
-				w.refused(leaves, errHungUp, context.Canceled) // at once: no clock has moved
+				w.refused(leaves, errHungUp, context.Canceled) // at once: no time has passed
 				if c.last != nil {
 					w.refused(leaves, c.last)
 				}
 				if n := w.src.count(); n != calls {
-					w.t.Errorf("%d calls began because somebody left", n-calls)
+					t.Errorf("%d calls began when a caller left, want none", n-calls)
 				}
 				w.waits(stays)
 				if s, _ := w.m.Room("r"); s.InFlight != 0 {
 					shared := w.src.of("r")
 					if err := shared[len(shared)-1].ctx.Err(); err != nil {
-						w.t.Errorf("the shared call was cancelled: %v", err)
+						t.Errorf("the ctx of the shared call has ended: %v, want it to go on", err)
 					}
 				}
 				c.recover(w)
@@ -113,35 +113,34 @@ func TestPromise4CallersLeaveAtEachStage(t *testing.T) {
 	}
 }
 
-// TestPromise4BeforeAnything: a ctx that has ended before the call.
-func TestPromise4BeforeAnything(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+// A ctx that has ended before the call.
+func TestPromise4EndedBeforeTheCall(t *testing.T) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		ctx, hangUp := context.WithCancelCause(context.Background())
 		hangUp(errHungUp)
 		w.refused(w.ask(ctx, "r"), errHungUp, context.Canceled)
 		if w.src.count() != 0 {
-			w.t.Fatal("it began a call")
+			t.Fatal("a call began for a caller whose ctx had ended, want none")
 		}
 		w.src.fail(errDown)
 		brief, cancel := context.WithCancel(context.Background())
 		p := w.ask(brief, "r")
 		cancel()
 		w.refused(p, errDown, context.Canceled)
-		w.refused(w.ask(ctx, "r"), errHungUp, context.Canceled, errDown) // it knows what failed
+		w.refused(w.ask(ctx, "r"), errHungUp, context.Canceled, errDown) // and wraps the last failure
 		w.add(time.Minute)
-		w.calls("r", "create") // nobody is left to call for
+		w.calls("r", create) // no caller is left
 		w.src.on(nil)
 		want := w.token("r")
-		if tok := w.served(w.ask(ctx, "r")); !tok.Value.Equal(want.Value) { // a hit does not look
-			w.t.Fatal("another token")
+		if tok := w.served(w.ask(ctx, "r")); !tok.Value.Equal(want.Value) { // a hit does not look at ctx
+			t.Fatal("Token returned another token, want the cached one")
 		}
 	})
 }
 
-// TestPromise4QueuedCallIsNotMadeForNobody: the last who waited has left before
-// the call could begin.
-func TestPromise4QueuedCallIsNotMadeForNobody(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 1}, func(w *world) {
+// A queued call whose last caller has left before it could begin is not made.
+func TestPromise4QueuedCallWithoutCallersIsNotMade(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		other := w.ask(context.Background(), "other")
 		ctx, cancel := context.WithCancel(context.Background())
@@ -154,10 +153,10 @@ func TestPromise4QueuedCallIsNotMadeForNobody(t *testing.T) {
 	})
 }
 
-// TestPromise4Deadline: a ctx's own deadline is real time, and its error and
-// cause are wrapped like any other's.
+// A ctx's deadline counts real time. Its error and its cause are wrapped like any
+// other's.
 func TestPromise4Deadline(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		ctx, cancel := context.WithTimeoutCause(context.Background(), 3*time.Second, errHungUp)
 		defer cancel()
@@ -168,14 +167,13 @@ func TestPromise4Deadline(t *testing.T) {
 		w.refused(p, errHungUp, context.DeadlineExceeded)
 		w.src.releaseAll()
 		w.token("r")
-		w.calls("r", "create") // of the call that went on
+		w.calls("r", create) // the call that went on
 	})
 }
 
-// TestPromise4TheLastToLeaveCancelsNothing: the call goes on without any caller,
-// and its token is kept.
+// When the last caller leaves, the call goes on and its token is kept.
 func TestPromise4TheLastToLeaveCancelsNothing(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		ctx, cancel := context.WithCancel(context.Background())
 		asked := make([]*pending, 20)
@@ -187,22 +185,22 @@ func TestPromise4TheLastToLeaveCancelsNothing(t *testing.T) {
 			w.refused(p, context.Canceled)
 		}
 		if err := w.src.all()[0].ctx.Err(); err != nil {
-			w.t.Fatalf("the call's ctx has ended: %v", err)
+			t.Fatalf("the call's ctx has ended: %v, want it to go on", err)
 		}
 		w.src.releaseAll()
 		if _, ok := w.m.Cached("r"); !ok {
-			w.t.Fatal("the token of the call was lost")
+			t.Fatal("Cached returned no token, want that of the call")
 		}
 		w.token("r")
-		w.calls("r", "create")
+		w.calls("r", create)
 	})
 }
 
-// TestPromise4AtTheMomentOfPublication: the ctx ends just as the grant arrives.
-// Either answer is right; nothing may be lost or left.
+// The ctx ends just as the grant arrives. A token and an error are both right, but
+// no caller and no token may be lost.
 func TestPromise4AtTheMomentOfPublication(t *testing.T) {
 	for range 50 {
-		within(t, roomtoken.Config{}, func(w *world) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			ctx, hangUp := context.WithCancelCause(context.Background())
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 				g := w.src.mint(c)
@@ -211,40 +209,41 @@ func TestPromise4AtTheMomentOfPublication(t *testing.T) {
 			})
 			asked := make([]*pending, 8)
 			for i := range asked {
-				asked[i] = &pending{clk: w.clk, done: make(chan struct{})}
-				go func(p *pending) {
+				p := &pending{done: make(chan struct{})} // start would wait until it blocks
+				asked[i] = p
+				go func() {
 					defer close(p.done)
 					p.tok, p.err = w.m.Token(ctx, "r")
-				}(asked[i])
+				}()
 			}
 			stays := w.ask(context.Background(), "r")
 			w.served(stays)
 			for _, p := range asked {
 				if !p.returned() {
-					w.t.Fatal("a caller is left")
+					t.Fatal("a caller has not returned")
 				}
 				switch {
 				case p.err == nil && !p.tok.Value.Equal(stays.tok.Value):
-					w.t.Fatal("it got another token")
+					t.Fatal("got another token, want the shared one")
 				case p.err != nil && !(errors.Is(p.err, errHungUp) && errors.Is(p.err, context.Canceled)):
-					w.t.Fatalf("the error does not say why: %v", p.err)
+					t.Fatalf("error = %v, want it to wrap the ctx's error and its cause", p.err)
 				}
 			}
-			w.calls("r", "create")
+			w.calls("r", create)
 			if s, _ := w.m.Room("r"); s.Waiters != 0 {
-				w.t.Fatalf("%d waiters are still counted", s.Waiters)
+				t.Fatalf("Waiters = %d after all returned, want 0", s.Waiters)
 			}
 		})
 	}
 }
 
-// TestPromise4TheCallsContext: it keeps the values of the ctx that started it,
-// and neither its cancellation nor its deadline; it ends at CallTimeout.
+// A call's ctx has the values of the ctx that started it, but neither its
+// cancellation nor its deadline. It ends at CallTimeout.
 func TestPromise4TheCallsContext(t *testing.T) {
 	type key struct{}
 	for name, clk := range map[string]clock.Clock{"mock": nil, "real": clock.New()} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{Clock: clk, CallTimeout: 7 * time.Second}, func(w *world) {
+			within(t, roomtoken.Config{Clock: clk, CallTimeout: 7 * time.Second}, func(t *testing.T, w *world) {
 				pass := w.add
 				if clk != nil {
 					pass = func(d time.Duration) { time.Sleep(d); synctest.Wait() }
@@ -256,46 +255,46 @@ func TestPromise4TheCallsContext(t *testing.T) {
 				second := w.ask(context.WithValue(context.Background(), key{}, "second"), "r")
 				call := w.src.all()[0]
 				if got := call.ctx.Value(key{}); got != "first" {
-					w.t.Errorf("the value in the source's ctx is %v, want that of the first caller", got)
+					t.Errorf("value in the call's ctx = %v, want that of the first caller", got)
 				}
 				if deadline, ok := call.ctx.Deadline(); ok && time.Until(deadline) < 6*time.Second {
-					w.t.Error("it has the caller's deadline")
+					t.Error("the call's ctx has the caller's deadline, want CallTimeout")
 				}
 				pass(5 * time.Second)
 				w.refused(p, context.DeadlineExceeded)
 				if err := call.ctx.Err(); err != nil {
-					w.t.Errorf("it has ended with its first caller: %v", err)
+					t.Errorf("the call's ctx ended with its first caller: %v, want it to go on", err)
 				}
 				w.waits(second)
-				w.calls("r", "create")
+				w.calls("r", create)
 				pass(2 * time.Second)
 				if call.ctx.Err() == nil || !errors.Is(context.Cause(call.ctx), context.DeadlineExceeded) {
-					w.t.Errorf("at CallTimeout: %v, because of %v", call.ctx.Err(), context.Cause(call.ctx))
+					t.Errorf("at CallTimeout the call's ctx has the error %v and the cause %v, want DeadlineExceeded", call.ctx.Err(), context.Cause(call.ctx))
 				}
-				w.waits(second) // one attempt has failed; another comes
+				w.waits(second) // one attempt has failed, another follows
 				w.src.releaseAll()
 				pass(time.Second)
 				w.served(second)
-				w.calls("r", "create", "create")
+				w.calls("r", create, create)
 			})
 		})
 	}
 }
 
-// TestPromise4ValuesReachARefresh: also where a caller forces a renewal; one that
-// nobody waits for has no values.
+// The values also reach a renewal that a caller makes early. A renewal that nobody
+// waits for has none.
 func TestPromise4ValuesReachARefresh(t *testing.T) {
 	type key struct{}
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		ctx := context.WithValue(context.Background(), key{}, "v")
 		w.served(w.ask(ctx, "r"))
 		w.add(time.Minute)
 		w.served(w.askFor(ctx, "r", 595*time.Second))
 		w.add(401 * time.Second)
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 		for i, want := range []any{"v", "v", nil} {
 			if got := w.src.all()[i].ctx.Value(key{}); got != want {
-				w.t.Errorf("call %d: the value is %v, want %v", i+1, got, want)
+				t.Errorf("value in the ctx of call %d = %v, want %v", i+1, got, want)
 			}
 		}
 	})

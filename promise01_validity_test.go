@@ -13,44 +13,44 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// Promise 1: no token is handed out that has too little time left.
+// Promise 1: no token is returned with too little time left.
 
 func TestPromise1Validity(t *testing.T) {
 	const never = -1
 	for name, c := range map[string]struct {
 		lifetime, minValidity time.Duration
-		bound                 time.Duration // the least that a token handed out has left
+		bound                 time.Duration // the least time left of a token that is returned
 	}{
-		"MinValidity":                      {10 * time.Minute, 0, 30 * time.Second},
-		"MinValidity of a long life":       {24 * time.Hour, 0, 30 * time.Second},
-		"both the same":                    {300 * time.Second, 0, 30 * time.Second},
-		"a tenth of 10 s":                  {10 * time.Second, 0, time.Second},
-		"a tenth of 40 s":                  {40 * time.Second, 0, 4 * time.Second},
-		"a tenth of a second":              {time.Second, 0, 100 * time.Millisecond},
-		"a tenth, though an hour is asked": {10 * time.Minute, time.Hour, time.Minute},
-		"none: until the very end":         {10 * time.Minute, never, 1},
+		"MinValidity":                            {10 * time.Minute, 0, 30 * time.Second},
+		"MinValidity of a long lifetime":         {24 * time.Hour, 0, 30 * time.Second},
+		"a tenth equals MinValidity":             {300 * time.Second, 0, 30 * time.Second},
+		"a tenth of 10 s":                        {10 * time.Second, 0, time.Second},
+		"a tenth of 40 s":                        {40 * time.Second, 0, 4 * time.Second},
+		"a tenth of a second":                    {time.Second, 0, 100 * time.Millisecond},
+		"a tenth, though MinValidity is an hour": {10 * time.Minute, time.Hour, time.Minute},
+		"none: until the token expires":          {10 * time.Minute, never, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{MinValidity: c.minValidity}, func(w *world) {
+			within(t, roomtoken.Config{MinValidity: c.minValidity}, func(t *testing.T, w *world) {
 				w.src.live(c.lifetime, 0)
 				first := w.token("r")
-				w.src.fail(errDown) // or a newer token would come
+				w.src.fail(errDown) // or it would be renewed
 				w.add(c.lifetime - c.bound)
 				for what, get := range w.getters("r") {
 					if tok, err := get(); err != nil || !tok.Value.Equal(first.Value) {
-						w.t.Errorf("%s: with exactly %v left: %v", what, c.bound, err)
+						t.Errorf("%s with exactly %v left = %v, want the token", what, c.bound, err)
 					}
 				}
 				w.add(1)
 				for what, get := range w.getters("r") {
 					if tok, err := get(); err == nil || !tok.IsZero() {
-						w.t.Errorf("%s: a token with less than %v left was handed out", what, c.bound)
+						t.Errorf("%s returned a token with less than %v left, want an error", what, c.bound)
 					}
 				}
 				w.add(c.lifetime)
 				for what, get := range w.getters("r") {
 					if tok, err := get(); err == nil || !tok.IsZero() {
-						w.t.Errorf("%s: a token that has expired was handed out", what)
+						t.Errorf("%s returned an expired token, want an error", what)
 					}
 				}
 			})
@@ -58,7 +58,7 @@ func TestPromise1Validity(t *testing.T) {
 	}
 }
 
-// getters returns every way to a room's token that does not wait for the source.
+// getters returns every way to get a room's token without waiting for the source.
 func (w *world) getters(room string) map[string]func() (roomtoken.Token, error) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -94,10 +94,9 @@ func (w *world) getters(room string) map[string]func() (roomtoken.Token, error) 
 	}
 }
 
-// TestPromise1GrantsThatAreNone: a grant with too little left, or that is none,
-// is a failed attempt: callers get ErrInvalidGrant, and the source is left alone
-// between two attempts.
-func TestPromise1GrantsThatAreNone(t *testing.T) {
+// A grant that is unusable or has too little time left is a failed attempt: callers
+// get ErrInvalidGrant, and the next attempt waits for the backoff.
+func TestPromise1UnusableGrants(t *testing.T) {
 	token := func(expires, issued time.Time) roomtoken.Grant {
 		return roomtoken.Grant{
 			Token:    roomtoken.Token{Value: roomtoken.NewSecret("t"), ExpiresAt: expires},
@@ -105,7 +104,7 @@ func TestPromise1GrantsThatAreNone(t *testing.T) {
 		}
 	}
 	for name, grant := range map[string]func(now time.Time) roomtoken.Grant{
-		"nothing at all": func(time.Time) roomtoken.Grant { return roomtoken.Grant{} },
+		"zero": func(time.Time) roomtoken.Grant { return roomtoken.Grant{} },
 		"no value": func(now time.Time) roomtoken.Grant {
 			return roomtoken.Grant{Token: roomtoken.Token{ExpiresAt: now.Add(time.Hour)}}
 		},
@@ -115,11 +114,11 @@ func TestPromise1GrantsThatAreNone(t *testing.T) {
 		"no expiry":         func(time.Time) roomtoken.Grant { return token(time.Time{}, time.Time{}) },
 		"expired long ago":  func(now time.Time) roomtoken.Grant { return token(now.Add(-time.Hour), time.Time{}) },
 		"expired in year 1": func(time.Time) roomtoken.Grant { return token(time.Time{}.Add(1), time.Time{}) },
-		"expired in -9999": func(time.Time) roomtoken.Grant {
+		"expired in year -9999": func(time.Time) roomtoken.Grant {
 			return token(time.Date(-9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{})
 		},
-		"the least of times": func(time.Time) roomtoken.Grant { return token(time.Unix(math.MinInt64, 0), time.Time{}) },
-		"times that overflow": func(time.Time) roomtoken.Grant {
+		"the earliest time": func(time.Time) roomtoken.Grant { return token(time.Unix(math.MinInt64, 0), time.Time{}) },
+		"a time that overflows": func(time.Time) roomtoken.Grant {
 			return token(time.Unix(math.MaxInt64, math.MaxInt64), time.Time{})
 		},
 		"expires now":              func(now time.Time) roomtoken.Grant { return token(now, time.Time{}) },
@@ -140,22 +139,22 @@ func TestPromise1GrantsThatAreNone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{}, func(w *world) {
+			within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 				w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return grant(w.clk.Now()), nil })
 				p := w.ask(context.Background(), "r")
 				w.waits(p)
-				w.calls("r", "create") // and none follows at once
+				w.calls("r", create) // and no other at once
 				if _, ok := w.m.Cached("r"); ok {
-					w.t.Fatal("it was published")
+					t.Fatal("the grant was published, want it refused")
 				}
 				s, _ := w.m.Room("r")
 				if s.Failures != 1 || s.Generation != 0 || s.State != roomtoken.RoomFailing || !errors.Is(s.LastError, roomtoken.ErrInvalidGrant) {
-					w.t.Fatalf("it did not count as a failed attempt: %+v", s)
+					t.Fatalf("Room() = %+v, want one failure with ErrInvalidGrant", s)
 				}
 				w.add(30 * time.Second)
 				w.refused(p, roomtoken.ErrInvalidGrant)
 				if n := w.src.count(); n < 4 || n > 7 { // 0, .5, 1.5, 3.5, 7.5, 15.5 s, or up to half as much later
-					w.t.Fatalf("%d calls in 30 s", n)
+					t.Fatalf("%d calls in 30 s, want 4 to 7", n)
 				}
 				w.src.on(nil)
 				w.add(30 * time.Second)
@@ -165,32 +164,32 @@ func TestPromise1GrantsThatAreNone(t *testing.T) {
 	}
 }
 
-// TestPromise1Grants: grants at the edge of what is usable, how long they are
-// handed out, and when they are renewed.
+// Grants that are just usable: how long Token returns them, and when they are
+// renewed.
 func TestPromise1Grants(t *testing.T) {
 	const year = 365 * 24 * time.Hour
-	const start = time.Minute // at the very epoch some overflows would not show
+	const start = time.Minute // at the epoch itself some overflows do not show
 	epoch := time.Unix(0, 0).Add(start)
 	far := time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
 	for name, c := range map[string]struct {
 		expires, issued time.Time
-		until           time.Duration // handed out up to and including this moment
-		renewed         time.Duration // when the source is called again; 0: not meanwhile
+		until           time.Duration // Token returns it up to and including this time
+		renewed         time.Duration // when the source is called again; 0: not before until
 	}{
-		"600 s":                         {epoch.Add(600 * time.Second), time.Time{}, 570 * time.Second, 400 * time.Second},
-		"10 s":                          {epoch.Add(10 * time.Second), time.Time{}, 9 * time.Second, 6667 * time.Millisecond},
-		"issued at the call":            {epoch.Add(600 * time.Second), epoch, 570 * time.Second, 400 * time.Second},
-		"issued 300 s ago of 600":       {epoch.Add(300 * time.Second), epoch.Add(-300 * time.Second), 270 * time.Second, 100 * time.Second},
-		"issued 570 s ago of 600":       {epoch.Add(30 * time.Second), epoch.Add(-570 * time.Second), 0, 100 * time.Millisecond},
-		"past its renewal: by the rest": {epoch.Add(120 * time.Second), epoch.Add(-480 * time.Second), 90 * time.Second, time.Minute},
-		"issued in 100 s, for 600":      {epoch.Add(700 * time.Second), epoch.Add(100 * time.Second), 570 * time.Second, 400 * time.Second},
-		"issued 50 years ago":           {epoch.Add(time.Hour), epoch.Add(-50 * year), time.Hour - 30*time.Second, 2380 * time.Second},
-		"year 9999":                     {far, time.Time{}, 48 * time.Hour, 0},
-		"the largest of times":          {time.Unix(1<<63-62135596801, 999999999), time.Time{}, 48 * time.Hour, 0},
-		"year 9999, issued before now":  {far, epoch.Add(-year), 48 * time.Hour, 0},
+		"600 s":                   {epoch.Add(600 * time.Second), time.Time{}, 570 * time.Second, 400 * time.Second},
+		"10 s":                    {epoch.Add(10 * time.Second), time.Time{}, 9 * time.Second, 6667 * time.Millisecond},
+		"issued at the call":      {epoch.Add(600 * time.Second), epoch, 570 * time.Second, 400 * time.Second},
+		"issued 300 s ago of 600": {epoch.Add(300 * time.Second), epoch.Add(-300 * time.Second), 270 * time.Second, 100 * time.Second},
+		"issued 570 s ago of 600": {epoch.Add(30 * time.Second), epoch.Add(-570 * time.Second), 0, 100 * time.Millisecond},
+		"past its renewal: after half of the rest": {epoch.Add(120 * time.Second), epoch.Add(-480 * time.Second), 90 * time.Second, time.Minute},
+		"issued in 100 s, for 600":                 {epoch.Add(700 * time.Second), epoch.Add(100 * time.Second), 570 * time.Second, 400 * time.Second},
+		"issued 50 years ago":                      {epoch.Add(time.Hour), epoch.Add(-50 * year), time.Hour - 30*time.Second, 2380 * time.Second},
+		"year 9999":                                {far, time.Time{}, 48 * time.Hour, 0},
+		"the latest time":                          {time.Unix(1<<63-62135596801, 999999999), time.Time{}, 48 * time.Hour, 0},
+		"year 9999, issued before now":             {far, epoch.Add(-year), 48 * time.Hour, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(w *world) {
+			within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(t *testing.T, w *world) {
 				w.src.on(func(*sourceCall) (roomtoken.Grant, error) {
 					return roomtoken.Grant{
 						Token:    roomtoken.Token{Value: roomtoken.NewSecret("t"), ExpiresAt: c.expires},
@@ -199,46 +198,45 @@ func TestPromise1Grants(t *testing.T) {
 				})
 				w.add(start)
 				if tok := w.token("r"); !tok.ExpiresAt.Equal(c.expires) || tok.ExpiresAt.Location() != time.UTC {
-					w.t.Errorf("ExpiresAt is %v, want %v in UTC", tok.ExpiresAt, c.expires)
+					t.Errorf("ExpiresAt = %v, want %v in UTC", tok.ExpiresAt, c.expires)
 				}
 				w.src.fail(errDown)
 				if s, _ := w.m.Room("r"); s.Generation != 1 || s.Failures != 0 {
-					w.t.Errorf("the room: %+v", s)
+					t.Errorf("Room() = %+v, want generation 1 and no failures", s)
 				}
 				w.add(c.until)
 				if _, err := w.hit("r"); err != nil {
-					w.t.Errorf("after %v: %v", c.until, err)
+					t.Errorf("Token() after %v = %v, want the token", c.until, err)
 				}
 				switch calls := w.src.all(); {
 				case c.renewed == 0 && len(calls) > 1:
-					w.t.Errorf("%d calls, the second at %v", len(calls), calls[1].at)
+					t.Errorf("%d calls, the second at %v, want 1", len(calls), calls[1].at)
 				case c.renewed == 0:
 					return
 				}
 				w.add(1)
 				if _, err := w.hit("r"); err == nil {
-					w.t.Errorf("after %v and a bit it is still handed out", c.until)
+					t.Errorf("Token() a nanosecond after %v returned the token, want an error", c.until)
 				}
 				w.add(max(0, c.renewed+time.Second-c.until))
 				calls := w.src.all()
 				if len(calls) < 2 {
-					w.t.Fatal("it was never renewed")
+					t.Fatal("the token was never renewed")
 				}
 				if at := calls[1].at - start; (at - c.renewed).Abs() > time.Millisecond {
-					w.t.Errorf("it was renewed after %v, want %v", at, c.renewed)
+					t.Errorf("renewed after %v, want %v", at, c.renewed)
 				}
 			})
 		})
 	}
 }
 
-// TestPromise1SlowExchange: the lifetime counts from the moment the call began,
-// not from the moment at which it ended.
+// The lifetime counts from the start of the call, not from its end.
 func TestPromise1SlowExchange(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			g := w.src.mint(c) // expires 60 s after the call began
-			<-w.clk.After(8 * time.Second)
+			w.clk.Sleep(8 * time.Second)
 			return g, nil
 		})
 		w.src.live(60*time.Second, 0)
@@ -246,22 +244,22 @@ func TestPromise1SlowExchange(t *testing.T) {
 		w.add(8 * time.Second)
 		w.served(p)
 		w.src.fail(errDown)
-		w.clk.stepWall(-time.Hour) // it must not be the wall clock alone that knows
+		w.clk.stepWall(-time.Hour) // the wall clock alone must not decide
 		w.add(46 * time.Second)    // a tenth is left
 		if _, err := w.hit("r"); err != nil {
-			w.t.Fatal(err)
+			t.Fatal(err)
 		}
 		w.add(1)
 		if _, err := w.hit("r"); err == nil {
-			w.t.Fatal("it was handed out with less than a tenth left")
+			t.Fatal("got a token with less than a tenth left, want an error")
 		}
 	})
 }
 
-// TestPromise1OldGrantAndASteppedClock: a grant that came old is as old as it is,
-// though the wall clock be stepped back.
+// A grant that was issued before its call keeps its age when the wall clock is
+// stepped back.
 func TestPromise1OldGrantAndASteppedClock(t *testing.T) {
-	within(t, roomtoken.Config{}, func(w *world) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.add(time.Hour)
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			g := w.src.mint(c)
@@ -274,11 +272,11 @@ func TestPromise1OldGrantAndASteppedClock(t *testing.T) {
 		w.clk.stepWall(-time.Hour)
 		w.add(270 * time.Second)
 		if _, err := w.hit("r"); err != nil {
-			w.t.Fatal(err)
+			t.Fatal(err)
 		}
 		w.add(1)
 		if _, err := w.hit("r"); err == nil {
-			w.t.Fatal("it was handed out with less than 30 s left")
+			t.Fatal("got a token with less than 30 s left, want an error")
 		}
 	})
 }
@@ -287,39 +285,39 @@ func TestPromise1TokenValidFor(t *testing.T) {
 	const minute = time.Minute
 	background := context.Background()
 
-	run := func(name string, test func(w *world)) {
+	run := func(name string, test func(t *testing.T, w *world)) {
 		t.Run(name, func(t *testing.T) {
 			within(t, roomtoken.Config{Jitter: -1, BackoffMin: time.Second}, test)
 		})
 	}
 
-	run("a cached token that lives long enough", func(w *world) {
+	run("a cached token that lives long enough", func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.add(minute)
 		if tok := w.served(w.askFor(background, "r", 9*minute)); !tok.Value.Equal(first.Value) {
-			w.t.Fatal("it is another")
+			t.Fatal("got another token, want the cached one")
 		}
-		w.calls("r", "create")
+		w.calls("r", create)
 	})
 
-	run("a valid token that does not is renewed ahead of its time", func(w *world) {
+	run("a cached token that does not is renewed early", func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.add(minute + 1)
 		w.src.holdCalls(false)
 		p := w.askFor(background, "r", 9*minute)
 		w.waits(p)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		if tok := w.token("r"); !tok.Value.Equal(first.Value) {
-			w.t.Fatal("Token does not return the valid one meanwhile")
+			t.Fatal("Token returned another token, want the valid one")
 		}
 		w.src.releaseAll()
 		if tok := w.served(p); tok.Value.Equal(first.Value) {
-			w.t.Fatal("it got the old one")
+			t.Fatal("TokenValidFor returned the old token, want a new one")
 		}
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 	})
 
-	run("a hundred of them cost one call", func(w *world) {
+	run("a hundred callers cost one call", func(t *testing.T, w *world) {
 		w.token("r")
 		w.add(5 * minute)
 		w.src.holdCalls(false)
@@ -331,44 +329,44 @@ func TestPromise1TokenValidFor(t *testing.T) {
 		for _, p := range asked {
 			w.served(p)
 		}
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 	})
 
-	run("more than the newest lifetime known: no call", func(w *world) {
+	run("longer than the latest known lifetime: no call", func(t *testing.T, w *world) {
 		w.token("r")
 		w.refused(w.askFor(background, "r", 10*minute+1), roomtoken.ErrTooShort)
 		w.refused(w.askFor(background, "r", math.MaxInt64), roomtoken.ErrTooShort)
-		w.calls("r", "create")
+		w.calls("r", create)
 		w.src.live(20*minute, time.Hour)
 		w.add(400 * time.Second)
-		w.calls("r", "create", "refresh")
-		w.served(w.askFor(background, "r", 15*minute)) // it is the newest that counts
+		w.calls("r", create, refresh)
+		w.served(w.askFor(background, "r", 15*minute)) // the latest counts
 		w.src.live(5*minute, time.Hour)
 		w.add(800 * time.Second)
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 		w.refused(w.askFor(background, "r", 6*minute), roomtoken.ErrTooShort)
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 	})
 
-	run("the newest lifetime is known beyond the token's end", func(w *world) {
+	run("the latest lifetime is known after the token has expired", func(t *testing.T, w *world) {
 		w.token("r")
 		w.src.fail(errDown)
 		w.add(11 * minute)
 		n := w.src.count()
 		w.refused(w.askFor(background, "r", 10*minute+1), roomtoken.ErrTooShort)
 		if w.src.count() != n {
-			w.t.Fatal("it was called for")
+			t.Fatal("a call began, want none")
 		}
 	})
 
-	run("a cold room: one call tells", func(w *world) {
+	run("a cold room: one call decides", func(t *testing.T, w *world) {
 		w.refused(w.askFor(background, "r", 11*minute), roomtoken.ErrTooShort)
-		w.calls("r", "create")
-		w.token("r") // it is good for others
-		w.calls("r", "create")
+		w.calls("r", create)
+		w.token("r") // others can use the token
+		w.calls("r", create)
 	})
 
-	run("a cold room: a grant that lives long, but came old", func(w *world) {
+	run("a cold room: a grant that lives long enough but is old", func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			g := w.src.mint(c)
 			g.Token.ExpiresAt = g.Token.ExpiresAt.Add(-2 * minute)
@@ -376,27 +374,28 @@ func TestPromise1TokenValidFor(t *testing.T) {
 			return g, nil
 		})
 		w.refused(w.askFor(background, "r", 9*minute), roomtoken.ErrTooShort)
-		w.calls("r", "create")
-		// The next one is no better, but who could know.
+		w.calls("r", create)
+		// The next grant is no better, but that cannot be known.
 		w.refused(w.askFor(background, "r", 9*minute), roomtoken.ErrTooShort)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.served(w.askFor(background, "r", 8*minute))
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 	})
 
-	run("a call begun before ours: enough is enough", func(w *world) {
+	run("the token of an earlier call is used if it lives long enough", func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		w.ask(background, "r")
 		p := w.askFor(background, "r", 9*minute)
 		w.waits(p)
 		w.src.releaseAll()
 		w.served(p)
-		w.calls("r", "create")
+		w.calls("r", create)
 	})
 
-	// One whose grant is not enough proves nothing: who knows when it was minted.
+	// A grant that does not live long enough proves nothing if its call began earlier:
+	// it may have been minted before.
 	for _, better := range []bool{true, false} {
-		run(fmt.Sprintf("a call begun before ours brings too little, the next enough: %v", better), func(w *world) {
+		run(fmt.Sprintf("an earlier call brings too little, the next enough: %v", better), func(t *testing.T, w *world) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 				g := w.src.mint(c)
 				if c.n == 1 || !better {
@@ -410,41 +409,41 @@ func TestPromise1TokenValidFor(t *testing.T) {
 			p := w.askFor(background, "r", 9*minute)
 			w.src.release("r")
 			w.waits(p)
-			w.calls("r", "create", "refresh")
+			w.calls("r", create, refresh)
 			w.src.releaseAll()
 			if better {
 				w.served(p)
 			} else {
 				w.refused(p, roomtoken.ErrTooShort)
 			}
-			w.calls("r", "create", "refresh")
+			w.calls("r", create, refresh)
 		})
 	}
 
-	run("a call begun before ours shows the lifetime: no further call", func(w *world) {
+	run("an earlier call shows the lifetime: no further call", func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		w.ask(background, "r")
 		p := w.askFor(background, "r", 11*minute)
 		w.src.releaseAll()
 		w.refused(p, roomtoken.ErrTooShort)
-		w.calls("r", "create")
+		w.calls("r", create)
 	})
 
-	run("a forced renewal that fails is tried again, and nobody else notices", func(w *world) {
+	run("an early renewal that fails is retried, and others are not affected", func(t *testing.T, w *world) {
 		w.token("r")
 		w.add(minute + 1)
 		w.src.fail(errDown)
 		p := w.askFor(background, "r", 9*minute)
 		w.waits(p)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.token("r")
 		w.src.on(nil)
 		w.add(1500 * time.Millisecond)
 		w.served(p)
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 	})
 
-	run("a forced renewal that nobody wants any more is not tried again", func(w *world) {
+	run("an early renewal is not retried when its caller has left", func(t *testing.T, w *world) {
 		w.token("r")
 		w.add(minute + 1)
 		w.src.fail(errDown)
@@ -453,13 +452,13 @@ func TestPromise1TokenValidFor(t *testing.T) {
 		cancel()
 		w.refused(p, context.Canceled, errDown)
 		w.add(minute)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.src.on(nil)
 		w.add(280 * time.Second)
-		w.calls("r", "create", "refresh", "refresh") // when its own time has come
+		w.calls("r", create, refresh, refresh) // when it is due
 	})
 
-	run("and is not tried again for the sake of a watch", func(w *world) {
+	run("nor is it retried because of a watch", func(t *testing.T, w *world) {
 		w.token("r")
 		watching, stop := context.WithCancel(background)
 		done := make(chan struct{})
@@ -476,27 +475,27 @@ func TestPromise1TokenValidFor(t *testing.T) {
 		w.refused(p, context.Canceled, errDown)
 		w.check()
 		w.add(minute)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		stop()
 		<-done
 	})
 
-	run("a forced renewal that fails for good", func(w *world) {
+	run("an early renewal that fails permanently", func(t *testing.T, w *world) {
 		w.src.live(10*minute, 0)
 		w.token("r")
 		w.add(minute + 1)
 		w.src.fail(roomtoken.Permanent(errDown))
 		w.refused(w.askFor(background, "r", 9*minute), errDown, roomtoken.ErrPermanent)
 		w.token("r")
-		w.calls("r", "create", "create")
+		w.calls("r", create, create)
 		w.refused(w.askFor(background, "r", 9*minute), errDown, roomtoken.ErrPermanent)
-		w.calls("r", "create", "create")
+		w.calls("r", create, create)
 	})
 
-	run("nothing and less than nothing ask for no more than Token", func(w *world) {
+	run("zero and negative durations behave like Token", func(t *testing.T, w *world) {
 		for _, atLeast := range []time.Duration{0, -1, math.MinInt64} {
 			if _, err := w.m.TokenValidFor(background, "r", atLeast); err != nil {
-				w.t.Fatal(err)
+				t.Fatal(err)
 			}
 		}
 		w.src.fail(errDown)
@@ -505,24 +504,24 @@ func TestPromise1TokenValidFor(t *testing.T) {
 		cancel()
 		for _, atLeast := range []time.Duration{0, -1, math.MinInt64} {
 			if _, err := w.m.TokenValidFor(ended, "r", atLeast); err == nil {
-				w.t.Fatalf("TokenValidFor(%v) returned a token with too little left", atLeast)
+				t.Fatalf("TokenValidFor(%v) returned a token with too little left, want an error", atLeast)
 			}
 		}
 	})
 }
 
-// TestPromise1Walk asks for tokens of a whimsical source at random moments. No
-// answer may have less left than was asked for or than the bound of its token.
+// TestPromise1Walk asks a source with random lifetimes for tokens at random times.
+// No token may have less time left than its bound and what was asked for.
 func TestPromise1Walk(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 0))
-			within(t, roomtoken.Config{MaxWait: 2 * time.Second}, func(w *world) {
+			within(t, roomtoken.Config{MaxWait: 2 * time.Second}, func(t *testing.T, w *world) {
 				type issue struct {
 					expires  time.Duration
 					lifetime time.Duration
 				}
-				issued := map[string]issue{} // by token; the walk and its calls take turns
+				issued := map[string]issue{} // by token; the test and the source never run at the same time
 				w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 					if rnd.IntN(4) == 0 {
 						return roomtoken.Grant{}, errDown
@@ -544,7 +543,7 @@ func TestPromise1Walk(t *testing.T) {
 						w.add(2 * time.Second)
 					}
 					if !p.returned() {
-						w.t.Fatal("it waits beyond MaxWait")
+						t.Fatal("call has not returned after MaxWait")
 					}
 					if p.err != nil {
 						continue
@@ -553,11 +552,11 @@ func TestPromise1Walk(t *testing.T) {
 					i := issued[p.tok.Value.Reveal()]
 					bound := max(atLeast, min(30*time.Second, i.lifetime/10), 1)
 					if left := i.expires - p.at; left < bound {
-						w.t.Fatalf("at %v: a token with %v left of %v was handed out, asked for %v", p.at, left, i.lifetime, atLeast)
+						t.Fatalf("at %v: got a token with %v left of %v, want at least %v", p.at, left, i.lifetime, bound)
 					}
 				}
 				if answers < 50 {
-					w.t.Fatalf("only %d answers", answers)
+					t.Fatalf("%d tokens returned, want at least 50", answers)
 				}
 			})
 		})

@@ -10,6 +10,8 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
+// Promise 10: memory and calls are bounded.
+
 // rooms returns the IDs of the rooms in memory, sorted.
 func (w *world) rooms() []string {
 	var ids []string
@@ -20,13 +22,10 @@ func (w *world) rooms() []string {
 	return ids
 }
 
-// evicted returns the rooms that were let go for a reason, in order.
+// evicted returns the rooms evicted for a reason, in order.
 func (w *world) evicted(reason string) []string {
-	w.rest()
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	var ids []string
-	for _, e := range w.events {
+	for _, e := range w.eventsFrom(0) {
 		if e.Kind == roomtoken.EventRoomEvicted && e.Reason == reason {
 			ids = append(ids, e.RoomID)
 		}
@@ -34,7 +33,7 @@ func (w *world) evicted(reason string) []string {
 	return ids
 }
 
-// order returns the rooms of the calls from the nth on.
+// order returns the rooms of the calls so far, without the first n.
 func (w *world) order(n int) []string {
 	w.rest()
 	var ids []string
@@ -45,7 +44,7 @@ func (w *world) order(n int) []string {
 }
 
 func TestPromise10IdleRoomsAreNotRenewedAndAreDropped(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, IdleAfter: 15 * time.Minute}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, IdleAfter: 15 * time.Minute}, func(t *testing.T, w *world) {
 		w.token("idle")
 		w.token("asked")
 		w.token("watched")
@@ -53,7 +52,7 @@ func TestPromise10IdleRoomsAreNotRenewedAndAreDropped(t *testing.T) {
 		for range 3 { // renewals at 400 s, 800 s; idle at 900 s
 			w.add(399 * time.Second)
 			w.token("asked")
-			w.m.Cached("idle") // does not count as asking
+			w.m.Cached("idle") // does not count as use
 			w.m.Room("idle")
 			w.add(2 * time.Second)
 		}
@@ -62,45 +61,45 @@ func TestPromise10IdleRoomsAreNotRenewedAndAreDropped(t *testing.T) {
 			count[c.room]++
 		}
 		if count["idle"] != 3 || count["asked"] != 4 || count["watched"] != 4 {
-			t.Fatalf("calls until 1,203 s: %v", count)
+			t.Fatalf("calls until 1,203 s = %v, want 3 for idle, 4 for asked and watched", count)
 		}
 		s, ok := w.m.Room("idle")
 		if !ok || s.State != roomtoken.RoomIdle || s.NextCall != 0 || !s.NextCallAt.IsZero() {
-			t.Fatalf("the idle room: %v, %+v", ok, s)
+			t.Fatalf("Room(idle) = (%+v, %v), want RoomIdle without a next call", s, ok)
 		}
 		if _, ok := w.m.Cached("idle"); !ok {
-			t.Fatal("its token is valid yet")
+			t.Fatal("Cached(idle) returned no token, want the valid one")
 		}
-		w.add(165 * time.Second) // 1,368 s: its token is handed out until about 1,371 s
+		w.add(165 * time.Second) // 1,368 s: its token is usable until about 1,371 s
 		if got := w.rooms(); !slices.Equal(got, []string{"asked", "idle", "watched"}) {
-			t.Fatalf("before its token has run out: %v", got)
+			t.Fatalf("rooms before the idle token is unusable = %v, want [asked idle watched]", got)
 		}
 		w.add(5 * time.Second)
 		if got := w.rooms(); !slices.Equal(got, []string{"asked", "watched"}) {
-			t.Fatalf("after its token has run out: %v", got)
+			t.Fatalf("rooms after the idle token is unusable = %v, want [asked watched]", got)
 		}
 		if got := w.evicted(roomtoken.ReasonIdle); !slices.Equal(got, []string{"idle"}) {
-			t.Errorf("evicted: %v", got)
+			t.Errorf("evicted = %v, want [idle]", got)
 		}
 		if s := w.m.Stats(); s.Evictions != 1 || s.Rooms != 2 {
-			t.Errorf("Stats: %+v", s)
+			t.Errorf("Stats() = %+v, want 1 eviction and 2 rooms", s)
 		}
 		v.cancel(nil)
 	})
 }
 
-// Rooms that never had a token do not stay for ever either.
-func TestPromise10RoomsWithoutATokenAreForgottenInTheEnd(t *testing.T) {
-	within(t, roomtoken.Config{IdleAfter: time.Minute}, func(w *world) {
+// Rooms that never had a token are evicted, too.
+func TestPromise10RoomsWithoutATokenAreEvicted(t *testing.T) {
+	within(t, roomtoken.Config{IdleAfter: time.Minute}, func(t *testing.T, w *world) {
 		w.src.fail(roomtoken.Permanent(errDown))
-		w.ask(w.t.Context(), "r")
+		w.ask(t.Context(), "r")
 		w.add(59 * time.Second)
 		if got := w.rooms(); len(got) != 1 {
-			t.Fatalf("its memory is gone early: %v", got)
+			t.Fatalf("rooms = %v before IdleAfter, want [r]", got)
 		}
 		w.add(2 * time.Second)
 		if got := w.rooms(); len(got) != 0 || w.src.count() != 1 {
-			t.Fatalf("%v, %d calls", got, w.src.count())
+			t.Fatalf("rooms = %v after %d calls, want none after 1", got, w.src.count())
 		}
 	})
 }
@@ -126,24 +125,24 @@ func TestPromise10AHitOnASkippedRoomStartsItsRenewal(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{Jitter: -1, IdleAfter: time.Minute}, func(w *world) {
+			within(t, roomtoken.Config{Jitter: -1, IdleAfter: time.Minute}, func(t *testing.T, w *world) {
 				w.token("r")
 				w.add(450 * time.Second)
 				if n := w.src.count(); n != 1 {
-					t.Fatalf("%d calls: the renewal was not skipped", n)
+					t.Fatalf("%d calls, want 1: the renewal is skipped", n)
 				}
 				w.src.holdCalls(false)
 				p := ask(w)
 				if !p.returned() || p.err != nil || p.tok.Value.Reveal() != "token-r-1" {
-					t.Fatalf("the caller has waited or got %q, %v", p.tok.Value.Reveal(), p.err)
+					t.Fatalf("the caller waits or got (%q, %v), want token-r-1 at once", p.tok.Value.Reveal(), p.err)
 				}
 				w.rest()
 				if n := w.src.count(); n != 2 {
-					t.Fatalf("%d calls: the hit has not started the renewal", n)
+					t.Fatalf("%d calls, want 2: the hit starts the renewal", n)
 				}
 				w.src.releaseAll()
 				if tok, _ := w.m.Cached("r"); tok.Value.Reveal() != "token-r-2" {
-					t.Fatalf("then %q", tok.Value.Reveal())
+					t.Fatalf("Cached() = %q after the renewal, want token-r-2", tok.Value.Reveal())
 				}
 			})
 		})
@@ -151,17 +150,17 @@ func TestPromise10AHitOnASkippedRoomStartsItsRenewal(t *testing.T) {
 }
 
 func TestPromise10IdleAfterNone(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1, IdleAfter: -1}, func(t *testing.T, w *world) {
 		w.token("r")
 		w.add(24 * time.Hour)
 		if n := w.src.count(); n < 210 {
-			t.Fatalf("%d calls in a day", n)
+			t.Fatalf("%d calls in a day, want at least 210", n)
 		}
 	})
 }
 
 func TestPromise10TheRoomUsedLeastRecentlyGoesFirst(t *testing.T) {
-	within(t, roomtoken.Config{MaxRooms: 4}, func(w *world) {
+	within(t, roomtoken.Config{MaxRooms: 4}, func(t *testing.T, w *world) {
 		for _, id := range []string{"a", "b", "c", "d"} {
 			w.token(id)
 			w.add(time.Second)
@@ -170,14 +169,14 @@ func TestPromise10TheRoomUsedLeastRecentlyGoesFirst(t *testing.T) {
 			w.token(id)
 			w.add(time.Second)
 		}
-		w.m.Cached("c") // is no use
+		w.m.Cached("c") // does not count as use
 		for i, want := range []string{"c", "a", "d", "b"} {
 			w.token(fmt.Sprint("new", i))
 			if got := w.evicted(roomtoken.ReasonMaxRooms); !slices.Equal(got[i:], []string{want}) {
-				t.Fatalf("for the new room %d went %v, want %s", i, got[i:], want)
+				t.Fatalf("new room %d evicted %v, want %s", i, got[i:], want)
 			}
 			if n := w.m.Stats().Rooms; n != 4 {
-				t.Fatalf("%d rooms, MaxRooms is 4", n)
+				t.Fatalf("%d rooms, want 4", n)
 			}
 			w.add(time.Second)
 		}
@@ -195,9 +194,9 @@ func TestPromise10RoomsWithoutATokenGoFirst(t *testing.T) {
 			w.ask(w.t.Context(), "used")
 			w.src.on(nil)
 		},
-		"run out, while its renewal waits": func(w *world) {
-			// Refused for longer than the token lives; nothing happens to the room at
-			// the moment at which the token runs out.
+		"expired, while its renewal waits": func(w *world) {
+			// The wait is longer than the token lives: nothing happens to the room when
+			// its token becomes unusable.
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 				if c.room == "used" {
 					return roomtoken.Grant{}, roomtoken.RetryAfter(errDown, time.Hour)
@@ -208,13 +207,13 @@ func TestPromise10RoomsWithoutATokenGoFirst(t *testing.T) {
 			w.token("used")
 			w.add(10 * time.Second)
 			if _, ok := w.m.Cached("used"); ok {
-				t.Error("the token has not run out")
+				w.t.Error("the token is still valid, want it unusable")
 			}
 			w.src.on(nil)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{MaxRooms: 3, Jitter: -1}, func(w *world) {
+			within(t, roomtoken.Config{MaxRooms: 3, Jitter: -1}, func(t *testing.T, w *world) {
 				w.token("a")
 				w.add(2 * time.Second)
 				w.token("b")
@@ -224,65 +223,64 @@ func TestPromise10RoomsWithoutATokenGoFirst(t *testing.T) {
 				w.add(2 * time.Second)
 				w.token("new")
 				if got := w.evicted(roomtoken.ReasonMaxRooms); !slices.Equal(got, []string{"used"}) {
-					t.Fatalf("evicted: %v, want the room without a token, though it was used last", got)
+					t.Fatalf("evicted = %v, want [used]: it has no token, although it was used last", got)
 				}
 				if got := w.rooms(); !slices.Equal(got, []string{"a", "b", "new"}) {
-					t.Fatalf("rooms: %v", got)
+					t.Fatalf("rooms = %v, want [a b new]", got)
 				}
 			})
 		})
 	}
 }
 
-// Never one that is watched or in flight, and where nothing can go an error.
-func TestPromise10WhereNothingCanGo(t *testing.T) {
-	within(t, roomtoken.Config{MaxRooms: 3, Jitter: -1}, func(w *world) {
+// A room that is watched or has a call in flight is never evicted. If none can be,
+// there is an error.
+func TestPromise10NothingCanBeEvicted(t *testing.T) {
+	within(t, roomtoken.Config{MaxRooms: 3, Jitter: -1}, func(t *testing.T, w *world) {
 		watch := w.watch("watched", nil)
 		w.token("renewing")
 		w.src.holdCalls(false)
 		w.add(401 * time.Second) // both renewals are in flight
-		first := w.ask(w.t.Context(), "waited for")
+		first := w.ask(t.Context(), "waited for")
 		if s := w.m.Stats(); s.Rooms != 3 || s.CallsInFlight != 3 {
-			t.Fatalf("the scene: %+v", s)
+			t.Fatalf("Stats() = %+v, want 3 rooms and 3 calls in flight", s)
 		}
 
 		refused := func() {
 			t.Helper()
 			for name, err := range map[string]error{
-				"Token":         w.ask(w.t.Context(), "new").err,
-				"TokenValidFor": w.askFor(w.t.Context(), "new", time.Minute).err,
-				"Warm":          w.m.Warm(w.t.Context(), "new"),
+				"Token":         w.ask(t.Context(), "new").err,
+				"TokenValidFor": w.askFor(t.Context(), "new", time.Minute).err,
+				"Warm":          w.m.Warm(t.Context(), "new"),
 				"Watch":         w.watch("new", nil).last().err,
 			} {
 				if !errors.Is(err, roomtoken.ErrTooManyRooms) {
-					t.Errorf("%s: %v, want ErrTooManyRooms", name, err)
+					t.Errorf("%s returned %v, want ErrTooManyRooms", name, err)
 				}
 			}
 			if got := w.rooms(); !slices.Equal(got, []string{"renewing", "waited for", "watched"}) {
-				t.Errorf("rooms: %v", got)
+				t.Errorf("rooms = %v, want the three that were there", got)
 			}
 		}
 		refused()
 		w.add(5 * time.Second)
 		refused()
 		if got := w.evicted(roomtoken.ReasonMaxRooms); len(got) != 0 {
-			t.Errorf("evicted: %v", got)
+			t.Errorf("evicted = %v, want none", got)
 		}
-		// Those who are in go on.
+		// Rooms in memory go on.
 		if tok := w.token("renewing"); tok.Value.Reveal() != "token-renewing-2" {
-			t.Errorf("a room in flight: %s", tok.Value.Reveal())
+			t.Errorf("Token(renewing) = %s, want token-renewing-2", tok.Value.Reveal())
 		}
 
 		w.src.releaseAll()
-		if !first.returned() || first.err != nil {
-			t.Fatalf("%v, %v", first.returned(), first.err)
-		}
+		w.served(first)
 		w.add(2 * time.Second)
 		w.token("watched")
-		w.token("new") // now there is place
+		w.token("new") // now a room can be evicted
 		w.token("newer")
 		if !slices.Contains(w.rooms(), "watched") {
-			t.Error("the watched room was let go")
+			t.Error("the watched room was evicted, want it kept")
 		}
 		w.add(2 * time.Second)
 		watch.cancel(nil)
@@ -292,101 +290,103 @@ func TestPromise10WhereNothingCanGo(t *testing.T) {
 		w.token("last")
 		w.token("latest")
 		if slices.Contains(w.rooms(), "watched") {
-			t.Errorf("the room that was watched is never let go: %v", w.rooms())
+			t.Errorf("rooms = %v, want the room that is no longer watched evicted", w.rooms())
 		}
 	})
 }
 
-// A forgotten room whose call runs takes no place, and asked for again takes one.
-func TestPromise10AForgottenRoomTakesNoPlace(t *testing.T) {
-	within(t, roomtoken.Config{MaxRooms: 1}, func(w *world) {
+// A forgotten room with a call in flight does not count towards MaxRooms, until it
+// is asked for again.
+func TestPromise10AForgottenRoomDoesNotCount(t *testing.T) {
+	within(t, roomtoken.Config{MaxRooms: 1}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
-		a := w.ask(w.t.Context(), "a")
+		a := w.ask(t.Context(), "a")
 		w.m.Forget("a")
-		b := w.ask(w.t.Context(), "b")
-		if b.returned() {
-			t.Fatalf("a forgotten room keeps its place: %v", b.err)
-		}
-		again := w.ask(w.t.Context(), "a")
-		if !again.returned() || !errors.Is(again.err, roomtoken.ErrTooManyRooms) {
-			t.Fatalf("asked for again, where there is no place: %v, %v", again.returned(), again.err)
-		}
+		b := w.ask(t.Context(), "b")
+		w.waits(b)
+		w.refused(w.ask(t.Context(), "a"), roomtoken.ErrTooManyRooms)
 		w.check()
 		w.src.releaseAll()
-		if !a.returned() || a.err != nil || !b.returned() || b.err != nil {
-			t.Fatalf("%v, %v", a.err, b.err)
-		}
+		w.served(a)
+		w.served(b)
 		if got := w.rooms(); !slices.Equal(got, []string{"b"}) {
-			t.Fatalf("rooms: %v", got)
+			t.Fatalf("rooms = %v, want [b]", got)
 		}
 	})
 }
 
 func TestPromise10MaxRoomsNone(t *testing.T) {
-	within(t, roomtoken.Config{MaxRooms: -1}, func(w *world) {
+	within(t, roomtoken.Config{MaxRooms: -1}, func(t *testing.T, w *world) {
 		for i := range 500 {
 			w.token(fmt.Sprint(i))
 		}
 		if n := w.m.Stats().Rooms; n != 500 {
-			t.Fatalf("%d rooms", n)
+			t.Fatalf("%d rooms, want 500", n)
 		}
 	})
 }
 
 func TestPromise10CallsNeverExceedMaxConcurrentCalls(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 5, Jitter: -1, MaxWait: -1}, func(w *world) {
+	const rooms, slots = 200, 5
+	config := roomtoken.Config{MaxConcurrentCalls: slots, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}
+	within(t, config, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
 			w.clk.Sleep(100 * time.Millisecond)
 			return w.src.mint(c), nil
 		})
 		var all []*pending
-		for i := range 200 {
-			all = append(all, w.ask(w.t.Context(), fmt.Sprint("r", i)))
+		for i := range rooms {
+			all = append(all, w.ask(t.Context(), fmt.Sprint("r", i)))
 		}
-		if s := w.m.Stats(); s.CallsInFlight != 4 || s.CallsQueued != 196 {
-			t.Fatalf("Stats: %+v", s)
+		// A quarter of the slots, rounded down, is reserved for renewals.
+		if s := w.m.Stats(); s.CallsInFlight != slots-1 || s.CallsQueued != rooms-slots+1 {
+			t.Fatalf("Stats() = %+v, want %d calls in flight and %d queued", s, slots-1, rooms-slots+1)
 		}
 		w.add(10 * time.Second)
-		for i, p := range all {
-			if !p.returned() || p.err != nil {
-				t.Fatalf("caller %d: %v, %v", i, p.returned(), p.err)
-			}
+		for _, p := range all {
+			w.served(p)
 		}
+
+		// Renewals may use all slots, and all are due while the source holds them.
+		w.src.holdCalls(false)
 		w.add(410 * time.Second)
-		w.src.mu.Lock()
-		most, overlaps := w.src.most, w.src.overlaps
-		w.src.mu.Unlock()
-		if most != 5 || overlaps != 0 || w.src.count() < 400 {
-			t.Fatalf("%d calls at a time, want 5; %d overlaps; %d calls", most, overlaps, w.src.count())
+		if s := w.m.Stats(); s.CallsInFlight != slots || s.CallsQueued != rooms-slots {
+			t.Fatalf("Stats() = %+v, want %d calls in flight and %d queued", s, slots, rooms-slots)
 		}
-		w.src.on(nil)
-		w.add(time.Second)
+		w.src.releaseAll()
+		w.add(10 * time.Second)
+		if n := w.src.count(); n != 2*rooms {
+			t.Errorf("%d calls, want %d", n, 2*rooms)
+		}
+		if most, overlaps := w.src.peak(); most != slots || overlaps != 0 {
+			t.Errorf("%d calls at the same time and %d overlaps, want %d and 0", most, overlaps, slots)
+		}
 	})
 }
 
-// A quarter of the slots is kept for renewals, whatever rush of callers there is.
-func TestPromise10AQuarterOfTheSlotsIsKeptForRenewals(t *testing.T) {
+// A quarter of the slots is reserved for renewals, however many callers there are.
+func TestPromise10AQuarterOfTheSlotsIsReservedForRenewals(t *testing.T) {
 	for slots, callers := range map[int]int{1: 1, 2: 2, 3: 3, 4: 3, 5: 4, 8: 6, 64: 48} {
 		t.Run(fmt.Sprint(slots), func(t *testing.T) {
-			within(t, roomtoken.Config{MaxConcurrentCalls: slots, Jitter: -1, MaxWait: -1}, func(w *world) {
+			within(t, roomtoken.Config{MaxConcurrentCalls: slots, Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
 				for i := range slots {
 					w.token(fmt.Sprint("warm", i))
 				}
 				w.add(399 * time.Second)
 				w.src.holdCalls(true)
 				for i := range 2 * slots {
-					w.ask(w.t.Context(), fmt.Sprint("cold", i))
+					w.ask(t.Context(), fmt.Sprint("cold", i))
 				}
 				if n := w.m.Stats().CallsInFlight; n != callers {
 					t.Fatalf("%d calls for callers, want %d of %d", n, callers, slots)
 				}
 				w.add(2 * time.Second) // the renewals are due
 				if n := w.m.Stats().CallsInFlight; n != slots {
-					t.Fatalf("%d calls, want %d", n, slots)
+					t.Fatalf("%d calls in flight, want %d", n, slots)
 				}
 				for _, c := range w.src.all()[slots+callers:] {
-					if c.op != "refresh" {
-						t.Errorf("a slot kept for renewals went to a %s", c.op)
+					if c.kind != refresh {
+						t.Errorf("a slot reserved for renewals went to a %v, want a refresh", c.kind)
 					}
 				}
 			})
@@ -394,24 +394,24 @@ func TestPromise10AQuarterOfTheSlotsIsKeptForRenewals(t *testing.T) {
 	}
 }
 
-// Without callers, renewals may have all slots.
-func TestPromise10RenewalsMayHaveAllSlots(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 4, Jitter: -1}, func(w *world) {
+// Without callers, renewals may use all slots.
+func TestPromise10RenewalsMayUseAllSlots(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 4, Jitter: -1}, func(t *testing.T, w *world) {
 		for i := range 6 {
 			w.token(fmt.Sprint("r", i))
 		}
 		w.src.holdCalls(false)
 		w.add(401 * time.Second)
 		if s := w.m.Stats(); s.CallsInFlight != 4 || s.CallsQueued != 2 {
-			t.Fatalf("Stats: %+v", s)
+			t.Fatalf("Stats() = %+v, want 4 calls in flight and 2 queued", s)
 		}
 	})
 }
 
-// Calls are ordered by the moment at which somebody would wait: callers now,
+// Calls are ordered by the time at which a caller would wait: for callers now, for
 // renewals at expiry minus MinValidity.
 func TestPromise10OrderOfCalls(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(t *testing.T, w *world) {
 		w.src.live(20*time.Minute, 0) // due at 800 s, unusable at 1,170 s
 		w.token("long")
 		w.src.live(10*time.Minute, 0)
@@ -419,43 +419,40 @@ func TestPromise10OrderOfCalls(t *testing.T) {
 		w.token("short") // due at 700 s, unusable at 870 s
 		w.add(399 * time.Second)
 		w.src.holdCalls(true)
-		w.ask(w.t.Context(), "first") // 699 s: takes the only slot
+		w.ask(t.Context(), "first") // 699 s: takes the only slot
 		n := w.src.count()
-		w.add(111 * time.Second)        // 810 s: both renewals wait
-		w.ask(w.t.Context(), "caller1") // before "short" and "long" would be missed
+		w.add(111 * time.Second)      // 810 s: both renewals wait
+		w.ask(t.Context(), "caller1") // before the tokens of "short" and "long" are unusable
 		w.add(time.Second)
-		w.ask(w.t.Context(), "caller2")
-		w.add(59 * time.Second)         // 870 s
-		w.add(time.Second)              // 871 s
-		w.ask(w.t.Context(), "caller3") // after "short" ran out, before "long" does
+		w.ask(t.Context(), "caller2")
+		w.add(59 * time.Second)       // 870 s
+		w.add(time.Second)            // 871 s
+		w.ask(t.Context(), "caller3") // after the token of "short" is unusable, before that of "long"
 		w.add(time.Second)
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) { return w.src.mint(c), nil })
 		w.src.releaseAll()
 		want := []string{"caller1", "caller2", "short", "caller3", "long"}
 		if got := w.order(n); !slices.Equal(got, want) {
-			t.Fatalf("order of calls %v, want %v", got, want)
+			t.Fatalf("order of calls = %v, want %v", got, want)
 		}
 	})
 }
 
-// A room whose renewal waits for a slot moves up when somebody waits for it.
-func TestPromise10ARenewalMovesUpWhenSomebodyWaits(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(w *world) {
+// A room whose renewal waits for a slot moves up when a caller waits for it.
+func TestPromise10ARenewalMovesUpWhenACallerWaits(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(t *testing.T, w *world) {
 		w.token("a")
 		w.add(time.Second)
 		w.token("b")
 		w.add(398 * time.Second)
 		w.src.holdCalls(true)
-		w.ask(w.t.Context(), "first")
+		w.ask(t.Context(), "first")
 		n := w.src.count()
 		w.add(10 * time.Second) // both wait
-		p := w.askFor(w.t.Context(), "b", 5*time.Minute)
-		if p.returned() {
-			t.Fatalf("%v", p.err)
-		}
+		w.waits(w.askFor(t.Context(), "b", 5*time.Minute))
 		w.src.releaseAll()
 		if got := w.order(n); !slices.Equal(got, []string{"b", "a"}) {
-			t.Fatalf("order of calls %v, want [b a]", got)
+			t.Fatalf("order of calls = %v, want [b a]", got)
 		}
 	})
 }

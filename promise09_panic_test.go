@@ -17,24 +17,26 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// hostile is an error whose methods throw.
+// Promise 9: a panic or a runtime.Goexit in user code is contained.
+
+// hostile is an error one of whose methods panics.
 type hostile struct{ in string }
 
 func (e *hostile) Error() string {
 	if e.in == "Error" {
-		panic("thrown in Error")
+		panic("panic in Error")
 	}
 	return "hostile"
 }
 
 func (e *hostile) Is(error) bool {
 	if e.in == "Is" {
-		panic("thrown in Is")
+		panic("panic in Is")
 	}
 	return false
 }
 
-// hostileAs is another, whose As ends the goroutine.
+// hostileAs is an error whose As calls Goexit.
 type hostileAs struct{}
 
 func (hostileAs) Error() string { return "hostile" }
@@ -42,12 +44,12 @@ func (hostileAs) As(any) bool   { runtime.Goexit(); return false }
 
 func (e *hostile) RetryAfter() time.Duration {
 	if e.in == "RetryAfter" {
-		panic("thrown in RetryAfter")
+		panic("panic in RetryAfter")
 	}
 	return 0
 }
 
-// throws is what a source can throw, and what its error has to say.
+// throws lists the ways a source can panic or exit, and what the error must say.
 var throws = map[string]struct {
 	throw func() error
 	say   string
@@ -57,41 +59,41 @@ var throws = map[string]struct {
 	"panic with nil":      {func() error { panic(nil) }, "nil"},
 	"nil map":             {func() error { var m map[string]int; m["a"] = 1; return nil }, "nil map"},
 	"Goexit":              {func() error { runtime.Goexit(); return nil }, "Goexit"},
-	"error: Error":        {func() error { return &hostile{"Error"} }, "thrown in Error"},
-	"error: Is":           {func() error { return &hostile{"Is"} }, "thrown in Is"},
+	"error: Error":        {func() error { return &hostile{"Error"} }, "panic in Error"},
+	"error: Is":           {func() error { return &hostile{"Is"} }, "panic in Is"},
 	"error: As":           {func() error { return hostileAs{} }, "Goexit"},
-	"error: RetryAfter":   {func() error { return &hostile{"RetryAfter"} }, "thrown in RetryAfter"},
+	"error: RetryAfter":   {func() error { return &hostile{"RetryAfter"} }, "panic in RetryAfter"},
 	"typed nil":           {func() error { var e *hostile; return e }, "nil pointer"},
-	"panic with hostile":  {func() error { panic(&hostile{"Error"}) }, "thrown in Error"},
+	"panic with hostile":  {func() error { panic(&hostile{"Error"}) }, "panic in Error"},
 }
 
 func TestPromise9ThrownInASource(t *testing.T) {
 	for name, c := range throws {
 		t.Run("Create/"+name, func(t *testing.T) {
-			within(t, roomtoken.Config{MaxWait: 100 * time.Millisecond}, func(w *world) {
+			within(t, roomtoken.Config{MaxWait: 100 * time.Millisecond}, func(t *testing.T, w *world) {
 				w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, c.throw() })
-				p := w.ask(w.t.Context(), "r")
+				p := w.ask(t.Context(), "r")
 				if !p.returned() || p.err == nil || !p.tok.IsZero() {
-					t.Fatalf("the caller: %v, %v", p.returned(), p.err)
+					t.Fatalf("caller returned: %v (%v), want an error", p.returned(), p.err)
 				}
 				text := p.err.Error()
 				if !strings.Contains(text, c.say) {
-					t.Errorf("the error does not say %q: %v", c.say, p.err)
+					t.Errorf("error = %v, want it to contain %q", p.err, c.say)
 				}
-				if !strings.Contains(text, "promise09_test.go") {
-					t.Errorf("the error's stack does not lead to the culprit: %v", p.err)
+				if !strings.Contains(text, "promise09_panic_test.go") {
+					t.Errorf("error = %v, want a stack with the source's file", p.err)
 				}
 				if errors.Is(p.err, roomtoken.ErrPermanent) || errors.Is(p.err, context.DeadlineExceeded) {
-					t.Errorf("it counts as something else: %v", p.err)
+					t.Errorf("error = %v, want neither ErrPermanent nor DeadlineExceeded", p.err)
 				}
 				s, _ := w.m.Room("r")
 				if s.Failures != 1 || s.LastError == nil || s.InFlight != 0 {
-					t.Errorf("the room: %+v", s)
+					t.Errorf("Room() = %+v, want one failure and no call in flight", s)
 				}
 				if s := w.m.Stats(); s.CreateFailures != 1 || s.CallsInFlight != 0 {
-					t.Errorf("Stats: %+v", s)
+					t.Errorf("Stats() = %+v, want one failed create and no call in flight", s)
 				}
-				// Nothing is wedged.
+				// The Manager still works.
 				w.src.on(nil)
 				w.token("other")
 				w.add(time.Second)
@@ -99,49 +101,49 @@ func TestPromise9ThrownInASource(t *testing.T) {
 			})
 		})
 		t.Run("Refresh/"+name, func(t *testing.T) {
-			within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+			within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 				tok := w.token("r")
 				w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, c.throw() })
 				w.add(401 * time.Second)
 				if got := w.token("r"); !got.Value.Equal(tok.Value) {
-					t.Error("a renewal that throws has cost the token")
+					t.Error("Token returned another token after a panic in a renewal, want the same")
 				}
 				s, _ := w.m.Room("r")
 				if s.State != roomtoken.RoomRetrying || s.LastError == nil || !strings.Contains(s.LastError.Error(), c.say) {
-					t.Errorf("the room: %+v", s)
+					t.Errorf("Room() = %+v, want RoomRetrying and the panic as LastError", s)
 				}
 				if !s.HasRefreshToken {
-					t.Error("a renewal that throws has cost the refresh token")
+					t.Error("HasRefreshToken = false after a panic in a renewal, want true")
 				}
 				w.src.on(nil)
 				w.add(10 * time.Second)
 				if got := w.token("r"); got.Value.Equal(tok.Value) {
-					t.Error("the renewal was not tried again")
+					t.Error("Token returned the old token, want the renewal retried")
 				}
 			})
 		})
 	}
 }
 
-// Thrown when it is too late: after CallTimeout, after Forget, during Close.
+// A panic that comes late: after CallTimeout, after Forget, during Close.
 func TestPromise9ThrownLate(t *testing.T) {
 	for name, c := range throws {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{MaxConcurrentCalls: 2}, func(w *world) {
+			within(t, roomtoken.Config{MaxConcurrentCalls: 2}, func(t *testing.T, w *world) {
 				throwing := func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, c.throw() }
 				w.src.on(throwing)
 				w.src.holdCalls(true)
-				a := w.ask(w.t.Context(), "overdue")
-				b := w.ask(w.t.Context(), "forgotten")
+				a := w.ask(t.Context(), "overdue")
+				b := w.ask(t.Context(), "forgotten")
 				w.m.Forget("forgotten")
 				w.add(11 * time.Second)
 				if !a.returned() || !b.returned() || a.err == nil || b.err == nil {
-					t.Fatalf("after CallTimeout: %v, %v", a.err, b.err)
+					t.Fatalf("callers got %v and %v after CallTimeout, want errors", a.err, b.err)
 				}
 				w.src.releaseAll()
 				w.rest()
 				if s := w.m.Stats(); s.CallsInFlight != 0 || s.CallsOverdue != 0 {
-					t.Fatalf("the slots are taken: %+v", s)
+					t.Fatalf("Stats() = %+v, want no calls in flight", s)
 				}
 				w.src.on(nil)
 				w.add(time.Minute)
@@ -150,21 +152,17 @@ func TestPromise9ThrownLate(t *testing.T) {
 
 				w.src.on(throwing)
 				w.src.holdCalls(false)
-				w.ask(w.t.Context(), "closing")
-				w.src.mu.Lock()
-				w.src.deaf = true
-				w.src.mu.Unlock()
+				w.ask(t.Context(), "closing")
+				w.src.holdCalls(true)
 				p := w.closing()
 				w.src.releaseAll()
-				if !p.returned() || p.err != nil {
-					t.Errorf("Close: %v, %v", p.returned(), p.err)
-				}
+				w.closed(p)
 			})
 		})
 	}
 }
 
-// An observer that throws at every event misses none.
+// An observer that panics at every event still receives all of them.
 func TestPromise9ThrownInOnEvent(t *testing.T) {
 	for name, throw := range map[string]func(){
 		"panic":          func() { panic("at the disco") },
@@ -178,14 +176,14 @@ func TestPromise9ThrownInOnEvent(t *testing.T) {
 				Logger:  slog.New(slog.NewTextHandler(&logged, nil)),
 				OnEvent: func(roomtoken.Event) { throw() },
 			}
-			within(t, config, func(w *world) {
+			within(t, config, func(t *testing.T, w *world) {
 				for i := range 5 {
 					w.m.Invalidate("r", w.token("r"))
 					w.m.Forget("r")
 					w.token(fmt.Sprint("r", i))
 				}
 				w.add(401 * time.Second)
-				kinds := w.kinds()
+				kinds := w.eventCounts()
 				want := map[roomtoken.EventKind]int{
 					roomtoken.EventCallBegun: 15, roomtoken.EventCallEnded: 15, roomtoken.EventTokenPublished: 15,
 					roomtoken.EventTokenInvalidated: 5, roomtoken.EventRoomForgotten: 5,
@@ -194,22 +192,22 @@ func TestPromise9ThrownInOnEvent(t *testing.T) {
 				for kind, n := range want {
 					sum += n
 					if kinds[kind] != n {
-						t.Errorf("%v was told %d times, want %d", kind, kinds[kind], n)
+						t.Errorf("%d events %v, want %d", kinds[kind], kind, n)
 					}
 				}
 				w.inOrder()
 				if s := w.m.Stats(); s.ObserverPanics != uint64(sum) || s.EventsDropped != 0 {
-					t.Errorf("%d panics counted, want %d; %d events dropped", s.ObserverPanics, sum, s.EventsDropped)
+					t.Errorf("%d panics counted and %d events dropped, want %d and 0", s.ObserverPanics, s.EventsDropped, sum)
 				}
-				if text := logged.String(); strings.Count(text, "panicked\"") != sum || !strings.Contains(text, "promise09_test.go") {
-					t.Errorf("what was thrown is in the log %d times, want %d, each with its stack", strings.Count(text, "panicked\""), sum)
+				if text := logged.String(); strings.Count(text, "panicked\"") != sum || !strings.Contains(text, "promise09_panic_test.go") {
+					t.Errorf("%d panics logged, want %d, each with its stack", strings.Count(text, "panicked\""), sum)
 				}
 			})
 		})
 	}
 }
 
-// One of several observers throws: the others get the event all the same.
+// If one of several observers panics, the others still get the event.
 func TestPromise9ThrownInOneOfSeveralObservers(t *testing.T) {
 	for name, throw := range map[string]func(){"panic": func() { panic("at the disco") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
@@ -219,18 +217,18 @@ func TestPromise9ThrownInOneOfSeveralObservers(t *testing.T) {
 				func(roomtoken.Event) { throw() }, func(roomtoken.Event) { throw() },
 				func(roomtoken.Event) { last++ },
 			)}
-			within(t, config, func(w *world) {
+			within(t, config, func(t *testing.T, w *world) {
 				w.token("r")
 				w.rest()
 				if first != 3 || last != 3 {
-					t.Errorf("of 3 events the first observer has %d, the last %d", first, last)
+					t.Errorf("first observer got %d events, last %d, want 3 and 3", first, last)
 				}
 			})
 		})
 	}
 }
 
-// throwingHandler is a slog.Handler that throws.
+// throwingHandler is a slog.Handler that panics or exits.
 type throwingHandler struct {
 	slog.Handler
 	throw func()
@@ -242,13 +240,13 @@ func TestPromise9ThrownInTheLogger(t *testing.T) {
 	for name, throw := range map[string]func(){"panic": func() { panic("at the disco") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
 			base := slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug})
-			within(t, roomtoken.Config{Logger: slog.New(throwingHandler{base, throw})}, func(w *world) {
+			within(t, roomtoken.Config{Logger: slog.New(throwingHandler{base, throw})}, func(t *testing.T, w *world) {
 				w.token("r")
 				w.src.fail(errDown)
-				w.ask(w.t.Context(), "other")
+				w.ask(t.Context(), "other")
 				w.rest()
-				if kinds := w.kinds(); kinds[roomtoken.EventCallBegun] != 2 || kinds[roomtoken.EventCallEnded] != 2 {
-					t.Errorf("OnEvent has missed events: %v", kinds)
+				if kinds := w.eventCounts(); kinds[roomtoken.EventCallBegun] != 2 || kinds[roomtoken.EventCallEnded] != 2 {
+					t.Errorf("OnEvent received %v, want 2 calls begun and 2 ended", kinds)
 				}
 				w.inOrder()
 				w.src.on(nil)
@@ -258,7 +256,7 @@ func TestPromise9ThrownInTheLogger(t *testing.T) {
 	}
 }
 
-// Close from an observer that then throws.
+// An observer that calls Close and then panics.
 func TestPromise9CloseThenThrownInOnEvent(t *testing.T) {
 	for name, throw := range map[string]func(){"panic": func() { panic("at the disco") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
@@ -266,29 +264,27 @@ func TestPromise9CloseThenThrownInOnEvent(t *testing.T) {
 			within(t, roomtoken.Config{OnEvent: func(roomtoken.Event) {
 				defer func() {
 					if err := w.m.Close(); err != nil {
-						t.Errorf("Close: %v", err)
+						w.t.Errorf("Close: %v", err)
 					}
 				}()
 				throw()
-			}}, func(inner *world) {
+			}}, func(t *testing.T, inner *world) {
 				w = inner
-				w.ask(w.t.Context(), "r")
+				w.ask(t.Context(), "r")
 				w.rest()
-				if _, err := w.m.Token(w.t.Context(), "r"); !errors.Is(err, roomtoken.ErrClosed) {
-					t.Error(err)
+				if _, err := w.m.Token(t.Context(), "r"); !errors.Is(err, roomtoken.ErrClosed) {
+					t.Errorf("Token() after Close = %v, want ErrClosed", err)
 				}
 			})
 		})
 	}
 }
 
-// inOrder checks that the events were told in the order of their times, and for
-// each room call begun before call ended before token published.
+// inOrder checks that events were received in the order of their times, and for each
+// room call begun before call ended before token published.
 func (w *world) inOrder() {
 	w.t.Helper()
-	w.mu.Lock()
-	events := slices.Clone(w.events)
-	w.mu.Unlock()
+	events := w.eventsFrom(0)
 	before := map[roomtoken.EventKind][]roomtoken.EventKind{
 		roomtoken.EventCallEnded:      {roomtoken.EventCallBegun, roomtoken.EventCallOverdue},
 		roomtoken.EventTokenPublished: {roomtoken.EventCallEnded},
@@ -296,10 +292,10 @@ func (w *world) inOrder() {
 	last := map[string]roomtoken.EventKind{}
 	for i, e := range events {
 		if i > 0 && e.Time.Before(events[i-1].Time) {
-			w.t.Errorf("event %d, %v, is older than the one before", i, e)
+			w.t.Errorf("event %d (%v) is older than the previous one, want them in order", i, e)
 		}
 		if want, ok := before[e.Kind]; ok && !slices.Contains(want, last[e.RoomID]) {
-			w.t.Errorf("event %d, %v, comes after %v", i, e, last[e.RoomID])
+			w.t.Errorf("event %d (%v) follows %v, want one of %v before it", i, e, last[e.RoomID], want)
 		}
 		if e.Kind == roomtoken.EventCallBegun || before[e.Kind] != nil || e.Kind == roomtoken.EventCallOverdue {
 			last[e.RoomID] = e.Kind
@@ -307,7 +303,7 @@ func (w *world) inOrder() {
 	}
 }
 
-// safeBuffer is a buffer for many writers.
+// safeBuffer is a buffer for concurrent writers.
 type safeBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

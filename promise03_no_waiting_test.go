@@ -12,48 +12,48 @@ import (
 // Promise 3: nobody waits while there is a valid token.
 
 func TestPromise3NoWaitingWhileThereIsAValidToken(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.add(401 * time.Second)
-		if got := w.src.ops(); !slices.Equal(got, []string{"create", "refresh"}) {
-			w.t.Fatalf("after the renewal is due: %v", got)
+		if got := w.src.kinds(); !slices.Equal(got, []roomtoken.CallKind{create, refresh}) {
+			t.Fatalf("calls after the renewal is due = %v, want [create refresh]", got)
 		}
 		second := w.token("r")
 		if second.Value.Equal(first.Value) {
-			w.t.Fatal("the renewal was not published")
+			t.Fatal("Token returned the first token, want the renewed one")
 		}
 		w.src.fail(errDown)
 		w.add(569 * time.Second)
 		tok, err := w.m.Token(context.Background(), "r")
 		if err != nil || !tok.Value.Equal(second.Value) {
-			w.t.Fatalf("while the renewal fails: %v %v", tok, err)
+			t.Fatalf("Token() while the renewal fails = (%v, %v), want the valid token", tok, err)
 		}
 		w.src.on(nil)
 		w.add(30 * time.Second)
 		if third := w.token("r"); third.Value.Equal(second.Value) {
-			w.t.Fatal("the renewal did not recover")
+			t.Fatal("Token returned the second token, want the renewed one")
 		}
 	})
 }
 
-// TestPromise3WhateverBecomesOfTheRenewal: until the token is really unusable
-// everybody gets it at once; after it nobody does.
+// Whatever happens to the renewal, callers get the token at once until it is
+// unusable, and not afterwards.
 func TestPromise3WhateverBecomesOfTheRenewal(t *testing.T) {
 	held := func(deaf bool) func(w *world) { return func(w *world) { w.src.holdCalls(deaf) } }
 	fails := func(err error) func(w *world) { return func(w *world) { w.src.fail(err) } }
 	for name, c := range map[string]struct {
 		lifetime, refreshLifetime time.Duration
-		trouble                   func(w *world)
+		fault                     func(w *world)
 	}{
 		"it is slow":                           {10 * time.Minute, time.Hour, held(false)},
 		"it ignores its ctx":                   {10 * time.Minute, time.Hour, held(true)},
 		"it fails":                             {10 * time.Minute, time.Hour, fails(errDown)},
-		"it fails for good":                    {10 * time.Minute, time.Hour, fails(roomtoken.Permanent(errDown))},
+		"it fails permanently":                 {10 * time.Minute, time.Hour, fails(roomtoken.Permanent(errDown))},
 		"the refresh token is refused":         {10 * time.Minute, time.Hour, fails(roomtoken.ErrRefreshRejected)},
-		"the source has had enough for a day":  {10 * time.Minute, time.Hour, fails(roomtoken.RetryAfter(roomtoken.ErrRateLimited, 24*time.Hour))},
+		"the source is rate limited for a day": {10 * time.Minute, time.Hour, fails(roomtoken.RetryAfter(roomtoken.ErrRateLimited, 24*time.Hour))},
 		"the source asks for an hour":          {10 * time.Minute, time.Hour, fails(roomtoken.RetryAfter(errDown, time.Hour))},
-		"it brings nothing":                    {10 * time.Minute, time.Hour, func(w *world) { w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, nil }) }},
-		"it brings an expired one":             {10 * time.Minute, time.Hour, func(w *world) { w.src.live(-time.Second, time.Hour) }},
+		"it returns nothing":                   {10 * time.Minute, time.Hour, func(w *world) { w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, nil }) }},
+		"it returns an expired token":          {10 * time.Minute, time.Hour, func(w *world) { w.src.live(-time.Second, time.Hour) }},
 		"it panics":                            {10 * time.Minute, time.Hour, func(w *world) { w.src.on(func(*sourceCall) (roomtoken.Grant, error) { panic("boo") }) }},
 		"the refresh token has lapsed":         {10 * time.Minute, 10 * time.Second, fails(errDown)},
 		"10 s, and it is slow":                 {10 * time.Second, time.Hour, held(false)},
@@ -61,35 +61,34 @@ func TestPromise3WhateverBecomesOfTheRenewal(t *testing.T) {
 		"10 s, refresh token lapsed, it fails": {10 * time.Second, time.Second, fails(errDown)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{}, func(w *world) {
+			within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 				w.src.live(c.lifetime, c.refreshLifetime)
 				first := w.token("r")
-				c.trouble(w)
+				c.fault(w)
 				usable := c.lifetime - min(30*time.Second, c.lifetime/10)
 				for range 100 {
 					w.add(usable / 100)
-					// Neither a wait nor an error, though its ctx has ended.
+					// Neither a wait nor an error, although the ctx has ended.
 					if tok, err := w.hit("r"); err != nil || !tok.Value.Equal(first.Value) {
-						w.t.Fatalf("after %v: %v", w.clk.elapsed(), err)
+						t.Fatalf("Token() after %v = %v, want the first token", w.clk.elapsed(), err)
 					}
 				}
 				if w.src.count() < 2 {
-					w.t.Fatal("no renewal was tried")
+					t.Fatal("no renewal was attempted")
 				}
 				if n := w.m.Stats().Misses; n != 1 {
-					w.t.Errorf("%d misses, want the first caller's only", n)
+					t.Errorf("Misses = %d, want 1, the first caller's", n)
 				}
 				w.add(1)
 				if _, err := w.hit("r"); err == nil {
-					w.t.Fatalf("after %v: it is still handed out", w.clk.elapsed())
+					t.Fatalf("Token() after %v returned the token, want an error", w.clk.elapsed())
 				}
 			})
 		})
 	}
 }
 
-// TestPromise3InTheBackground: the renewal needs no caller, and its caller does
-// not wait for it.
+// A renewal needs no caller, and callers do not wait for it.
 func TestPromise3InTheBackground(t *testing.T) {
 	for name, c := range map[string]struct {
 		lifetime time.Duration
@@ -101,30 +100,30 @@ func TestPromise3InTheBackground(t *testing.T) {
 		"10 s":   {10 * time.Second, 1, 3600 * 10 / 67, 3600 * 10 / 56},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{IdleAfter: -1}, func(w *world) {
+			within(t, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, w *world) {
 				w.src.live(c.lifetime, 24*time.Hour)
 				w.token("r")
 				for range c.hours * 12 {
 					w.add(5 * time.Minute)
 					if _, err := w.hit("r"); err != nil {
-						w.t.Fatalf("after %v: %v", w.clk.elapsed(), err)
+						t.Fatalf("Token() after %v = %v, want a token", w.clk.elapsed(), err)
 					}
 				}
 				if n := w.m.Stats().Misses; n != 1 {
-					w.t.Errorf("%d callers had to wait, want 1", n)
+					t.Errorf("Misses = %d, want 1", n)
 				}
 				if n := w.src.count() - 1; n < c.least || n > c.most {
-					w.t.Errorf("%d renewals in %d hours", n, c.hours)
+					t.Errorf("%d renewals in %d hours, want %d to %d", n, c.hours, c.least, c.most)
 				}
 			})
 		})
 	}
 }
 
-// TestPromise3HitsWhileAllSlotsAreTaken: neither calls that hang nor callers who
-// wait are in the way of a room that has its token.
+// Neither hanging calls nor waiting callers get in the way of a room that has a
+// token.
 func TestPromise3HitsWhileAllSlotsAreTaken(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 2, MaxWait: -1}, func(w *world) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 2, MaxWait: -1}, func(t *testing.T, w *world) {
 		w.token("r")
 		w.src.holdCalls(true)
 		ctx, cancel := context.WithCancel(context.Background())
@@ -133,54 +132,54 @@ func TestPromise3HitsWhileAllSlotsAreTaken(t *testing.T) {
 		}
 		w.add(569 * time.Second) // its renewal is due and finds no slot
 		if _, err := w.hit("r"); err != nil {
-			w.t.Fatal(err)
+			t.Fatal(err)
 		}
 		w.served(w.askFor(context.Background(), "r", 31*time.Second))
 		cancel()
 	})
 }
 
-// TestPromise3RefreshAnswersAShorterToken: it is a token like any other, and
-// renewed in its own time.
+// A refresh that returns a token with a shorter lifetime: it is renewed when it is
+// due itself.
 func TestPromise3RefreshAnswersAShorterToken(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.src.live(30*time.Second, time.Hour)
 		w.add(400 * time.Second)
 		second, err := w.hit("r")
 		if err != nil || second.Value.Equal(first.Value) {
-			w.t.Fatalf("the shorter one was not published: %v", err)
+			t.Fatalf("Token() = %v, want the new token", err)
 		}
 		w.add(20*time.Second - 1)
-		w.calls("r", "create", "refresh")
+		w.calls("r", create, refresh)
 		w.add(1)
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 		for range 60 {
 			w.add(10 * time.Second)
 			if _, err := w.hit("r"); err != nil {
-				w.t.Fatal(err)
+				t.Fatal(err)
 			}
 		}
 	})
 }
 
-// TestPromise3RefreshAnswersAnExpiredToken: it is none, and the one before stays.
+// A refresh that returns an expired token fails, and the current token stays.
 func TestPromise3RefreshAnswersAnExpiredToken(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(w *world) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.src.live(-time.Hour, time.Hour)
 		w.add(400 * time.Second)
 		if tok, err := w.hit("r"); err != nil || !tok.Value.Equal(first.Value) {
-			w.t.Fatalf("the one before is gone: %v", err)
+			t.Fatalf("Token() = %v, want the current token", err)
 		}
 		if s, _ := w.m.Room("r"); s.Failures != 1 || s.State != roomtoken.RoomRetrying {
-			w.t.Errorf("the room: %+v", s)
+			t.Errorf("Room() = %+v, want RoomRetrying with one failure", s)
 		}
 		w.src.live(10*time.Minute, time.Hour)
 		w.add(time.Second)
 		if tok, err := w.hit("r"); err != nil || tok.Value.Equal(first.Value) {
-			w.t.Fatalf("it was not tried again: %v", err)
+			t.Fatalf("Token() = %v, want a new token from another attempt", err)
 		}
-		w.calls("r", "create", "refresh", "refresh")
+		w.calls("r", create, refresh, refresh)
 	})
 }

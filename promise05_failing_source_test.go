@@ -1,0 +1,157 @@
+package roomtoken_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+// Promise 5: a failing source is left alone.
+
+// gaps returns the times between a room's calls.
+func (w *world) gaps(room string) (gaps []time.Duration) {
+	calls := w.src.of(room)
+	for i := 1; i < len(calls); i++ {
+		gaps = append(gaps, calls[i].at-calls[i-1].at)
+	}
+	return gaps
+}
+
+// There is one attempt per step, however many callers ask. Steps double from
+// BackoffMin, each wait is drawn between its step and 1.5 times that, and none is
+// longer than BackoffMax.
+func TestPromise5Backoff(t *testing.T) {
+	within(t, roomtoken.Config{MaxWait: -1, MaxConcurrentCalls: 10_000}, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		w.src.fail(errDown)
+		const rooms = 20
+		for i := range rooms {
+			for range 10 {
+				w.ask(ctx, fmt.Sprint("r", i))
+			}
+		}
+		for range 240 {
+			w.add(500 * time.Millisecond)
+			w.ask(ctx, "r0") // more and more callers
+			w.ask(ctx, "r1")
+		}
+		steps := []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 20 * time.Second, 20 * time.Second}
+		least, most := map[int]time.Duration{}, map[int]time.Duration{}
+		for i := range rooms {
+			gaps := w.gaps(fmt.Sprint("r", i))
+			if len(gaps) < 6 {
+				t.Fatalf("%d further attempts in two minutes, want at least 6", len(gaps))
+			}
+			for n, gap := range gaps {
+				step := steps[min(n, len(steps)-1)]
+				if gap < step || gap > min(step*3/2, 30*time.Second) {
+					t.Errorf("wait after failure %d = %v, want %v to %v", n+1, gap, step, step*3/2)
+				}
+				if least[n] == 0 || gap < least[n] {
+					least[n] = gap
+				}
+				most[n] = max(most[n], gap)
+			}
+		}
+		for n := range 6 {
+			// Each wait is drawn: the odds that twenty draws lie within a fifth of
+			// their range are one in a hundred million.
+			if spread := most[n] - least[n]; spread < steps[n]/10 {
+				t.Errorf("waits of %d rooms after failure %d differ by %v, want at least %v", rooms, n+1, spread, steps[n]/10)
+			}
+		}
+	})
+}
+
+// A token resets the backoff: the next failure starts at the first step.
+func TestPromise5BackoffEndsWithAToken(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
+		w.src.fail(errDown)
+		p := w.ask(context.Background(), "r")
+		w.add(20 * time.Second)
+		w.src.on(nil)
+		w.add(30 * time.Second)
+		w.served(p)
+		before := w.src.count()
+		w.src.fail(errDown)
+		w.add(401 * time.Second)
+		calls := w.src.all()[before:]
+		if len(calls) < 2 {
+			t.Fatalf("%d renewals, want at least 2", len(calls))
+		}
+		if gap := calls[1].at - calls[0].at; gap > 750*time.Millisecond {
+			t.Errorf("first wait after a token = %v, want at most 750 ms", gap)
+		}
+	})
+}
+
+// Forget clears a room's failures, and callers waiting out its backoff try at once.
+// The state of the account stays.
+func TestPromise5Forget(t *testing.T) {
+	background := context.Background()
+
+	t.Run("in backoff", func(t *testing.T) {
+		within(t, roomtoken.Config{BackoffMin: 20 * time.Second}, func(t *testing.T, w *world) {
+			w.src.fail(errDown)
+			asked := make([]*pending, 10)
+			for i := range asked {
+				asked[i] = w.ask(background, "r")
+			}
+			w.calls("r", create)
+			w.src.on(nil)
+			w.m.Forget("r")
+			for _, p := range asked {
+				w.served(p)
+			}
+			w.calls("r", create, create)
+		})
+	})
+
+	t.Run("after a permanent error", func(t *testing.T) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+			w.src.fail(roomtoken.Permanent(errDown))
+			w.refused(w.ask(background, "r"), errDown)
+			w.src.on(nil)
+			w.refused(w.ask(background, "r"), errDown)
+			w.m.Forget("r")
+			w.token("r")
+		})
+	})
+
+	t.Run("the steps restart", func(t *testing.T) {
+		within(t, roomtoken.Config{MaxWait: -1}, func(t *testing.T, w *world) {
+			w.src.fail(errDown)
+			ctx, cancel := context.WithCancel(background)
+			defer cancel()
+			w.ask(ctx, "r")
+			w.add(10 * time.Second)
+			n := len(w.src.of("r"))
+			w.m.Forget("r")
+			w.add(time.Second)
+			calls := w.src.of("r")[n:]
+			if len(calls) < 2 || calls[1].at-calls[0].at > 750*time.Millisecond {
+				t.Fatalf("%d calls in the second after Forget, want at least 2 with the first step between them", len(calls))
+			}
+		})
+	})
+
+	t.Run("the probe's wait stays", func(t *testing.T) {
+		within(t, roomtoken.Config{MaxConcurrentCalls: 4, MaxWait: -1}, func(t *testing.T, w *world) {
+			w.trip()
+			w.src.on(nil)
+			n := w.src.count()
+			p := w.ask(background, "r")
+			w.m.Forget("r")
+			w.rest()
+			if w.src.count() != n {
+				t.Fatal("a call began after Forget, want it to wait for the probe")
+			}
+			w.add(750 * time.Millisecond)
+			w.served(p)
+		})
+	})
+}
