@@ -34,8 +34,8 @@ func TestCounts(t *testing.T) {
 	if got != "5 1 0 3 2" {
 		t.Errorf("creates, refreshes, in flight, most, most per room: %s, want 5 1 0 3 2", got)
 	}
-	if n := len(src.books.rooms); n != 0 {
-		t.Errorf("%d rooms are kept for nothing", n)
+	if n := len(src.ledger.rooms); n != 0 {
+		t.Errorf("%d rooms without a call in flight are kept", n)
 	}
 
 	calls := src.Calls()
