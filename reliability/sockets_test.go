@@ -201,8 +201,8 @@ func (s *stage) outage(name string, d time.Duration) {
 	s.Helper()
 	before, failures, misses := s.meter.count(), s.callers.failures.Load(), s.callers.misses.Load()
 	s.proxy.set(s.fault)
-	if s.scenario.begin != nil {
-		s.scenario.begin(s)
+	if s.begin != nil {
+		s.begin(s)
 	}
 	begun := time.Now()
 	time.Sleep(d)
