@@ -13,44 +13,44 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// The server's least lifetime is 10 s. The source takes a second off, and the
-// Manager counts the rest from the moment at which it began the call. It hands a
-// token out until a tenth of that is left. margin is a little less, for what must
-// not be handed out; usable a little less than what remains, for what must be.
+// The server's shortest lifetime is 10 s. The source subtracts a second, and the Manager
+// counts the rest from the beginning of the call. It returns the token until a tenth of
+// that is left. A token with less than margin left must not be returned, and one younger
+// than usable must be; both allow for some tolerance.
 const (
 	lifetime = 10 * time.Second
 	margin   = 700 * time.Millisecond
 	usable   = lifetime - 2500*time.Millisecond
 )
 
-// callers are those who ask for tokens all the time, and check what they get.
+// callers call Token all the time and check the results.
 //
-// None of the checks depends on how fast the machine is. A token that had less
-// than margin left before the call was made had less when it was handed out. And
-// a call that has failed while the newest token known before it was usable failed
-// although there was one to be had.
+// The checks do not depend on the speed of the machine. They look at how much a token had
+// left before the call, which is more than it had when the call returned. A failed call
+// is wrong if it ended while the newest token known before it was still usable.
 type callers struct {
 	manager *roomtoken.Manager
 	verify  func(room, token string) error
 	rooms   []string
 	index   map[string]int
-	usable  []atomic.Int64 // until when a room's newest token is usable, in Unix nanoseconds
+	usable  []atomic.Int64 // by room: the end of the newest token's usability, in Unix nanoseconds
 
-	begun map[string]time.Time // belongs to event
+	begun map[string]time.Time // by room: the beginning of the newest call; used by event only
 
 	stop    chan struct{}
 	running sync.WaitGroup
 
-	calls, failures, impatient atomic.Int64 // failures: of those who wait; impatient: of those who do not
-	slowest                    atomic.Int64
+	calls    atomic.Int64
+	failures atomic.Int64 // failed calls of callers that wait
+	misses   atomic.Int64 // failed calls of the caller that does not wait
+	slowest  atomic.Int64 // the longest successful call, in nanoseconds
 
 	mu     sync.Mutex
 	faults []string
 	sample string
 }
 
-// newCallers returns callers who do not call yet. Their method event is for
-// Config.OnEvent.
+// newCallers returns callers for the rooms. Their event method must be Config.OnEvent.
 func newCallers(rooms []string, verify func(room, token string) error) *callers {
 	c := &callers{
 		verify: verify, rooms: rooms, index: map[string]int{},
@@ -62,7 +62,7 @@ func newCallers(rooms []string, verify func(room, token string) error) *callers 
 	return c
 }
 
-// event learns from the Manager until when tokens are usable.
+// event records until when tokens are usable.
 func (c *callers) event(e roomtoken.Event) {
 	switch e.Kind {
 	case roomtoken.EventCallBegun:
@@ -72,24 +72,24 @@ func (c *callers) event(e roomtoken.Event) {
 	}
 }
 
-// start starts two callers per room, one of whom does not wait.
+// start starts two callers per room, one of which does not wait.
 func (c *callers) start(m *roomtoken.Manager) {
 	c.manager = m
 	for i := range c.rooms {
 		c.running.Go(func() { c.run(context.Background(), i) })
 	}
-	// A hit does not look at its ctx, and everything else ends at once: so that one
-	// goroutine can be all who do not wait.
-	ended, cancel := context.WithCancel(context.Background())
+	// With a canceled ctx, Token returns at once, and a cache hit succeeds all the same.
+	// So one goroutine can be the second caller of all rooms.
+	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
-	everybody := make([]int, len(c.rooms))
-	for i := range everybody {
-		everybody[i] = i
+	all := make([]int, len(c.rooms))
+	for i := range all {
+		all[i] = i
 	}
-	c.running.Go(func() { c.run(ended, everybody...) })
+	c.running.Go(func() { c.run(canceled, all...) })
 }
 
-// end stops the callers and reports what was wrong.
+// end stops the callers and reports the faults they found.
 func (c *callers) end(t *testing.T) {
 	t.Helper()
 	close(c.stop)
@@ -99,7 +99,7 @@ func (c *callers) end(t *testing.T) {
 	}
 }
 
-// run asks for rooms in turn, about ten times a second.
+// run calls Token for the rooms in turn, about ten times a second.
 func (c *callers) run(ctx context.Context, rooms ...int) {
 	last := map[int]roomtoken.Secret{}
 	pause := time.NewTimer(0)
@@ -117,7 +117,7 @@ func (c *callers) run(ctx context.Context, rooms ...int) {
 	}
 }
 
-// ask makes a call and checks what comes of it.
+// ask calls Token and checks the result.
 func (c *callers) ask(ctx context.Context, i int, last roomtoken.Secret) roomtoken.Secret {
 	room := c.rooms[i]
 	known := time.Unix(0, c.usable[i].Load())
@@ -127,10 +127,10 @@ func (c *callers) ask(ctx context.Context, i int, last roomtoken.Secret) roomtok
 	c.calls.Add(1)
 	if err != nil {
 		if after.Before(known) {
-			c.fault("no token for %s, though there is one that is usable for %v: %v", room, known.Sub(after), err)
+			c.fault("no token for %s, although there is one usable for another %v: %v", room, known.Sub(after), err)
 		}
 		if ctx.Err() != nil {
-			c.impatient.Add(1)
+			c.misses.Add(1)
 			return last
 		}
 		c.failures.Add(1)
@@ -138,7 +138,7 @@ func (c *callers) ask(ctx context.Context, i int, last roomtoken.Secret) roomtok
 		c.sample = err.Error()
 		c.mu.Unlock()
 		if strings.Contains(err.Error(), "eyJ") {
-			c.fault("a token in an error")
+			c.fault("an error contains a token")
 		}
 		return last
 	}
@@ -147,9 +147,9 @@ func (c *callers) ask(ctx context.Context, i int, last roomtoken.Secret) roomtok
 		slowest = c.slowest.Load()
 	}
 	if left := tok.ExpiresAt.Sub(before); left < margin {
-		c.fault("a token for %s that has %v left", room, left)
+		c.fault("got a token for %s with %v left", room, left)
 	}
-	// That of each token by each caller would keep the machine busy.
+	// Verifying every token for every caller would be too expensive.
 	if !tok.Value.Equal(last) && rand.IntN(4) == 0 || rand.IntN(500) == 0 {
 		if err := c.verify(room, tok.Value.Reveal()); err != nil && time.Now().Before(tok.ExpiresAt) {
 			c.fault("the server refuses a token for %s that has %v left: %v", room, time.Until(tok.ExpiresAt), err)
@@ -158,7 +158,7 @@ func (c *callers) ask(ctx context.Context, i int, last roomtoken.Secret) roomtok
 	return tok.Value
 }
 
-// newestError returns the error with which a caller left who had waited.
+// newestError returns the last error of a caller that waits.
 func (c *callers) newestError() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,15 +1,15 @@
-// Package reliability is empty: its tests put the library on real sockets and
-// into real processes, and break those. They are in a module of their own so
-// that what they need is no dependency of the library.
+// Package reliability tests the library on real sockets and in real processes, and breaks
+// those. It is a module of its own, so that its dependencies are not the library's, and
+// has no code besides tests.
 //
-// Sockets: a Manager with the source for Telnyx renews 100 rooms for 200 callers
-// through a TCP proxy that delays, throttles, resets, swallows and cuts. The
-// proxy writes down what passes; the source and the server count calls.
+// Sockets: a Manager with the Telnyx source keeps the tokens of 100 rooms fresh for 200
+// callers, through a TCP proxy that delays, throttles, resets, drops and truncates. The
+// proxy records the traffic; the source and the server count calls.
 //
-// Processes: the test binary starts itself again, to be stopped by a signal, to
-// run out of file descriptors, and to be searched for what it should have
-// forgotten.
+// Processes: the test binary starts itself as a child process, which is stopped by a
+// signal, runs out of file descriptors, or is searched for tokens that it should no longer
+// hold.
 //
-// With RELIABILITY_MINUTES=n in the environment the sockets are broken again and
-// again, each way for n minutes; "make reliability" does that.
+// If the environment variable RELIABILITY_MINUTES is set to n, each fault is repeated for
+// n minutes. "make reliability" does that.
 package reliability

@@ -9,13 +9,14 @@ import (
 	"time"
 )
 
-// childEnv names what a process does that a test has started.
+// childEnv is the environment variable with the name of the program that a child process
+// runs.
 const childEnv = "RELIABILITY_CHILD"
 
-// children are the programs of those processes.
+// children are the programs of child processes, by name.
 var children = map[string]func() error{}
 
-// soak is how long each fault is repeated; zero: the short version.
+// soak is how long each fault is repeated. Zero: once.
 var soak time.Duration
 
 func TestMain(m *testing.M) {
@@ -34,8 +35,7 @@ func TestMain(m *testing.M) {
 		}
 		soak = time.Duration(minutes * float64(time.Minute))
 	}
-	// The tests mostly wait: all of them can do so at the same time, whatever the
-	// number of cores.
+	// The tests mostly wait, so more of them can run in parallel than there are cores.
 	flag.Parse()
 	if err := flag.Set("test.parallel", "64"); err != nil {
 		panic(err)

@@ -10,10 +10,10 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// meter is a source around another that counts calls, and knows what a Manager
-// may not do: two calls of a room at a time, more than MaxConcurrentCalls, a call
-// before its room's backoff is over. It is right whatever the machine is busy
-// with: a call is seen later here than the Manager begins it, and its end earlier.
+// meter is a source that wraps another one, counts its calls, and checks that the Manager
+// makes at most one call per room and MaxConcurrentCalls in total at once, and none before
+// its room's backoff ends. The checks have no false positives on a slow machine: the meter
+// sees a call begin later than the Manager does, and end earlier.
 type meter struct {
 	source roomtoken.TokenSource
 	config roomtoken.Config
@@ -22,16 +22,16 @@ type meter struct {
 	rooms    map[string]*roomMeter
 	begun    int
 	failed   int
-	timeouts int // calls whose ctx ended before they did
+	timeouts int // calls whose ctx ended before they returned
 	inFlight int
-	most     int
+	max      int // the largest inFlight
 	faults   []string
 }
 
 type roomMeter struct {
 	inFlight  int
 	begun     time.Time // the newest call
-	failures  int       // in a row
+	failures  int       // consecutive
 	notBefore time.Time
 }
 
@@ -64,16 +64,16 @@ func (m *meter) begin(roomID string) {
 	}
 	m.begun++
 	m.inFlight++
-	m.most = max(m.most, m.inFlight)
+	m.max = max(m.max, m.inFlight)
 	r.inFlight++
 	r.begun = now
 	switch {
 	case m.inFlight > m.config.MaxConcurrentCalls:
-		m.fault("%d calls at a time, at most %d are allowed", m.inFlight, m.config.MaxConcurrentCalls)
+		m.fault("%d calls in flight, want at most %d", m.inFlight, m.config.MaxConcurrentCalls)
 	case r.inFlight > 1:
-		m.fault("%d calls for a room at a time", r.inFlight)
+		m.fault("%d calls in flight for a room, want at most 1", r.inFlight)
 	case now.Before(r.notBefore):
-		m.fault("a call %v before the end of its room's backoff, after %d failures in a row", r.notBefore.Sub(now), r.failures)
+		m.fault("call %v before the end of its room's backoff, after %d consecutive failures", r.notBefore.Sub(now), r.failures)
 	}
 }
 
@@ -96,29 +96,29 @@ func (m *meter) end(ctx context.Context, roomID string, err error) {
 		r.failures++
 		failed := now
 		if deadline, ok := ctx.Deadline(); ok && deadline.Before(now) {
-			failed = deadline // the Manager need not wait for a call that is overdue
+			failed = deadline // the Manager does not wait for overdue calls
 		}
 		r.notBefore = failed.Add(leastWait(m.config, r.failures))
 	}
 }
 
-// fault notes what should not be. Caller must hold mu.
+// fault records a fault. The caller must hold mu.
 func (m *meter) fault(format string, args ...any) {
 	if len(m.faults) < 20 {
 		m.faults = append(m.faults, fmt.Sprintf(format, args...))
 	}
 }
 
-// meterCount is what a meter shows at a moment.
+// meterCount is a copy of a meter's counters.
 type meterCount struct {
-	begun, failed, timeouts, most int
-	faults                        []string
+	begun, failed, timeouts, max int
+	faults                       []string
 }
 
 func (m *meter) count() meterCount {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return meterCount{m.begun, m.failed, m.timeouts, m.most, m.faults}
+	return meterCount{m.begun, m.failed, m.timeouts, m.max, m.faults}
 }
 
 // waitsFor reports whether a call is in flight that began before t.
@@ -133,8 +133,8 @@ func (m *meter) waitsFor(t time.Time) bool {
 	return false
 }
 
-// leastWait is the shortest wait that the Manager may draw after so many
-// failures in a row.
+// leastWait returns the shortest backoff that the Manager may draw after that many
+// consecutive failures.
 func leastWait(config roomtoken.Config, failures int) time.Duration {
 	wait, last := config.BackoffMin, config.BackoffMax/3*2
 	for i := 1; i < failures && wait < last; i++ {
@@ -143,7 +143,7 @@ func leastWait(config roomtoken.Config, failures int) time.Duration {
 	return min(wait, last)
 }
 
-// mostProbes is how many calls one at a time fit into so long an outage.
+// mostProbes returns how many consecutive calls with backoff fit into an outage.
 func mostProbes(config roomtoken.Config, outage time.Duration) int {
 	n := 1
 	for passed := time.Duration(0); passed < outage; n++ {

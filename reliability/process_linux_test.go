@@ -36,13 +36,13 @@ func init() {
 	children["forgetful"] = forgetful
 }
 
-// What a child is told of its parent's server.
+// The environment variables with the URL and the API key of the parent's server.
 const (
 	urlEnv = "RELIABILITY_URL"
 	keyEnv = "RELIABILITY_KEY"
 )
 
-// child is a process of a test's own. It and the test take turns by lines.
+// child is a child process. It and the test exchange lines of text.
 type child struct {
 	*testing.T
 	cmd   *exec.Cmd
@@ -85,31 +85,31 @@ func startChild(t *testing.T, name string, server *telnyxtest.Server, env ...str
 	return c
 }
 
-// line returns what the child says next.
+// line returns the next line from the child.
 func (c *child) line() string {
 	c.Helper()
 	select {
 	case line, ok := <-c.lines:
 		if !ok {
 			c.cmd.Wait()
-			c.Fatalf("the child has ended: %v\n%s", c.cmd.ProcessState, c.log.String())
+			c.Fatalf("the child exited: %v\n%s", c.cmd.ProcessState, c.log.String())
 		}
 		return line
 	case <-time.After(3 * time.Minute):
-		c.Fatal("the child says nothing")
+		c.Fatal("no line from the child within 3 min")
 	}
 	return ""
 }
 
-// await waits for a line.
+// await waits for the given line.
 func (c *child) await(want string) {
 	c.Helper()
 	if line := c.line(); line != want {
-		c.Fatalf("the child says %q, want %q", line, want)
+		c.Fatalf("got line %q from the child, want %q", line, want)
 	}
 }
 
-// say lets the child go on.
+// say sends a line to the child.
 func (c *child) say(line string) {
 	c.Helper()
 	if _, err := fmt.Fprintln(c.in, line); err != nil {
@@ -117,7 +117,7 @@ func (c *child) say(line string) {
 	}
 }
 
-// end waits until the child has ended, and well.
+// end waits for the child to exit with status 0.
 func (c *child) end() {
 	c.Helper()
 	c.in.Close()
@@ -129,7 +129,7 @@ func (c *child) end() {
 	}
 }
 
-// parent is the other side of child.
+// parent is the connection of a child process to its parent.
 type parent struct{ in *bufio.Scanner }
 
 func newParent() parent { return parent{bufio.NewScanner(os.Stdin)} }
@@ -138,12 +138,12 @@ func (p parent) say(line string) { fmt.Println(line) }
 
 func (p parent) await(want string) error {
 	if !p.in.Scan() || p.in.Text() != want {
-		return fmt.Errorf("the parent says %q, want %q", p.in.Text(), want)
+		return fmt.Errorf("got line %q from the parent, want %q", p.in.Text(), want)
 	}
 	return nil
 }
 
-// childStack is a Manager in a child, on the server of its parent.
+// childStack returns a Source and a Manager for the parent's server.
 func childStack(config roomtoken.Config) (*telnyx.Source, *roomtoken.Manager, error) {
 	source, err := telnyx.NewSource(telnyx.Config{BaseURL: os.Getenv(urlEnv), APIKey: os.Getenv(keyEnv), TokenTTL: lifetime})
 	if err != nil {
@@ -153,8 +153,8 @@ func childStack(config roomtoken.Config) (*telnyx.Source, *roomtoken.Manager, er
 	return source, manager, err
 }
 
-// disconnect closes the source's connections, those as well that are just coming
-// back from a call. The process had so many sockets before it had a source.
+// disconnect closes the source's connections and waits until the process has only the
+// inherited number of sockets: a connection becomes idle a little after its call.
 func disconnect(source *telnyx.Source, inherited int) error {
 	for range 1000 {
 		source.CloseIdleConnections()
@@ -163,10 +163,10 @@ func disconnect(source *telnyx.Source, inherited int) error {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return errors.New("a connection stays open")
+	return errors.New("a connection remains open")
 }
 
-// openSockets returns how many sockets the process has.
+// openSockets returns the number of open sockets.
 func openSockets() int {
 	n := 0
 	descriptors, _ := os.ReadDir("/proc/self/fd")
@@ -178,9 +178,9 @@ func openSockets() int {
 	return n
 }
 
-// TestStoppedProcess stops a process for longer than its tokens live. None of the
-// calls that it makes afterwards returns a token that has expired meanwhile: not
-// for rooms that are asked for all the time, nor for those that are not.
+// TestStoppedProcess stops a process for longer than the lifetime of its tokens. No later
+// call may return a token that has expired meanwhile, neither for busy rooms nor for idle
+// ones.
 func TestStoppedProcess(t *testing.T) {
 	t.Parallel()
 	server := telnyxtest.Start(t, telnyxtest.Config{})
@@ -196,22 +196,22 @@ func TestStoppedProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := 0
-		for line := c.line(); line != "thawed"; line = c.line() {
-			fields := strings.Fields(line) // room, token, its end
-			end, err := time.Parse(time.RFC3339Nano, fields[2])
+		for line := c.line(); line != "done"; line = c.line() {
+			fields := strings.Fields(line) // room, token, expiry
+			expires, err := time.Parse(time.RFC3339Nano, fields[2])
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := server.Verify(fields[0], fields[1]); err != nil && time.Now().Before(end) {
+			if err := server.Verify(fields[0], fields[1]); err != nil && time.Now().Before(expires) {
 				t.Errorf("the server refuses the first token of a room after the stop: %v", err)
 			}
 			n++
 		}
 		after := server.Calls()
 		calls := after.Creates + after.Refreshes - before.Creates - before.Refreshes
-		t.Logf("%d rooms, %d calls for them after the stop", n, calls)
+		t.Logf("%d calls for %d rooms after the stop", calls, n)
 		if most := 4 * n; n == 0 || calls > most {
-			t.Errorf("%d calls for %d rooms after the stop, want %d at most", calls, n, most)
+			t.Errorf("%d calls for %d rooms after the stop, want at most %d", calls, n, most)
 		}
 		if time.Since(begun) > soak {
 			break
@@ -219,17 +219,17 @@ func TestStoppedProcess(t *testing.T) {
 	}
 	c.end()
 	if calls := server.Calls(); calls.MaxInFlight > 2*16 {
-		t.Errorf("%d calls at a time", calls.MaxInFlight)
+		t.Errorf("%d calls in flight, want at most 32", calls.MaxInFlight)
 	}
 }
 
-// TestStoppedDuringACall stops a process while the source has a call, for longer
-// than CallTimeout and the moment that a source then has to return. Both were over
-// at once when it went on, and a source that honours its ctx was taken for one that
-// does not: those who waited left.
+// TestStoppedDuringACall stops a process during a source call, for longer than CallTimeout
+// plus the grace period for the source to return. Both have passed when the process
+// continues. The Manager must not take the source for one that ignores its ctx, and the
+// waiters must stay.
 func TestStoppedDuringACall(t *testing.T) {
 	t.Parallel()
-	server := telnyxtest.Start(t, telnyxtest.Config{}) // not asked
+	server := telnyxtest.Start(t, telnyxtest.Config{}) // gets no calls
 	for range 5 {
 		c := startChild(t, "patient", server)
 		c.await("asking")
@@ -246,7 +246,7 @@ func TestStoppedDuringACall(t *testing.T) {
 	}
 }
 
-// hangsOnce is a source whose first call does not end before its ctx.
+// hangsOnce is a source whose first call returns when its ctx ends.
 type hangsOnce struct{ calls atomic.Int64 }
 
 func (s *hangsOnce) Create(ctx context.Context, _ string) (roomtoken.Grant, error) {
@@ -262,7 +262,7 @@ func (s *hangsOnce) Refresh(ctx context.Context, room string, _ roomtoken.Token)
 	return s.Create(ctx, room)
 }
 
-// patient asks for one room, once.
+// patient gets the token of one room.
 func patient() error {
 	p := newParent()
 	manager, err := roomtoken.NewManager(&hangsOnce{}, roomtoken.Config{CallTimeout: 300 * time.Millisecond, BackoffMin: 10 * time.Millisecond})
@@ -277,8 +277,8 @@ func patient() error {
 	return manager.Close()
 }
 
-// frozen asks for half of its rooms all the time. When it finds that time has
-// jumped it asks for all, and tells its parent what it gets.
+// frozen calls Token for half of its rooms all the time. When time has jumped, it calls
+// Token for all rooms and sends the results to its parent.
 func frozen() error {
 	p := newParent()
 	source, manager, err := childStack(roomtoken.Config{MaxConcurrentCalls: 16})
@@ -290,7 +290,7 @@ func frozen() error {
 	for i := range rooms {
 		rooms[i] = newRoomID()
 	}
-	ctx := context.Background() // Config.MaxWait is the bound
+	ctx := context.Background() // Config.MaxWait limits the calls
 	if err := manager.Warm(ctx, rooms...); err != nil {
 		return err
 	}
@@ -300,9 +300,9 @@ func frozen() error {
 		if err != nil {
 			return tok, fmt.Errorf("room %s: %w", room, err)
 		}
-		// It was handed out later than before.
+		// The token had even less left when Token returned.
 		if left := tok.ExpiresAt.Sub(before); left < margin {
-			return tok, fmt.Errorf("room %s: a token with %v left", room, left)
+			return tok, fmt.Errorf("room %s: got a token with %v left", room, left)
 		}
 		return tok, nil
 	}
@@ -334,21 +334,22 @@ func frozen() error {
 		for _, line := range lines {
 			p.say(line)
 		}
-		p.say("thawed")
-		if p.await("again") != nil { // it was the last time
+		p.say("done")
+		if p.await("again") != nil { // the parent is done
 			return manager.Close()
 		}
 	}
 }
 
-// TestNoDescriptors takes a process's last file descriptor. Calls fail, those who
-// have a token notice nothing, and when there are descriptors again all is well.
+// TestNoDescriptors runs a process out of file descriptors. Source calls fail, callers of
+// rooms with a token are not affected, and all rooms recover once there are descriptors
+// again.
 func TestNoDescriptors(t *testing.T) {
 	t.Parallel()
 	server := telnyxtest.Start(t, telnyxtest.Config{})
 	c := startChild(t, "starved", server)
 	c.end()
-	t.Logf("the server saw %d calls", server.Calls().Creates+server.Calls().Refreshes)
+	t.Logf("the server counted %d calls", server.Calls().Creates+server.Calls().Refreshes)
 }
 
 func starved() error {
@@ -374,7 +375,7 @@ func starved() error {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return err
 	}
-	// A limit below what is open closes nothing, and lets nothing be opened.
+	// A limit below the number of open descriptors closes none, but prevents new ones.
 	none := syscall.Rlimit{Cur: 3, Max: limit.Max}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
 		return err
@@ -386,10 +387,10 @@ func starved() error {
 		_, err := manager.Token(brief, room)
 		cancel()
 		switch {
-		case err == nil: // a connection was open after all
+		case err == nil: // a connection was still open
 			continue
 		case time.Since(begun) > 30*time.Second:
-			return fmt.Errorf("a caller with 250 ms left after %v", time.Since(begun))
+			return fmt.Errorf("a caller with a timeout of 250 ms returned after %v", time.Since(begun))
 		}
 		failed++
 		if errors.Is(err, syscall.EMFILE) {
@@ -398,7 +399,7 @@ func starved() error {
 		for _, room := range warm {
 			known, ok := manager.Cached(room)
 			if _, err := manager.Token(brief, room); err != nil && ok && time.Until(known.ExpiresAt) > lifetime-usable {
-				return fmt.Errorf("a room with a token: %w", err)
+				return fmt.Errorf("room with a token: %w", err)
 			}
 		}
 	}
@@ -411,9 +412,9 @@ func starved() error {
 	}
 	begun := time.Now()
 	if err := manager.Warm(ctx, append(warm, cold...)...); err != nil {
-		return fmt.Errorf("with descriptors again: %w", err)
+		return fmt.Errorf("after restoring the limit: %w", err)
 	}
-	fmt.Printf("%d callers failed, %d of them with EMFILE, in %d calls that failed; all rooms were right %.2f s after\n",
+	fmt.Printf("%d callers failed, %d of them with EMFILE; %d source calls failed; recovery took %.2f s\n",
 		failed, exhausted, stats.CreateFailures+stats.RefreshFailures, time.Since(begun).Seconds())
 	if err := manager.Close(); err != nil {
 		return err
@@ -422,8 +423,8 @@ func starved() error {
 	return goleak.Find()
 }
 
-// TestChurn opens and closes 10,000 managers, every tenth of which has traffic.
-// Nothing of them is left.
+// TestChurn creates and closes 10,000 managers, a tenth of them with traffic. They must
+// leave neither goroutines nor descriptors nor memory.
 func TestChurn(t *testing.T) {
 	t.Parallel()
 	server := telnyxtest.Start(t, telnyxtest.Config{})
@@ -432,7 +433,7 @@ func TestChurn(t *testing.T) {
 
 func churn() error {
 	const managers = 10_000
-	// What the process needs anyway is there after some of them.
+	// Warm up: the first ones allocate what the process keeps anyway.
 	for i := range managers / 10 {
 		if err := liveOnce(i); err != nil {
 			return err
@@ -444,22 +445,22 @@ func churn() error {
 			return err
 		}
 	}
-	if err := goleak.Find(); err != nil { // looks again and again for a while
+	if err := goleak.Find(); err != nil { // retries for a while
 		return err
 	}
 	after := takeStock()
 	fmt.Printf("before: %+v; after %d managers: %+v\n", before, managers, after)
 	if after.descriptors > before.descriptors {
-		return fmt.Errorf("%d descriptors before, %d after", before.descriptors, after.descriptors)
+		return fmt.Errorf("%d open descriptors before, %d after", before.descriptors, after.descriptors)
 	}
-	// A hundred bytes left by each manager would be seen.
+	// Detects leaks of 100 bytes per manager.
 	if grown := int64(after.heap) - int64(before.heap); grown > 100*managers {
-		return fmt.Errorf("the heap has grown by %d bytes", grown)
+		return fmt.Errorf("the heap grew by %d bytes", grown)
 	}
 	return nil
 }
 
-// liveOnce is the life of a manager.
+// liveOnce creates, uses and closes one manager.
 func liveOnce(i int) error {
 	source, manager, err := childStack(roomtoken.Config{OnEvent: func(roomtoken.Event) {}})
 	if err != nil {
@@ -475,7 +476,7 @@ func liveOnce(i int) error {
 			room := newRoomID()
 			others.Go(func() {
 				for range manager.Watch(ctx, room) {
-					_ = i // a consumer that does nothing
+					_ = i // discard
 				}
 			})
 			tok, err := manager.Token(ctx, room)
@@ -483,7 +484,7 @@ func liveOnce(i int) error {
 				return err
 			}
 			if i%20 == 0 {
-				manager.Invalidate(room, tok) // a call is in flight when it is closed
+				manager.Invalidate(room, tok) // Close then finds a call in flight
 			}
 		}
 	}
@@ -491,14 +492,14 @@ func liveOnce(i int) error {
 }
 
 type stock struct {
-	heap        uint64 // bytes that are in use
+	heap        uint64 // bytes of allocated objects
 	goroutines  int
 	descriptors int
 }
 
-// takeStock counts what the process holds.
+// takeStock measures the resources of the process.
 func takeStock() stock {
-	for range 3 { // pools and finalizers take more than one
+	for range 3 { // pools and finalizers need more than one
 		runtime.GC()
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -508,8 +509,8 @@ func takeStock() stock {
 	return stock{m.HeapAlloc, runtime.NumGoroutine(), len(descriptors)}
 }
 
-// TestNoTokenIsKept searches a heap for the tokens it should have forgotten. The
-// server that minted them is in this process, and the heap is another's.
+// TestNoTokenIsKept searches the heap of a child process for tokens that it should no
+// longer hold. The server that minted them runs in this process.
 func TestNoTokenIsKept(t *testing.T) {
 	t.Parallel()
 	server := telnyxtest.Start(t, telnyxtest.Config{})
@@ -527,8 +528,8 @@ func TestNoTokenIsKept(t *testing.T) {
 	dump := filepath.Join(t.TempDir(), "heap")
 	c := startChild(t, "forgetful", server, "RELIABILITY_DUMP="+dump)
 
-	// found returns how many tokens are in the heap: by their signatures, which
-	// nobody else has.
+	// found returns how many of the minted tokens are in the heap dump. It searches for
+	// their signatures, which are unique.
 	found := func() (n, of int) {
 		heap, err := os.ReadFile(dump)
 		if err != nil {
@@ -546,15 +547,15 @@ func TestNoTokenIsKept(t *testing.T) {
 	for _, phase := range []struct {
 		name string
 		kept bool
-	}{{"with tokens", true}, {"forgotten", false}, {"with tokens again", true}, {"closed", false}} {
+	}{{"warm", true}, {"forgotten", false}, {"warm again", true}, {"closed", false}} {
 		c.await(phase.name)
 		n, of := found()
 		t.Logf("%s: %d of %d tokens are in the heap", phase.name, n, of)
 		switch {
 		case phase.kept && n < 2*forgetfulRooms:
-			t.Errorf("%s: %d tokens are in the heap, want %d: the search finds nothing", phase.name, n, 2*forgetfulRooms)
+			t.Errorf("%s: %d tokens are in the heap, want at least %d: the search does not work", phase.name, n, 2*forgetfulRooms)
 		case !phase.kept && n > 0:
-			t.Errorf("%s: %d tokens are in the heap", phase.name, n)
+			t.Errorf("%s: %d tokens are in the heap, want none", phase.name, n)
 		}
 		c.say("go on")
 	}
@@ -573,8 +574,8 @@ func forgetful() error {
 	for i := range rooms {
 		rooms[i] = newRoomID()
 	}
-	show := func(phase string) error {
-		if err := disconnect(source, sockets); err != nil { // their buffers hold the newest answers
+	dump := func(phase string) error {
+		if err := disconnect(source, sockets); err != nil { // connection buffers hold the last responses
 			return err
 		}
 		takeStock()
@@ -595,7 +596,7 @@ func forgetful() error {
 			if err != nil {
 				return err
 			}
-			if rand.IntN(5) == 0 { // the refused one is remembered as well
+			if rand.IntN(5) == 0 { // the Manager remembers an invalidated token, too
 				manager.Invalidate(room, tok)
 				if _, err := manager.Token(ctx, room); err != nil {
 					return err
@@ -607,29 +608,29 @@ func forgetful() error {
 	if err := fill(); err != nil {
 		return err
 	}
-	if err := show("with tokens"); err != nil {
+	if err := dump("warm"); err != nil {
 		return err
 	}
 	for _, room := range rooms {
 		manager.Forget(room)
 	}
-	if err := show("forgotten"); err != nil {
+	if err := dump("forgotten"); err != nil {
 		return err
 	}
 	if n := manager.Stats().Rooms; n != 0 {
-		return fmt.Errorf("%d rooms after all were forgotten", n)
+		return fmt.Errorf("%d rooms remain after Forget", n)
 	}
 	slices.Reverse(rooms)
 	if err := fill(); err != nil {
 		return err
 	}
-	if err := show("with tokens again"); err != nil {
+	if err := dump("warm again"); err != nil {
 		return err
 	}
 	if err := manager.Close(); err != nil {
 		return err
 	}
-	if err := show("closed"); err != nil {
+	if err := dump("closed"); err != nil {
 		return err
 	}
 	runtime.KeepAlive(manager)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// direction is one of the two of a connection.
+// direction is a set of the two directions of a connection.
 type direction uint8
 
 const (
@@ -20,19 +20,18 @@ const (
 
 // fault is what a proxy does to connections. The zero fault is none.
 type fault struct {
-	latency   time.Duration // every piece of data is so much later
-	rate      int           // bytes per second, each way of each connection
-	bodyRate  int           // bytes per second of an answer's body, after a quick header
-	reset     bool          // connections are reset, old and new
-	cutAfter  int           // bytes of an answer that pass before the reset
-	halfClose bool          // the client gets FIN in place of an answer
-	hole      direction     // what is sent this way is swallowed
-	stale     bool          // connections that are open when the fault begins swallow everything, for good
-	maxConns  int           // all other connections are reset
+	latency   time.Duration // delays all data
+	rate      int           // limits each direction of each connection, in bytes per second
+	bodyRate  int           // limits response bodies but not headers, in bytes per second
+	reset     bool          // resets all connections, old and new
+	cutAfter  int           // resets a connection after that many bytes of a response
+	halfClose bool          // sends FIN to the client instead of a response
+	hole      direction     // drops all data in these directions
+	stale     bool          // drops all data of connections that are open when the fault begins, for good
+	maxConns  int           // resets all connections beyond this number
 }
 
-// proxy is a TCP proxy on a loopback port that breaks connections, and keeps all
-// that passed.
+// proxy is a TCP proxy on a loopback port that breaks connections and records all data.
 type proxy struct {
 	addr     string
 	listener net.Listener
@@ -46,7 +45,7 @@ type proxy struct {
 	all    []*conn
 }
 
-// startProxy starts a proxy in front of a server, until the test ends.
+// startProxy starts a proxy in front of a server. The end of the test closes it.
 func startProxy(t *testing.T, target string) *proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -59,7 +58,7 @@ func startProxy(t *testing.T, target string) *proxy {
 	return p
 }
 
-// close cuts all connections and waits until they are gone.
+// close resets all connections and waits for the proxy's goroutines.
 func (p *proxy) close() {
 	p.mu.Lock()
 	p.closed = true
@@ -69,9 +68,8 @@ func (p *proxy) close() {
 	p.running.Wait()
 }
 
-// set puts a fault in place of the one before. Connections that have swallowed
-// something are reset when that ends, as nobody will send it again; stale ones
-// are not.
+// set replaces the fault. It resets connections that have dropped data, since that data
+// will not be sent again, but not stale ones.
 func (p *proxy) set(f fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,7 +87,7 @@ func (p *proxy) set(f fault) {
 	}
 }
 
-// retarget resets all connections; new ones lead to another server.
+// retarget resets all connections and directs new ones to another server.
 func (p *proxy) retarget(target string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,14 +95,14 @@ func (p *proxy) retarget(target string) {
 	p.resetAll()
 }
 
-// resetAll resets all connections. Caller must hold mu.
+// resetAll resets all connections. The caller must hold mu.
 func (p *proxy) resetAll() {
 	for c := range p.open {
 		go c.reset()
 	}
 }
 
-// connections returns all there were.
+// connections returns all connections so far.
 func (p *proxy) connections() []*conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,7 +119,7 @@ func (p *proxy) accept() {
 	}
 }
 
-// serve lives as long as a connection.
+// serve connects a client to the target and returns when the connection ends.
 func (p *proxy) serve(client *net.TCPConn) {
 	p.mu.Lock()
 	target, f, n := p.target, p.fault, len(p.open)
@@ -161,23 +159,23 @@ type conn struct {
 	proxy          *proxy
 	client, server *net.TCPConn
 	once           sync.Once
-	done           chan struct{} // closed: it is over
+	done           chan struct{} // closed by reset
 
-	lost  bool // it has swallowed something; guarded by proxy.mu
-	stale bool // it swallows everything; guarded by proxy.mu
+	lost  bool // has dropped data; guarded by proxy.mu
+	stale bool // drops all data; guarded by proxy.mu
 
 	mu   sync.Mutex
-	tape [down + 1]bytes.Buffer // what was sent each way
+	sent [down + 1]bytes.Buffer // the data sent, by direction
 }
 
-// sent returns what was sent one way.
-func (c *conn) sent(d direction) []byte {
+// recorded returns the data sent in one direction.
+func (c *conn) recorded(d direction) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return bytes.Clone(c.tape[d].Bytes())
+	return bytes.Clone(c.sent[d].Bytes())
 }
 
-// reset cuts the connection on both sides, with RST.
+// reset closes both sides of the connection with RST.
 func (c *conn) reset() {
 	c.once.Do(func() {
 		close(c.done)
@@ -188,8 +186,8 @@ func (c *conn) reset() {
 	})
 }
 
-// pump carries one direction. Who reads does not wait for who writes, so that
-// the end of a client is seen at once; nothing of it is delivered any more then.
+// pump forwards one direction. Its reader does not wait for its writer, so that it notices
+// at once when a client disconnects; pending data is then discarded.
 func (c *conn) pump(d direction) {
 	from, to := c.client, c.server
 	if d == down {
@@ -204,7 +202,7 @@ func (c *conn) pump(d direction) {
 			n, err := from.Read(piece)
 			if n > 0 {
 				c.mu.Lock()
-				c.tape[d].Write(piece[:n])
+				c.sent[d].Write(piece[:n])
 				c.mu.Unlock()
 				select {
 				case pieces <- piece[:n]:
@@ -224,21 +222,21 @@ func (c *conn) pump(d direction) {
 	for piece := range pieces {
 		c.deliver(d, to, piece)
 	}
-	// The server has ended it: the client gets FIN, after the data.
-	if d == down && !c.swallows(down) {
+	// The server has closed the connection: the client gets the data, then FIN.
+	if d == down && !c.drops(down) {
 		c.client.Close()
 	}
 }
 
-// fault returns what happens to the connection at this moment.
+// fault returns the current fault.
 func (c *conn) fault() fault {
 	c.proxy.mu.Lock()
 	defer c.proxy.mu.Unlock()
 	return c.proxy.fault
 }
 
-// swallows reports whether what is sent goes nowhere, and remembers it.
-func (c *conn) swallows(d direction) bool {
+// drops reports whether data is dropped, and records that.
+func (c *conn) drops(d direction) bool {
 	c.proxy.mu.Lock()
 	defer c.proxy.mu.Unlock()
 	if c.stale || c.proxy.fault.hole&d != 0 {
@@ -247,7 +245,7 @@ func (c *conn) swallows(d direction) bool {
 	return c.lost
 }
 
-// pause waits, unless the connection ends.
+// pause waits for d or until the connection ends.
 func (c *conn) pause(d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -255,13 +253,13 @@ func (c *conn) pause(d time.Duration) {
 	}
 }
 
-// deliver sends a piece on its way, or not.
+// deliver forwards a piece of data as the fault says.
 func (c *conn) deliver(d direction, to io.Writer, piece []byte) {
 	f := c.fault()
 	if f.latency > 0 {
 		c.pause(f.latency)
 	}
-	if c.swallows(d) {
+	if c.drops(d) {
 		return
 	}
 	switch f = c.fault(); {
@@ -270,7 +268,7 @@ func (c *conn) deliver(d direction, to io.Writer, piece []byte) {
 		return
 	case d == down && f.cutAfter > 0:
 		to.Write(piece[:min(f.cutAfter, len(piece))])
-		c.pause(10 * time.Millisecond) // so that it arrives: RST overtakes data
+		c.pause(10 * time.Millisecond) // let the data arrive: RST may discard it
 		c.reset()
 		return
 	}

@@ -16,13 +16,13 @@ import (
 	"github.com/roomtoken/roomtoken/telnyx/telnyxtest"
 )
 
-// kind says what a fault does to calls.
+// kind is the effect of a fault on calls.
 type kind uint8
 
 const (
-	total   kind = iota // no call succeeds
-	partial             // some do
-	mild                // all do, later
+	total   kind = iota // all calls fail
+	partial             // some calls fail
+	mild                // all calls succeed, but slowly
 )
 
 // scenario is a way to break connections.
@@ -30,33 +30,33 @@ type scenario struct {
 	name  string
 	kind  kind
 	fault fault
-	tls   bool // over TLS and HTTP/2
-	// What begins and ends the outage beside the proxy; nil: nothing more.
-	sabotage, repair func(s *stage)
+	tls   bool           // over TLS and HTTP/2
+	begin func(s *stage) // if not nil, called when the outage begins
+	end   func(s *stage) // if not nil, called when the outage ends
 }
 
 var scenarios = []scenario{
 	{name: "latency", kind: mild, fault: fault{latency: 300 * time.Millisecond}},
 	{name: "bandwidth", kind: mild, fault: fault{rate: 4000}},
 	{name: "resets of connections", fault: fault{reset: true}},
-	{name: "resets within answers", fault: fault{cutAfter: 300}},
+	{name: "resets within responses", fault: fault{cutAfter: 300}},
 	{name: "black hole", fault: fault{hole: up | down}},
-	{name: "answers lost", fault: fault{hole: down}},
+	{name: "lost responses", fault: fault{hole: down}},
 	{name: "stale connections", kind: partial, fault: fault{stale: true}},
 	{name: "half-closed connections", fault: fault{halfClose: true}},
 	{name: "slow bodies", fault: fault{bodyRate: 20}},
 	{name: "connection limit", kind: partial, fault: fault{maxConns: 2}},
 	{
 		name: "server restart", fault: fault{reset: true},
-		repair: func(s *stage) { s.restart() }, // with other keys: it knows none of the tokens
+		end: func(s *stage) { s.restart() }, // with other signing keys: it refuses all earlier refresh tokens
 	},
 	{name: "TLS black hole", tls: true, fault: fault{hole: up | down}},
 	{name: "TLS stale connections", tls: true, kind: partial, fault: fault{stale: true}},
-	{name: "TLS handshake cut", tls: true, fault: fault{cutAfter: 100}, sabotage: func(s *stage) { s.proxy.retarget(s.front.addr()) }},
+	{name: "TLS handshake cut", tls: true, fault: fault{cutAfter: 100}, begin: func(s *stage) { s.proxy.retarget(s.front.addr()) }},
 	{
-		name: "TLS certificate of somebody else", tls: true,
-		sabotage: func(s *stage) { s.proxy.retarget(s.front.impostor()) },
-		repair:   func(s *stage) { s.proxy.retarget(s.front.addr()) },
+		name: "TLS untrusted certificate", tls: true,
+		begin: func(s *stage) { s.proxy.retarget(s.front.impostor()) },
+		end:   func(s *stage) { s.proxy.retarget(s.front.addr()) },
 	},
 }
 
@@ -70,12 +70,12 @@ func config() roomtoken.Config {
 	}
 }
 
-// stages bounds how many faults are at work at a time. Eight of them, with all that
-// plays in them and the race detector, take half a core.
+// stages limits how many scenarios run at once. With the race detector, eight of them use
+// half a core.
 var stages = make(chan struct{}, 8)
 
-// TestSockets keeps 100 rooms fresh for 200 callers through each kind of fault:
-// one for less than the tokens have left, one for longer than they live.
+// TestSockets keeps 100 rooms fresh for 200 callers through two outages of each kind: one
+// shorter than the tokens' remaining time, one longer than their lifetime.
 func TestSockets(t *testing.T) {
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
@@ -83,11 +83,11 @@ func TestSockets(t *testing.T) {
 			stages <- struct{}{}
 			defer func() { <-stages }()
 			if sc.tls && certificateFile == "" {
-				t.Skip("certificates cannot be put into the system's pool here")
+				t.Skip("cannot install a root certificate on this system")
 			}
 			s := newStage(t, sc)
-			s.begin()
-			time.Sleep(4 * time.Second) // tokens of 10 s are renewed from the sixth second on
+			s.start()
+			time.Sleep(4 * time.Second) // tokens of 10 s are renewed after 6 s
 			s.outage("short", 2*time.Second)
 			if soak == 0 {
 				s.outage("long", lifetime)
@@ -102,7 +102,7 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-// stage is all of it: callers, a Manager, a source, a proxy, a server.
+// stage is a test of a scenario: callers, a Manager, a source, a proxy, a server.
 type stage struct {
 	*testing.T
 	scenario
@@ -115,7 +115,7 @@ type stage struct {
 	callers *callers
 
 	mu      sync.Mutex
-	servers []*telnyxtest.Server // the last one is in use
+	servers []*telnyxtest.Server // the last one is the current one
 }
 
 func newStage(t *testing.T, sc scenario) *stage {
@@ -154,7 +154,7 @@ func newStage(t *testing.T, sc scenario) *stage {
 	return s
 }
 
-// newServer starts a server that takes 10 ms for a call.
+// newServer starts a server that takes 10 ms per call.
 func (s *stage) newServer() *telnyxtest.Server {
 	server := telnyxtest.Start(s, telnyxtest.Config{APIKey: "KEY-canary-of-" + strings.ReplaceAll(s.name, " ", "-")})
 	server.Inject(telnyxtest.Fault{Latency: 10 * time.Millisecond})
@@ -164,10 +164,10 @@ func (s *stage) newServer() *telnyxtest.Server {
 	return server
 }
 
-// restart puts another server in place of the one before.
+// restart replaces the server.
 func (s *stage) restart() { s.proxy.retarget(hostOf(s.T, s.newServer().URL)) }
 
-// verify asks the servers whether a token is good; who minted it decides.
+// verify verifies a token with the server that minted it.
 func (s *stage) verify(room, token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,8 +180,8 @@ func (s *stage) verify(room, token string) error {
 	return err
 }
 
-// begin warms all rooms and starts the callers.
-func (s *stage) begin() {
+// start warms all rooms and starts the callers.
+func (s *stage) start() {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
 	defer cancel()
@@ -196,71 +196,71 @@ func (s *stage) begin() {
 	s.callers.start(s.manager)
 }
 
-// outage is the fault, for so long, and the recovery from it.
+// outage applies the fault for d and waits for the recovery.
 func (s *stage) outage(name string, d time.Duration) {
 	s.Helper()
-	before, failures, impatient := s.meter.count(), s.callers.failures.Load(), s.callers.impatient.Load()
+	before, failures, misses := s.meter.count(), s.callers.failures.Load(), s.callers.misses.Load()
 	s.proxy.set(s.fault)
-	if s.sabotage != nil {
-		s.sabotage(s)
+	if s.begin != nil {
+		s.begin(s)
 	}
 	begun := time.Now()
 	time.Sleep(d)
 	during, faulty := s.meter.count(), time.Since(begun)
-	if s.repair != nil {
-		s.repair(s)
+	if s.end != nil {
+		s.end(s)
 	}
 	s.proxy.set(fault{})
 	recovery := s.recover()
 
 	calls, failed := during.begun-before.begun, during.failed-before.failed
-	s.Logf("%s, %s outage of %.1f s: %d calls, %d failed; %d callers' waits and %d hits failed until all rooms were right again, after %.2f s",
-		s.name, name, faulty.Seconds(), calls, failed, s.callers.failures.Load()-failures, s.callers.impatient.Load()-impatient, recovery.Seconds())
+	s.Logf("%s, %s outage of %.1f s: %d calls, %d failed; %d waiting callers failed, %d cache misses; recovery took %.2f s",
+		s.name, name, faulty.Seconds(), calls, failed, s.callers.failures.Load()-failures, s.callers.misses.Load()-misses, recovery.Seconds())
 
 	limit := config().MaxConcurrentCalls
 	switch {
 	case s.kind == total:
-		// Those that were in flight, those that failed until it was known to be an
-		// outage, those in flight then, and one at a time from then on.
+		// The calls in flight at the beginning, those that fail until the Manager
+		// detects the outage, those in flight at that time, and single probes.
 		if most := 3*limit + mostProbes(config(), faulty); calls > most {
-			s.Errorf("%d calls in an outage of %v, want %d at most", calls, faulty, most)
+			s.Errorf("%d calls in an outage of %v, want at most %d", calls, faulty, most)
 		}
 		if faulty >= lifetime && failed == 0 {
-			s.Error("no call failed: it was no outage")
+			s.Error("no call failed: the fault had no effect")
 		}
 	case s.kind == mild && failed > during.timeouts-before.timeouts:
-		s.Errorf("%d calls failed, though they were only slow; a caller was told: %s", failed, s.callers.newestError())
+		s.Errorf("%d slow calls failed; the last error of a caller: %s", failed, s.callers.newestError())
 	}
 }
 
-// recover waits until every room is right, and returns how long that took: it has
-// a valid token and no failure since, and no call that has met the outage.
+// recover waits until every room has a valid token and no failure since, and no call that
+// began during the outage is in flight. It returns how long that took.
 func (s *stage) recover() time.Duration {
 	s.Helper()
-	// A backoff step of 1 s, a call that hangs for 2 s and all rooms' calls are
-	// four seconds; with a dead HTTP/2 connection nine. The rest is for the machine.
+	// A backoff of 1 s, a call that hangs for 2 s and the calls of all rooms take 4 s,
+	// and 9 s with a dead HTTP/2 connection. The rest allows for a slow machine.
 	const patience = 40 * time.Second
 	healed := time.Now()
 	for {
-		wrong := 0
+		failing := 0
 		var example roomtoken.RoomStatus
 		for _, room := range s.rooms {
 			if status, _ := s.manager.Room(room); status.State != roomtoken.RoomValid {
-				wrong++
+				failing++
 				example = status
 			}
 		}
-		if wrong == 0 && !s.meter.waitsFor(healed) {
+		if failing == 0 && !s.meter.waitsFor(healed) {
 			return time.Since(healed)
 		}
 		if time.Since(healed) > patience {
-			s.Fatalf("%v after the outage %d rooms are not right: %+v\n%+v", patience, wrong, example, s.manager.Stats())
+			s.Fatalf("%v after the outage %d rooms have not recovered: %+v\n%+v", patience, failing, example, s.manager.Stats())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// finish ends the callers, and looks at what the server and the wire have seen.
+// finish stops the callers and checks the counts of the server and the recorded traffic.
 func (s *stage) finish() {
 	s.Helper()
 	time.Sleep(time.Second)
@@ -274,7 +274,7 @@ func (s *stage) finish() {
 	for _, fault := range count.faults {
 		s.Error(fault)
 	}
-	// A call whose client has left is in flight at the server until it notices.
+	// After a client disconnects, its call is in flight until the server notices.
 	total, room := config().MaxConcurrentCalls, 1
 	if count.timeouts > 0 {
 		total, room = 2*total, 2*room
@@ -285,32 +285,32 @@ func (s *stage) finish() {
 		creates += calls.Creates
 		refreshes += calls.Refreshes
 		if calls.KeyLeaks > 0 || calls.Other > 0 {
-			s.Errorf("%d calls with a key that need none, %d calls to other paths", calls.KeyLeaks, calls.Other)
+			s.Errorf("%d calls carried the API key where none is allowed, %d calls to other paths", calls.KeyLeaks, calls.Other)
 		}
 		if calls.MaxInFlight > total {
-			s.Errorf("the server saw %d calls at a time, want %d at most", calls.MaxInFlight, total)
+			s.Errorf("the server had %d calls in flight, want at most %d", calls.MaxInFlight, total)
 		}
 		for id, r := range calls.Rooms {
 			if r.MaxInFlight > room {
-				s.Errorf("the server saw %d calls for room %s at a time", r.MaxInFlight, id)
+				s.Errorf("the server had %d calls in flight for room %s, want at most %d", r.MaxInFlight, id, room)
 			}
 		}
 	}
 	if creates+refreshes > count.begun {
-		s.Errorf("the server saw %d calls, the source %d", creates+refreshes, count.begun)
+		s.Errorf("the server counted %d calls, the source %d", creates+refreshes, count.begun)
 	}
-	s.Logf("%s: %d callers' calls, the longest %.2f s; %d calls to the source, %d failed, %d timed out, %d at a time; the server saw %d creates and %d refreshes",
+	s.Logf("%s: %d calls of Token, the longest %.2f s; %d source calls, %d failed, %d timed out, at most %d at once; the server counted %d creates and %d refreshes",
 		s.name, s.callers.calls.Load(), time.Duration(s.callers.slowest.Load()).Seconds(),
-		count.begun, count.failed, count.timeouts, count.most, creates, refreshes)
+		count.begun, count.failed, count.timeouts, count.max, creates, refreshes)
 	if s.front != nil {
 		s.checkEncrypted()
 		return
 	}
 	tally := checkWire(s.T, s.proxy, s.servers[0].APIKey)
 	if tally.creates < creates || tally.refreshes < refreshes || creates < len(s.rooms) {
-		s.Errorf("on the wire were %+v: not all that the server saw", tally)
+		s.Errorf("recorded %+v, want at least the %d creates and %d refreshes of the server", tally, creates, refreshes)
 	}
-	s.Logf("%s, on the wire: %+v", s.name, tally)
+	s.Logf("%s: recorded %+v", s.name, tally)
 }
 
 func hostOf(t *testing.T, raw string) string {
@@ -322,7 +322,7 @@ func hostOf(t *testing.T, raw string) string {
 	return u.Host
 }
 
-// newRoomID draws a UUID.
+// newRoomID returns a random UUID.
 func newRoomID() string {
 	return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x",
 		rand.Uint32(), rand.IntN(1<<16), rand.IntN(1<<12), rand.IntN(1<<12), rand.Int64N(1<<48))

@@ -28,15 +28,14 @@ import (
 	"github.com/roomtoken/roomtoken/telnyx/telnyxtest"
 )
 
-// certificateFile holds the certificate that the process takes for that of an
-// authority; "": that cannot be arranged here. It is set before anything asks for
-// the system's pool, so that the source's own HTTP client knows the servers of
-// package httptest.
+// certificateFile is the file with the certificate that this process trusts as a root, or
+// "" on systems on which that cannot be arranged. It is installed before crypto/x509 loads
+// the system roots, so that the source's default HTTP client trusts httptest servers.
 var certificateFile = installCertificate()
 
 func installCertificate() string {
 	if runtime.GOOS != "linux" {
-		return "" // where crypto/x509 asks the system and not the environment
+		return "" // crypto/x509 may ignore SSL_CERT_FILE
 	}
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()
@@ -49,19 +48,19 @@ func installCertificate() string {
 		panic(err)
 	}
 	os.Setenv("SSL_CERT_FILE", file.Name())
-	if _, err := server.Certificate().Verify(x509.VerifyOptions{DNSName: "127.0.0.1"}); err != nil { // reads the pool
+	if _, err := server.Certificate().Verify(x509.VerifyOptions{DNSName: "127.0.0.1"}); err != nil { // loads the system roots
 		panic(err)
 	}
 	os.Remove(file.Name())
 	return file.Name()
 }
 
-// tlsFront speaks TLS and HTTP/2 before a server, and has an impostor with a
-// certificate that nobody vouches for.
+// tlsFront is a TLS and HTTP/2 front end of a server, and an impostor of it with an
+// untrusted certificate.
 type tlsFront struct {
 	good, bad *httptest.Server
-	http2     atomic.Int64 // requests that came over HTTP/2
-	betrayed  atomic.Int64 // requests that the impostor was trusted with
+	http2     atomic.Int64 // requests to good over HTTP/2
+	leaked    atomic.Int64 // requests to bad
 }
 
 func newTLSFront(t *testing.T, target string) *tlsFront {
@@ -78,7 +77,7 @@ func newTLSFront(t *testing.T, target string) *tlsFront {
 		}
 		back.ServeHTTP(w, r)
 	}))
-	f.bad = httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { f.betrayed.Add(1) }))
+	f.bad = httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { f.leaked.Add(1) }))
 	f.bad.TLS = &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}, MinVersion: tls.VersionTLS12}
 	for _, server := range []*httptest.Server{f.good, f.bad} {
 		server.EnableHTTP2 = true
@@ -114,13 +113,13 @@ func selfSigned(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestDeadHTTP2Connection: one connection carries all calls, and when a middlebox
-// has forgotten it, all of them hang. A call with the Manager's default time of
-// 10 s must live to see that found out, and the next one get a new connection.
+// TestDeadHTTP2Connection drops all data of the one connection that carries all calls, as
+// a middlebox does that has lost its state. The client must detect that within the
+// Manager's default CallTimeout of 10 s, and use a new connection for the next call.
 func TestDeadHTTP2Connection(t *testing.T) {
 	t.Parallel()
 	if certificateFile == "" {
-		t.Skip("certificates cannot be put into the system's pool here")
+		t.Skip("cannot install a root certificate on this system")
 	}
 	server := telnyxtest.Start(t, telnyxtest.Config{})
 	proxy := startProxy(t, newTLSFront(t, hostOf(t, server.URL)).addr())
@@ -130,7 +129,7 @@ func TestDeadHTTP2Connection(t *testing.T) {
 	}
 	defer source.CloseIdleConnections()
 	create := func() (time.Duration, error) {
-		// More than 10 s, for the sake of a busy machine.
+		// More than 10 s, to tolerate a busy machine.
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 		defer cancel()
 		begun := time.Now()
@@ -143,36 +142,36 @@ func TestDeadHTTP2Connection(t *testing.T) {
 	proxy.set(fault{stale: true})
 	took, err := create()
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("on a dead connection a call ends after %v with %v; want it to end because the connection is dead", took, err)
+		t.Errorf("a call on a dead connection returned %v after %v, want a connection error", err, took)
 	}
-	t.Logf("found out after %.2f s: %v", took.Seconds(), err)
+	t.Logf("detected after %.2f s: %v", took.Seconds(), err)
 	if _, err := create(); err != nil {
-		t.Errorf("the next call does not get a new connection: %v", err)
+		t.Errorf("the next call failed: %v", err)
 	}
 }
 
-// checkEncrypted looks at a wire on which nothing can be read.
+// checkEncrypted checks that the recorded traffic is encrypted.
 func (s *stage) checkEncrypted() {
 	s.Helper()
 	n := 0
 	for _, c := range s.proxy.connections() {
-		for _, tape := range [][]byte{c.sent(up), c.sent(down)} {
-			n += len(tape)
+		for _, sent := range [][]byte{c.recorded(up), c.recorded(down)} {
+			n += len(sent)
 			for _, text := range []string{s.servers[0].APIKey, "Authorization", "/actions/"} {
-				if bytes.Contains(tape, []byte(text)) {
-					s.Fatalf("%q can be read on an encrypted wire", text)
+				if bytes.Contains(sent, []byte(text)) {
+					s.Fatalf("the encrypted traffic contains %q", text)
 				}
 			}
-			if jwt.Match(tape) {
-				s.Fatal("a token can be read on an encrypted wire")
+			if jwt.Match(sent) {
+				s.Fatal("the encrypted traffic contains a token")
 			}
 		}
 	}
-	if n := s.front.betrayed.Load(); n > 0 {
-		s.Errorf("%d requests went to a server with a certificate that nobody vouches for", n)
+	if n := s.front.leaked.Load(); n > 0 {
+		s.Errorf("%d requests to a server with an untrusted certificate", n)
 	}
 	if s.front.http2.Load() == 0 {
-		s.Error("no request came over HTTP/2")
+		s.Error("no requests over HTTP/2")
 	}
-	s.Logf("%s, on the wire: %d connections, %d bytes", s.name, len(s.proxy.connections()), n)
+	s.Logf("%s: %d connections, %d bytes", s.name, len(s.proxy.connections()), n)
 }

@@ -13,31 +13,31 @@ import (
 	"testing"
 )
 
-// jwt is what a token looks like, whichever kind.
+// jwt matches tokens of either kind.
 var jwt = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+`)
 
-// wireTally is what the tapes of a proxy have shown.
+// wireTally counts what a proxy has recorded.
 type wireTally struct{ connections, creates, refreshes int }
 
-// checkWire reads the tapes of a proxy that carried plain HTTP: every secret is
-// where it belongs.
+// checkWire checks the plain HTTP traffic that a proxy has recorded: credentials must appear
+// only where they belong.
 func checkWire(t *testing.T, p *proxy, apiKey string) wireTally {
 	t.Helper()
 	var tally wireTally
 	for _, c := range p.connections() {
 		tally.connections++
-		answers := c.sent(down)
-		if bytes.Contains(answers, []byte(apiKey)) {
-			t.Error("the API key is in an answer")
+		responses := c.recorded(down)
+		if bytes.Contains(responses, []byte(apiKey)) {
+			t.Error("a response contains the API key")
 		}
-		requests := bufio.NewReader(bytes.NewReader(c.sent(up)))
+		requests := bufio.NewReader(bytes.NewReader(c.recorded(up)))
 		for {
 			create, err := checkRequest(requests, apiKey)
 			if err == io.EOF {
 				break
 			}
 			if err != nil {
-				t.Errorf("on the wire: %v", err)
+				t.Errorf("bad request: %v", err)
 				break
 			}
 			if create {
@@ -50,10 +50,11 @@ func checkWire(t *testing.T, p *proxy, apiKey string) wireTally {
 	return tally
 }
 
-// checkRequest reads a request, the last of which may have been cut. The error
-// says what is in it that should not be, without quoting it.
+// checkRequest reads and checks one request. It returns io.EOF at the end and for a
+// truncated request, the last one of a connection. Other errors say what is wrong with the
+// request, without quoting credentials.
 func checkRequest(r *bufio.Reader, apiKey string) (create bool, err error) {
-	// As bytes first: what the parser does not understand could be anywhere.
+	// Check the raw bytes first: a parser may ignore parts of them.
 	var header bytes.Buffer
 	for {
 		line, err := r.ReadBytes('\n')
@@ -77,42 +78,42 @@ func checkRequest(r *bufio.Reader, apiKey string) (create bool, err error) {
 		}
 	case strings.Contains(first, "/actions/refresh_client_token "):
 		if strings.Contains(rest, "Authorization") {
-			return false, fmt.Errorf("a refresh with authorization")
+			return false, fmt.Errorf("refresh has an Authorization header")
 		}
 	default:
 		if !strings.HasSuffix(header.String(), "\n") {
-			return false, io.EOF // cut in its first line
+			return false, io.EOF // truncated in its first line
 		}
-		return false, fmt.Errorf("a request that is neither of the two: %.200q", first)
+		return false, fmt.Errorf("neither a create nor a refresh: %.200q", first)
 	}
 	if strings.Contains(first, "?") || strings.Contains(first+rest, "eyJ") {
-		return create, fmt.Errorf("a token, or a query, in a request's header")
+		return create, fmt.Errorf("the header contains a token or a query")
 	}
 	if strings.Contains(first+rest, apiKey) {
-		return create, fmt.Errorf("the API key in a place of its own in a request's header")
+		return create, fmt.Errorf("the header contains the API key outside Authorization")
 	}
 	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(header.Bytes())))
 	if err != nil {
-		return create, io.EOF // cut
+		return create, io.EOF // truncated
 	}
 	body, err := io.ReadAll(io.LimitReader(r, req.ContentLength))
 	if bytes.Contains(body, []byte(apiKey)) {
-		return create, fmt.Errorf("the API key in a body")
+		return create, fmt.Errorf("the body contains the API key")
 	}
 	if err != nil || int64(len(body)) < req.ContentLength {
-		return create, io.EOF // cut
+		return create, io.EOF // truncated
 	}
 	tokens := jwt.FindAll(body, -1)
 	switch {
 	case create && len(tokens) > 0:
-		return create, fmt.Errorf("a token in the body of a create")
+		return create, fmt.Errorf("the body of a create contains a token")
 	case !create && (len(tokens) != 1 || kindOf(tokens[0]) != "refresh"):
-		return create, fmt.Errorf("a refresh with %d tokens, want one refresh token", len(tokens))
+		return create, fmt.Errorf("the body of a refresh contains %d tokens, want one refresh token", len(tokens))
 	}
 	return create, nil
 }
 
-// kindOf returns the kind of a JWT of the server: "access" or "refresh".
+// kindOf returns the typ claim of a token of the server: "access" or "refresh".
 func kindOf(token []byte) string {
 	var claims struct{ Typ string }
 	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(string(token), ".")[1])

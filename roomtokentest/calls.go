@@ -8,127 +8,119 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// MaxCalls is how many calls the log keeps: the newest ones.
+// MaxCalls is the number of calls that [Source.Calls] keeps: the newest ones.
 const MaxCalls = 4096
 
 // Kind is one of the two calls of a [roomtoken.TokenSource].
-type Kind uint8
+type Kind = roomtoken.CallKind
 
-// The kinds.
+// The two calls of a [roomtoken.TokenSource].
 const (
-	Create Kind = iota + 1
-	Refresh
+	Create  = roomtoken.CallCreate
+	Refresh = roomtoken.CallRefresh
 )
-
-// String returns "create" or "refresh".
-func (k Kind) String() string {
-	if k == Refresh {
-		return "refresh"
-	}
-	return "create"
-}
 
 // Call is one call to a [Source].
 type Call struct {
 	Kind         Kind
 	Room         string
-	At           time.Time       // when it began, by Source.Clock
-	RefreshToken roomtoken.Token // what Refresh was given
+	At           time.Time       // when the call began, on Source.Clock
+	RefreshToken roomtoken.Token // the argument of Refresh; zero for Create
 }
 
-// books count calls and keep the log. The zero books are empty.
-type books struct {
+// ledger counts calls and logs them. The zero ledger is empty.
+type ledger struct {
 	mu         sync.Mutex
 	begun      [Refresh + 1]int // by kind
 	inFlight   int
-	max        int
-	rooms      map[string]int // calls in flight, where there are any
-	maxPerRoom int
-	log        []Call        // a ring, once it has MaxCalls
-	oldest     int           // where the ring begins
-	more       chan struct{} // closed and forgotten when a call begins; nil: nobody waits
+	max        int            // the peak of inFlight
+	rooms      map[string]int // calls in flight by room; no zero entries
+	maxPerRoom int            // the peak of any room's entry in rooms
+	log        []Call         // a ring once it has MaxCalls entries
+	oldest     int            // the index of the ring's first entry
+	more       chan struct{}  // closed and cleared when a call begins; nil: nobody waits
 }
 
-func (b *books) begin(call Call) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.begun[call.Kind]++
-	b.inFlight++
-	b.max = max(b.max, b.inFlight)
-	if b.rooms == nil {
-		b.rooms = make(map[string]int)
+func (l *ledger) begin(call Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.begun[call.Kind]++
+	l.inFlight++
+	l.max = max(l.max, l.inFlight)
+	if l.rooms == nil {
+		l.rooms = make(map[string]int)
 	}
-	b.rooms[call.Room]++
-	b.maxPerRoom = max(b.maxPerRoom, b.rooms[call.Room])
-	if len(b.log) < MaxCalls {
-		b.log = append(b.log, call)
+	l.rooms[call.Room]++
+	l.maxPerRoom = max(l.maxPerRoom, l.rooms[call.Room])
+	if len(l.log) < MaxCalls {
+		l.log = append(l.log, call)
 	} else {
-		b.log[b.oldest] = call
-		b.oldest = (b.oldest + 1) % MaxCalls
+		l.log[l.oldest] = call
+		l.oldest = (l.oldest + 1) % MaxCalls
 	}
-	if b.more != nil {
-		close(b.more)
-		b.more = nil
-	}
-}
-
-func (b *books) end(call Call) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.inFlight--
-	if b.rooms[call.Room]--; b.rooms[call.Room] == 0 {
-		delete(b.rooms, call.Room)
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
 	}
 }
 
-// count reads one of the books' numbers.
-func (b *books) count(n *int) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (l *ledger) end(call Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inFlight--
+	if l.rooms[call.Room]--; l.rooms[call.Room] == 0 {
+		delete(l.rooms, call.Room)
+	}
+}
+
+// read returns one of the ledger's counters.
+func (l *ledger) read(n *int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return *n
 }
 
-// Creates returns how often Create was called.
-func (s *Source) Creates() int { return s.books.count(&s.books.begun[Create]) }
+// Creates returns the number of calls of Create that have begun.
+func (s *Source) Creates() int { return s.ledger.read(&s.ledger.begun[Create]) }
 
-// Refreshes returns how often Refresh was called.
-func (s *Source) Refreshes() int { return s.books.count(&s.books.begun[Refresh]) }
+// Refreshes returns the number of calls of Refresh that have begun.
+func (s *Source) Refreshes() int { return s.ledger.read(&s.ledger.begun[Refresh]) }
 
-// InFlight returns how many calls have begun and not returned.
-func (s *Source) InFlight() int { return s.books.count(&s.books.inFlight) }
+// InFlight returns the number of calls that have begun and not returned.
+func (s *Source) InFlight() int { return s.ledger.read(&s.ledger.inFlight) }
 
-// MaxInFlight returns the greatest number of calls in flight at the same time.
-func (s *Source) MaxInFlight() int { return s.books.count(&s.books.max) }
+// MaxInFlight returns the largest number of calls that were in flight at once.
+func (s *Source) MaxInFlight() int { return s.ledger.read(&s.ledger.max) }
 
-// MaxInFlightPerRoom returns the greatest number of calls in flight for one room
-// at the same time. A Manager keeps it at 1.
-func (s *Source) MaxInFlightPerRoom() int { return s.books.count(&s.books.maxPerRoom) }
+// MaxInFlightPerRoom returns the largest number of calls that were in flight at
+// once for any one room. A Manager keeps it at 1.
+func (s *Source) MaxInFlightPerRoom() int { return s.ledger.read(&s.ledger.maxPerRoom) }
 
-// Calls returns the log of the calls in the order in which they began, of the
-// last [MaxCalls].
+// Calls returns a copy of the log: the last [MaxCalls] calls in the order in which
+// they began.
 func (s *Source) Calls() []Call {
-	b := &s.books
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return append(append([]Call{}, b.log[b.oldest:]...), b.log[:b.oldest]...)
+	l := &s.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append(append([]Call{}, l.log[l.oldest:]...), l.log[:l.oldest]...)
 }
 
-// WaitCalls waits until at least n calls are in flight at the same time: held,
-// delayed by their latency, or busy in a function of the test's own. It returns
-// ctx's cause when ctx ends first.
+// WaitCalls waits until at least n calls are in flight at once: held, delayed by
+// their latency, or running a function of the test. If ctx ends first, it returns
+// the cause of that (see [context.Cause]).
 func (s *Source) WaitCalls(ctx context.Context, n int) error {
-	b := &s.books
+	l := &s.ledger
 	for {
-		b.mu.Lock()
-		if b.inFlight >= n {
-			b.mu.Unlock()
+		l.mu.Lock()
+		if l.inFlight >= n {
+			l.mu.Unlock()
 			return nil
 		}
-		if b.more == nil {
-			b.more = make(chan struct{})
+		if l.more == nil {
+			l.more = make(chan struct{})
 		}
-		begun := b.more
-		b.mu.Unlock()
+		begun := l.more
+		l.mu.Unlock()
 		select {
 		case <-begun:
 		case <-ctx.Done():

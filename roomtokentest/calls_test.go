@@ -32,10 +32,10 @@ func TestCounts(t *testing.T) {
 	}
 	got := fmt.Sprint(src.Creates(), src.Refreshes(), src.InFlight(), src.MaxInFlight(), src.MaxInFlightPerRoom())
 	if got != "5 1 0 3 2" {
-		t.Errorf("creates, refreshes, in flight, most, most per room: %s, want 5 1 0 3 2", got)
+		t.Errorf("Creates, Refreshes, InFlight, MaxInFlight, MaxInFlightPerRoom: %s, want 5 1 0 3 2", got)
 	}
-	if n := len(src.books.rooms); n != 0 {
-		t.Errorf("%d rooms are kept for nothing", n)
+	if n := len(src.ledger.rooms); n != 0 {
+		t.Errorf("%d rooms without a call in flight are kept", n)
 	}
 
 	calls := src.Calls()
@@ -70,7 +70,7 @@ func TestWaitCallsEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v, want %v", err, cause)
 	}
 	if err := src.WaitCalls(ctx, 0); err != nil {
-		t.Errorf("got %v for what is there", err)
+		t.Errorf("got %v, want nil: the condition holds already", err)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestConcurrentCalls(t *testing.T) {
 			for range 10 {
 				grant, err := src.Create(t.Context(), fmt.Sprint(i%7))
 				if _, twice := seen.LoadOrStore(grant.Token.Value.Reveal(), true); err != nil || twice {
-					t.Error("minted twice, or", err)
+					t.Errorf("error %v, token minted twice: %v", err, twice)
 				}
 				src.Hold().Release()
 				src.Next(Outcome{})
@@ -98,7 +98,7 @@ func TestConcurrentCalls(t *testing.T) {
 	}
 }
 
-// What a Source prints of its calls shows no refresh token.
+// Calls print without their refresh tokens.
 func TestCallsPrintNoSecret(t *testing.T) {
 	src := &Source{}
 	_, _ = src.Refresh(t.Context(), "lobby", src.Mint("lobby").RefreshToken)

@@ -1,15 +1,24 @@
-// Package roomtokentest has a [roomtoken.TokenSource] that a test can script:
-// no network, a clock of the test's choice, failures on demand, and a hold on
-// calls in flight, so that no test has to sleep.
+// Package roomtokentest provides a scriptable [roomtoken.TokenSource] for tests.
+// It needs no network and no sleeping: tests script failures, hold calls in
+// flight, and choose the clock.
 //
-//	src := &roomtokentest.Source{Clock: mock}
-//	manager, err := roomtoken.NewManager(src, roomtoken.Config{Clock: mock})
+//	src := &roomtokentest.Source{}
+//	manager, err := roomtoken.NewManager(src, roomtoken.Config{})
 //	...
-//	src.Fail(io.ErrUnexpectedEOF, 3)        // the next three calls fail
-//	hold := src.Hold()                      // calls stay in flight from here on
+//	src.Fail(io.ErrUnexpectedEOF, 3)  // the next three calls fail
+//	hold := src.Hold()                // calls that begin from now on stay in flight
 //	go manager.Token(ctx, "lobby")
-//	err = src.WaitCalls(ctx, 1)             // now one is
+//	err = src.WaitCalls(ctx, 1)       // returns once one is in flight
 //	hold.Release()
 //
-// For the HTTP side of Telnyx there is package telnyxtest.
+// # Time
+//
+// To test behavior over time, run the test in a [testing/synctest] bubble and leave
+// [Source].Clock nil: everything then follows the bubble's fake time. Where that does
+// not fit, set Source.Clock and roomtoken.Config.Clock to the same
+// [github.com/benbjohnson/clock.Mock], and call its Add from one goroutine only. Do
+// not call its Timer, Ticker, After, Tick or Sleep: they run due timers themselves and
+// can deadlock with Add. This package uses AfterFunc alone.
+//
+// Package telnyxtest serves the Telnyx HTTP API in the same way.
 package roomtokentest

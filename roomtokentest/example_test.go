@@ -43,8 +43,7 @@ func ExampleSource_Fail() {
 	// <nil>, "token 1 of lobby"
 }
 
-// The next refresh is refused, and the create after it returns a token without
-// a refresh token.
+// The next Refresh is rejected, and the Create after it returns no refresh token.
 func ExampleSource_Next() {
 	ctx, src := context.Background(), &roomtokentest.Source{}
 	grant, _ := src.Create(ctx, "lobby")
@@ -66,7 +65,7 @@ func ExampleSource_Next() {
 	// token 2 of lobby true
 }
 
-// A call is held in flight while the test looks around.
+// A call stays in flight while the test inspects the Source.
 func ExampleSource_Hold() {
 	ctx, src := context.Background(), &roomtokentest.Source{}
 	hold := src.Hold("lobby")

@@ -13,7 +13,7 @@ import (
 
 var errDown = errors.New("down")
 
-// epoch is far from the epoch of clock.Mock.
+// epoch differs from the initial time of a clock.Mock.
 var epoch = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
 func newMock() *clock.Mock {
@@ -27,17 +27,17 @@ func waitCalls(t *testing.T, src *Source, n int) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := src.WaitCalls(ctx, n); err != nil {
-		t.Fatalf("no %d calls in flight: %v", n, err)
+		t.Fatalf("waiting for %d calls in flight: %v", n, err)
 	}
 }
 
-// result is what a call returns.
+// result is the result of a call.
 type result struct {
 	grant roomtoken.Grant
 	err   error
 }
 
-// background makes a Create in a goroutine.
+// background calls Create in a goroutine.
 func background(ctx context.Context, src *Source, room string) <-chan result {
 	done := make(chan result, 1)
 	go func() {

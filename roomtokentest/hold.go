@@ -2,16 +2,17 @@ package roomtokentest
 
 import "slices"
 
-// Hold keeps calls in flight; see [Source.Hold].
+// Hold keeps calls in flight; see [Source.Hold]. Its methods are safe for
+// concurrent use.
 type Hold struct {
 	source   *Source
-	rooms    []string // none: all
+	rooms    []string // empty: all rooms
 	released chan struct{}
 }
 
-// Hold keeps every call that begins from now on in flight, of these rooms or of
-// all where none is named, until Release is called or the call's ctx ends. Of
-// several holds a call waits for all that concern it.
+// Hold keeps calls that begin from now on in flight until Release is called or the
+// call's ctx ends. It applies to the given rooms, or to all rooms if none are given.
+// A call waits for every hold that applies to it.
 func (s *Source) Hold(rooms ...string) *Hold {
 	h := &Hold{source: s, rooms: slices.Clone(rooms), released: make(chan struct{})}
 	s.mu.Lock()
@@ -20,8 +21,8 @@ func (s *Source) Hold(rooms ...string) *Hold {
 	return h
 }
 
-// Release lets the calls go that are held, and those to come. Further calls of
-// Release do nothing.
+// Release ends the hold: held calls continue and new ones are no longer held. Calling
+// it again does nothing.
 func (h *Hold) Release() {
 	s := h.source
 	s.mu.Lock()

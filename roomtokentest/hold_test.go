@@ -17,14 +17,14 @@ func TestLatency(t *testing.T) {
 	wantBlocked(t, done)
 	mock.Add(1)
 	if r := <-done; r.err != nil || !r.grant.IssuedAt.Equal(epoch.Add(3*time.Second)) {
-		t.Errorf("got %+v, want a grant of the moment it was answered", r)
+		t.Errorf("got %+v, want a grant issued when the latency ended", r)
 	}
 	if at := src.Calls()[0].At; !at.Equal(epoch) {
-		t.Errorf("the call is dated %v, want %v", at, epoch)
+		t.Errorf("the call began at %v, want %v", at, epoch)
 	}
 }
 
-// A call that waits, or is about to, ends with its ctx, unless told otherwise.
+// A delayed or held call ends with its ctx, unless IgnoreContext is set.
 func TestContext(t *testing.T) {
 	cause := errors.New("enough")
 	for _, tt := range []struct {
@@ -64,7 +64,7 @@ func TestContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
 	if _, err := new(Source).Create(ctx, "lobby"); !errors.Is(err, cause) {
-		t.Errorf("with a ctx that has ended: got %v, want %v", err, cause)
+		t.Errorf("canceled ctx: got %v, want %v", err, cause)
 	}
 }
 
@@ -79,7 +79,7 @@ func TestHold(t *testing.T) {
 	if r := <-inAttic; r.err != nil {
 		t.Error(r.err)
 	}
-	wantBlocked(t, inLobby) // the other hold keeps it
+	wantBlocked(t, inLobby) // by the other hold
 	if _, err := src.Create(t.Context(), "attic"); err != nil {
 		t.Error(err)
 	}

@@ -8,24 +8,26 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// Outcome is what becomes of the next call that fits it.
+// Outcome scripts the result of calls; see [Source.Next].
 type Outcome struct {
-	On    Kind   // only this kind of call; 0: either
-	Room  string // only this room; "": any
-	Times int    // for so many calls; 0: one; negative: until [Source.Clear]
+	On    Kind   // the kind of call it applies to; 0: either
+	Room  string // the room it applies to; "": any
+	Times int    // the number of calls it applies to; 0: one; negative: all, until [Source.Clear]
 
-	// Latency comes on top of Source.Latency.
+	// Latency is added to Source.Latency.
 	Latency time.Duration
 
-	// Err is the call's error. Without it, and without Do, the call succeeds.
+	// Err is the error that the call returns. If Err and Do are nil, the call proceeds
+	// as if nothing were scripted.
 	Err error
 
-	// Do is the call, instead of all else. It may return anything, panic, or
-	// block for as long as it likes.
+	// Do replaces the call; Err is then ignored. It may return anything, panic, or
+	// block for as long as it likes. It is called concurrently if Times allows that.
 	Do func(ctx context.Context, call Call) (roomtoken.Grant, error)
 }
 
-// Next scripts outcomes. Each call takes the first that fits it, when it begins.
+// Next appends outcomes to the script. Each call takes the first one that applies to
+// it, at the moment it begins.
 func (s *Source) Next(outcomes ...Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,22 +39,22 @@ func (s *Source) Next(outcomes ...Outcome) {
 	}
 }
 
-// Fail scripts an error for the next n calls, whichever they are. A negative n
-// means every call until [Source.Clear]: an outage.
+// Fail scripts err for the next n calls of either kind and any room. A negative n
+// means every call until [Source.Clear], as in an outage; with n 0 it does nothing.
 func (s *Source) Fail(err error, n int) {
 	if n != 0 {
 		s.Next(Outcome{Err: err, Times: n})
 	}
 }
 
-// Clear drops what is scripted and not taken yet. Holds stay.
+// Clear empties the script. Calls that have begun keep their outcomes, and holds stay.
 func (s *Source) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.script = nil
 }
 
-// next takes the outcome of a call that begins, and the holds that it meets.
+// next takes the outcome of a call that begins and returns the holds that apply to it.
 func (s *Source) next(call Call) (Outcome, []*Hold) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

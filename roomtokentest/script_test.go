@@ -12,7 +12,7 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// Which calls take which outcomes; "ok" is a call that was minted.
+// Which calls take which outcomes. "ok" is a call that returned a new grant.
 func TestScript(t *testing.T) {
 	errA, errB := errors.New("A"), errors.New("B")
 	for _, tt := range []struct {
@@ -37,7 +37,7 @@ func TestScript(t *testing.T) {
 			"by room", func(s *Source) { s.Next(Outcome{Room: "attic", Err: errA, Times: 2}) },
 			"create lobby, create attic, refresh attic, create attic", "ok+A+A+ok",
 		},
-		{"Fail behind Next", func(s *Source) { s.Next(Outcome{Err: errB}); s.Fail(errA, 1) }, "create lobby, create lobby, create lobby", "B+A+ok"},
+		{"Fail after Next", func(s *Source) { s.Next(Outcome{Err: errB}); s.Fail(errA, 1) }, "create lobby, create lobby, create lobby", "B+A+ok"},
 		{"Do", func(s *Source) {
 			s.Next(Outcome{Do: func(_ context.Context, c Call) (roomtoken.Grant, error) {
 				return roomtoken.Grant{}, fmt.Errorf("%v-%s", c.Kind, c.Room)
@@ -72,9 +72,8 @@ func TestScript(t *testing.T) {
 	}
 }
 
-// An outcome is taken when the call begins: what is scripted while it is held is
-// for the next one.
-func TestOutcomesAreTakenAtTheBeginning(t *testing.T) {
+// A call takes its outcome when it begins. Later changes of the script do not affect it.
+func TestOutcomesAreTakenWhenCallsBegin(t *testing.T) {
 	src := &Source{}
 	src.Fail(errDown, 1)
 	hold := src.Hold()
@@ -87,11 +86,11 @@ func TestOutcomesAreTakenAtTheBeginning(t *testing.T) {
 	}
 }
 
-// Calls that panic or end their goroutine are counted out.
+// Calls that panic or call Goexit do not stay in flight.
 func TestPanicAndGoexit(t *testing.T) {
 	src := &Source{}
 	src.Next(
-		Outcome{Do: func(context.Context, Call) (roomtoken.Grant, error) { panic("on demand") }},
+		Outcome{Do: func(context.Context, Call) (roomtoken.Grant, error) { panic("scripted") }},
 		Outcome{Do: func(context.Context, Call) (roomtoken.Grant, error) { runtime.Goexit(); panic("unreachable") }},
 	)
 	for range 2 {

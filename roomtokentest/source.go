@@ -1,6 +1,7 @@
 package roomtokentest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -12,54 +13,57 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// The lifetimes of a Source that names none.
+// The default lifetimes of a [Source].
 const (
 	DefaultTokenTTL        = 10 * time.Minute
 	DefaultRefreshTokenTTL = time.Hour
 )
 
-// Source is a [roomtoken.TokenSource] for tests. The zero Source works: every
-// call mints a new token at once. Set the fields before the first call; the
+// Source is a [roomtoken.TokenSource] for tests. The zero Source is ready to use:
+// every call mints a new token at once. Set the fields before the first call. The
 // methods are safe for concurrent use. A Source must not be copied.
 //
-// When a call begins it takes the first scripted [Outcome] that fits. It is then
-// counted in, and waits out its latency and the holds that were there when it
-// began. Then it does what the outcome says; without one, what CreateFunc or
-// RefreshFunc says; without these, it mints a grant.
+// When a call begins, it takes the first scripted [Outcome] that applies to it and is
+// counted. It then waits for its latency and for the holds that existed when it began.
+// Finally it returns what the Outcome says, or else what CreateFunc or RefreshFunc
+// returns, or else a new grant.
 type Source struct {
-	// Clock is the time by which tokens are dated and calls delayed. Defaults to
-	// the real one.
+	// Clock dates tokens and times latency. Prefer [testing/synctest] with a nil
+	// Clock; a *clock.Mock is the second choice (see the package documentation).
+	// Defaults to the real clock.
 	Clock clock.Clock
 
-	// TokenTTL is the lifetime of the tokens minted. Defaults to
-	// [DefaultTokenTTL]; negative: they have expired.
+	// TokenTTL is the lifetime of minted tokens. Defaults to [DefaultTokenTTL]; if
+	// negative, tokens have expired when they are minted.
 	TokenTTL time.Duration
 
-	// RefreshTokenTTL is the lifetime of the refresh tokens minted. Defaults to
-	// [DefaultRefreshTokenTTL]; negative: none are.
+	// RefreshTokenTTL is the lifetime of minted refresh tokens. Defaults to
+	// [DefaultRefreshTokenTTL]; if negative, no refresh tokens are minted.
 	RefreshTokenTTL time.Duration
 
-	// Rotate makes Refresh return a new refresh token each time; otherwise it
-	// returns none, which leaves the old one in force. The old one stays good.
+	// Rotate makes every Refresh return a new refresh token. Otherwise Refresh
+	// returns none, which tells the Manager to keep the old one. The Source accepts
+	// the old one either way.
 	Rotate bool
 
-	// Latency is how long each call takes.
+	// Latency is the time that each call takes on Clock.
 	Latency time.Duration
 
-	// IgnoreContext makes calls stay delayed or held when their ctx ends, and
-	// succeed afterwards, as those of a source do that does not look at it.
+	// IgnoreContext makes calls ignore the end of their ctx: a delayed or held call
+	// keeps waiting and then succeeds.
 	IgnoreContext bool
 
-	// CreateFunc and RefreshFunc replace the minting; see [Source.Mint].
+	// CreateFunc and RefreshFunc, if not nil, replace the minting of grants; see
+	// [Source.Mint]. They are called concurrently.
 	CreateFunc  func(ctx context.Context, room string) (roomtoken.Grant, error)
 	RefreshFunc func(ctx context.Context, room string, refreshToken roomtoken.Token) (roomtoken.Grant, error)
 
-	mu     sync.Mutex // over what follows but the books
-	serial int        // of the grant minted last
+	mu     sync.Mutex // guards serial, script and holds
+	serial int        // of the newest grant
 	script []*Outcome
 	holds  []*Hold
 
-	books books
+	ledger ledger
 }
 
 var _ roomtoken.TokenSource = (*Source)(nil)
@@ -69,31 +73,31 @@ func (s *Source) Create(ctx context.Context, room string) (roomtoken.Grant, erro
 	return s.do(ctx, Call{Kind: Create, Room: room})
 }
 
-// Refresh implements [roomtoken.TokenSource]. Where nothing else is scripted, a
-// refresh token that was not minted for the room, or has expired, gets
-// [roomtoken.ErrRefreshRejected].
+// Refresh implements [roomtoken.TokenSource]. Unless something else is scripted, it
+// returns [roomtoken.ErrRefreshRejected] for a refresh token that has expired or was
+// not minted for the room.
 func (s *Source) Refresh(ctx context.Context, room string, refreshToken roomtoken.Token) (roomtoken.Grant, error) {
 	return s.do(ctx, Call{Kind: Refresh, Room: room, RefreshToken: refreshToken})
 }
 
-// Mint returns the grant that a regular Create of the room returns: for a
-// CreateFunc or an [Outcome] that only changes it.
+// Mint returns the grant that an unscripted Create of the room would return. A
+// CreateFunc or an [Outcome] can start from it.
 func (s *Source) Mint(room string) roomtoken.Grant { return s.mint(Create, room) }
 
 func (s *Source) do(ctx context.Context, call Call) (roomtoken.Grant, error) {
 	call.At = s.clock().Now()
 	outcome, holds := s.next(call)
 
-	// The timer comes before the call is counted in: whoever has waited for the
-	// call can move the clock.
-	var elapsed <-chan time.Time
+	// Start the timer before counting the call: a test may move the clock as soon as
+	// WaitCalls returns.
+	var elapsed <-chan struct{}
 	if latency := s.Latency + outcome.Latency; latency > 0 {
-		timer := s.clock().Timer(latency)
+		var timer *clock.Timer
+		elapsed, timer = after(s.clock(), latency)
 		defer timer.Stop()
-		elapsed = timer.C
 	}
-	s.books.begin(call)
-	defer s.books.end(call)
+	s.ledger.begin(call)
+	defer s.ledger.end(call)
 
 	gone := ctx.Done()
 	if s.IgnoreContext {
@@ -123,11 +127,26 @@ func (s *Source) do(ctx context.Context, call Call) (roomtoken.Grant, error) {
 	return s.mint(call.Kind, call.Room), nil
 }
 
-// wait waits for whichever comes first.
-func wait[T any](until <-chan T, gone <-chan struct{}) {
+// after returns a channel that receives a value once d has passed on c, and the timer
+// to stop. It does not use c.Timer: a [clock.Mock] runs due timers in that method too,
+// and deadlocks if two goroutines run the same one. For the same reason f may run
+// twice, so the send must not block.
+func after(c clock.Clock, d time.Duration) (<-chan struct{}, *clock.Timer) {
+	elapsed := make(chan struct{}, 1)
+	f := func() {
+		select {
+		case elapsed <- struct{}{}:
+		default:
+		}
+	}
+	return elapsed, c.AfterFunc(d, f)
+}
+
+// wait returns when either channel is ready.
+func wait(a, b <-chan struct{}) {
 	select {
-	case <-until:
-	case <-gone:
+	case <-a:
+	case <-b:
 	}
 }
 
@@ -140,7 +159,7 @@ func (s *Source) clock() clock.Clock {
 
 var realClock = clock.New()
 
-// mint makes a grant whose values say what they are: "token 7 of lobby".
+// mint returns a new grant with self-describing values such as "token 7 of lobby".
 func (s *Source) mint(kind Kind, room string) roomtoken.Grant {
 	s.mu.Lock()
 	s.serial++
@@ -151,11 +170,11 @@ func (s *Source) mint(kind Kind, room string) roomtoken.Grant {
 	grant := roomtoken.Grant{
 		Token: roomtoken.Token{
 			Value:     roomtoken.NewSecret(fmt.Sprintf("token %d of %s", serial, room)),
-			ExpiresAt: now.Add(or(s.TokenTTL, DefaultTokenTTL)),
+			ExpiresAt: now.Add(cmp.Or(s.TokenTTL, DefaultTokenTTL)),
 		},
 		IssuedAt: now,
 	}
-	if ttl := or(s.RefreshTokenTTL, DefaultRefreshTokenTTL); ttl > 0 && (kind == Create || s.Rotate) {
+	if ttl := cmp.Or(s.RefreshTokenTTL, DefaultRefreshTokenTTL); ttl > 0 && (kind == Create || s.Rotate) {
 		grant.RefreshToken = roomtoken.Token{
 			Value:     roomtoken.NewSecret(fmt.Sprintf("refresh token %d of %s", serial, room)),
 			ExpiresAt: now.Add(ttl),
@@ -164,17 +183,10 @@ func (s *Source) mint(kind Kind, room string) roomtoken.Grant {
 	return grant
 }
 
-// accepts reports whether the call's refresh token could be one of the room's, by
-// its name, and had not expired when the call began.
+// accepts reports whether the call's refresh token names the call's room and had not
+// expired when the call began.
 func accepts(call Call) bool {
 	value := call.RefreshToken.Value.Reveal()
 	return strings.HasPrefix(value, "refresh token ") && strings.HasSuffix(value, " of "+call.Room) &&
 		call.At.Before(call.RefreshToken.ExpiresAt)
-}
-
-func or(d, standard time.Duration) time.Duration {
-	if d == 0 {
-		return standard
-	}
-	return d
 }

@@ -21,7 +21,7 @@ func TestZeroSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	if at := grant.IssuedAt; at.Before(before) || at.After(after) {
-		t.Errorf("issued at %v, not now", at)
+		t.Errorf("issued at %v, want between %v and %v", at, before, after)
 	}
 	next, err := src.Refresh(t.Context(), "lobby", grant.RefreshToken)
 	if err != nil || next.Token.Value.Equal(grant.Token.Value) || next.Token.Value.IsZero() {
@@ -62,13 +62,13 @@ func TestLifetimes(t *testing.T) {
 func wantGrant(t *testing.T, g roomtoken.Grant, issued time.Time, token, refresh time.Duration) {
 	t.Helper()
 	if !g.IssuedAt.Equal(issued) || g.Token.ExpiresAt.Sub(issued) != token {
-		t.Errorf("issued %v, expires %v; want %v and %v later", g.IssuedAt, g.Token.ExpiresAt, issued, token)
+		t.Errorf("issued at %v, expires at %v; want %v and %v later", g.IssuedAt, g.Token.ExpiresAt, issued, token)
 	}
 	switch {
 	case refresh == 0 && !g.RefreshToken.IsZero():
-		t.Error("there is a refresh token")
+		t.Error("got a refresh token, want none")
 	case refresh != 0 && (g.RefreshToken.IsZero() || g.RefreshToken.ExpiresAt.Sub(issued) != refresh):
-		t.Errorf("refresh token expires %v, want %v after %v", g.RefreshToken.ExpiresAt, refresh, issued)
+		t.Errorf("refresh token expires at %v, want %v after %v", g.RefreshToken.ExpiresAt, refresh, issued)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestRefreshTokensAreChecked(t *testing.T) {
 	}
 }
 
-func TestFuncsReplaceTheMinting(t *testing.T) {
+func TestFuncsReplaceMinting(t *testing.T) {
 	own := roomtoken.Grant{Token: roomtoken.Token{Value: roomtoken.NewSecret("own"), ExpiresAt: epoch}}
 	refreshToken := roomtoken.Token{Value: roomtoken.NewSecret("mine")}
 	src := &Source{

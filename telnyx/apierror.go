@@ -9,40 +9,41 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// APIError is an answer of the API, or of a proxy in front of it, that is not a
-// success. Its texts are the server's, each cut to 300 bytes, on one line, and
-// without credentials; any may be empty.
+// APIError is a response with an error status, from the API or from a proxy in front of
+// it. Code, Title, Detail, Source and RequestID come from the server: each is limited to
+// 300 bytes, on one line, with credentials redacted, and may be empty.
 //
-// With [errors.Is] it is [roomtoken.ErrPermanent], [roomtoken.ErrRefreshRejected],
-// [roomtoken.ErrRateLimited] or none of them, by Op and StatusCode alone, as the
-// table in the package's text says.
+// For [errors.Is], an APIError matches at most one of [roomtoken.ErrPermanent],
+// [roomtoken.ErrRefreshRejected] and [roomtoken.ErrRateLimited], depending on Op and
+// StatusCode only; the package documentation has the table.
 type APIError struct {
-	// Op is the method that failed: "create" or "refresh".
-	Op string
+	// Op is the call that failed: roomtoken.CallCreate or roomtoken.CallRefresh.
+	Op roomtoken.CallKind
 
-	// RoomID is the room that it was called for.
+	// RoomID is the room of the call.
 	RoomID string
 
-	// StatusCode is the HTTP status, from 300 on.
+	// StatusCode is the HTTP status, 300 or higher.
 	StatusCode int
 
-	// Code is Telnyx's code, "10009" say.
+	// Code is Telnyx's error code, for example "10009".
 	Code string
 
-	// Title is the error in a few words, Detail in a sentence. Where an answer
-	// is not of the API's making, Detail says what it is.
+	// Title is a summary of the error, and Detail an explanation. If the response
+	// is not the API's, Detail describes it.
 	Title, Detail string
 
-	// Source is what of the request the error is about.
+	// Source is the part of the request that caused the error.
 	Source ErrorSource
 
-	// RequestID is the X-Request-Id of the answer, to ask Telnyx's support with.
+	// RequestID is the X-Request-Id header, for questions to Telnyx's support.
 	RequestID string
 
 	retryAfter time.Duration
 }
 
-// ErrorSource says what of a request an [APIError] is about.
+// ErrorSource is the part of a request that caused an [APIError], as in the "source" of
+// Telnyx's error object. Usually one field is set, or none.
 type ErrorSource struct {
 	// Pointer is a JSON pointer (RFC 6901) into the body of the request.
 	Pointer string
@@ -51,18 +52,16 @@ type ErrorSource struct {
 	Parameter string
 }
 
-// newAPIError reads an answer that is not a success. body is what came of it.
+// newAPIError returns the error for a response with an error status. body is as much of
+// the response body as was read.
 func newAPIError(c call, resp *http.Response, body []byte, now time.Time) *APIError {
-	if contentEncoding(resp.Header) != "" {
-		body = nil // nothing to show to people
-	}
 	object := decodeErrorBody(body)
 	if location := resp.Header.Get("Location"); location != "" && resp.StatusCode <= 399 {
 		object.Detail = looseText(refusedRedirect(location))
 	}
 	clean := func(text looseText) string { return c.clean(string(text), maxServerText) }
 	return &APIError{
-		Op:         c.op,
+		Op:         c.kind,
 		RoomID:     c.roomID,
 		StatusCode: resp.StatusCode,
 		Code:       clean(object.Code),
@@ -74,8 +73,8 @@ func newAPIError(c call, resp *http.Response, body []byte, now time.Time) *APIEr
 	}
 }
 
-// refusedRedirect says where a redirect led. The rest of the location may be a
-// credential of somebody's.
+// refusedRedirect describes a redirect. It names the host only: the rest of the location
+// may contain credentials.
 func refusedRedirect(location string) string {
 	if target, err := url.Parse(location); err == nil && target.Host != "" {
 		return "a redirect to " + target.Host + " was refused"
@@ -83,7 +82,8 @@ func refusedRedirect(location string) string {
 	return "a redirect was refused"
 }
 
-// Error says what failed, for which room, and all that the server said of it.
+// Error returns the call, the first characters of the room ID, the status, and all texts
+// from the server.
 func (e *APIError) Error() string {
 	var b strings.Builder
 	b.WriteString(prefix(e.Op, e.RoomID))
@@ -111,30 +111,29 @@ func (e *APIError) Error() string {
 	return b.String()
 }
 
-// RetryAfter is the wait that the server asked for, from 0 (none) to 24 hours,
-// counted from the moment of the answer. It is taken from the header Retry-After,
-// or, with status 429, from x-ratelimit-reset.
+// RetryAfter returns how long the server asked to wait, counted from the response: 0 (not
+// at all) to 24 hours. It comes from the Retry-After header (RFC 9110, 10.2.3) or, with
+// status 429, from x-ratelimit-reset or ratelimit-reset.
 func (e *APIError) RetryAfter() time.Duration { return e.retryAfter }
 
-// Is tells [errors.Is] what a Manager should make of the error.
+// Is implements the interface of [errors.Is] for the sentinel errors of roomtoken.
 func (e *APIError) Is(target error) bool {
 	switch target {
 	case roomtoken.ErrRateLimited:
 		return e.StatusCode == http.StatusTooManyRequests
 	case roomtoken.ErrPermanent:
-		return e.Op == opCreate && (e.isRedirect() || e.isRefusal())
+		return e.Op == roomtoken.CallCreate && (e.isRedirect() || e.isRefusal())
 	case roomtoken.ErrRefreshRejected:
-		// A redirect says nothing of the refresh token, and a Create would
-		// probably meet the same one: so it is kept and tried again.
-		return e.Op == opRefresh && e.isRefusal()
+		// A redirect says nothing about the refresh token, and a Create would
+		// probably be redirected, too: keep the token and try again.
+		return e.Op == roomtoken.CallRefresh && e.isRefusal()
 	}
 	return false
 }
 
 func (e *APIError) isRedirect() bool { return e.StatusCode >= 300 && e.StatusCode <= 399 }
 
-// isRefusal reports whether the status says that the same request will fail
-// again.
+// isRefusal reports whether the status means that the same request would fail again.
 func (e *APIError) isRefusal() bool {
 	switch e.StatusCode {
 	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
@@ -143,8 +142,8 @@ func (e *APIError) isRefusal() bool {
 	return e.StatusCode >= 400 && e.StatusCode <= 499
 }
 
-// codeNames says what the codes mean that Telnyx's documents name, for answers
-// that do not say it themselves.
+// codeNames are the meanings of error codes in Telnyx's documents, for responses without
+// a title.
 var codeNames = map[string]string{
 	"10005": "not found",
 	"10009": "authentication failed",

@@ -10,26 +10,26 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// checkAPIKey returns an error, to stand behind the name of where the key comes
-// from, unless key can stand in an Authorization header. It does not quote the
-// key: one with a newline at its end is still a key.
+// checkAPIKey returns an error unless key can be sent in an Authorization header. The
+// error completes a sentence that begins with the origin of the key. It does not quote
+// the key, which is a secret even if it has a trailing newline.
 func checkAPIKey(key string) error {
 	if key == "" {
 		return errors.New("is empty")
 	}
 	if strings.ContainsFunc(key, isNotTokenChar) {
-		return errors.New("contains white space, control or non-ASCII characters, as no API key does")
+		return errors.New("contains white space, control or non-ASCII characters")
 	}
 	return nil
 }
 
-// isNotTokenChar reports whether r is anything but a visible ASCII character,
-// which all that can follow "Bearer " are (RFC 6750, 2.1).
+// isNotTokenChar reports whether r is not a visible ASCII character. Bearer tokens have
+// no others (RFC 6750, 2.1).
 func isNotTokenChar(r rune) bool { return r <= ' ' || r > '~' }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
-// currentKey returns the API key for c, a Create.
+// currentKey returns the API key for the Create c.
 func (s *Source) currentKey(ctx context.Context, c call) (key string, err error) {
 	if s.apiKeyFunc == nil {
 		return s.apiKey.Reveal(), nil
@@ -44,7 +44,7 @@ func (s *Source) currentKey(ctx context.Context, c call) (key string, err error)
 	}()
 	key, err = s.apiKeyFunc(ctx)
 	if err != nil {
-		c.redactor = append(c.redactor, key) // should one have come all the same
+		c.redactor = append(c.redactor, key) // the error may quote it
 		return "", c.fail("Config.APIKeyFunc failed: "+c.clean(err.Error(), maxOwnText), err)
 	}
 	if err := checkAPIKey(key); err != nil {
@@ -57,8 +57,8 @@ func (s *Source) currentKey(ctx context.Context, c call) (key string, err error)
 	return key, nil
 }
 
-// knownKey is the API key as far as it is known without asking for it, to keep it
-// out of errors; "" if it is not.
+// knownKey returns the API key without calling apiKeyFunc, or "" if it is not known yet.
+// Its purpose is redaction.
 func (s *Source) knownKey() string {
 	if secret := s.newestKey.Load(); secret != nil {
 		return secret.Reveal()

@@ -12,16 +12,16 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-func TestAPIKeyFuncIsAskedAtEveryCreate(t *testing.T) {
+func TestAPIKeyFuncIsCalledForEveryCreate(t *testing.T) {
 	base, requests := record(t, goodAnswer())
-	asked := 0
+	calls := 0
 	type ctxKey struct{}
 	source := newSource(t, Config{BaseURL: base, APIKeyFunc: func(ctx context.Context) (string, error) {
 		if ctx.Value(ctxKey{}) != "value" {
-			t.Error("the ctx of the call does not reach APIKeyFunc")
+			t.Error("APIKeyFunc did not get the ctx of the call")
 		}
-		asked++
-		return fmt.Sprintf("KEY%d", asked), nil
+		calls++
+		return fmt.Sprintf("KEY%d", calls), nil
 	}})
 	ctx := context.WithValue(t.Context(), ctxKey{}, "value")
 	for range 2 {
@@ -41,7 +41,7 @@ func TestAPIKeyFuncIsAskedAtEveryCreate(t *testing.T) {
 	}
 }
 
-func TestAPIKeyFuncThatFails(t *testing.T) {
+func TestAPIKeyFuncFailures(t *testing.T) {
 	errVault := errors.New("vault is sealed")
 	tests := map[string]struct {
 		f     func(context.Context) (string, error)
@@ -63,12 +63,12 @@ func TestAPIKeyFuncThatFails(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			base, requests := record(t, goodAnswer())
-			_, err := newSource(t, Config{BaseURL: base, APIKeyFunc: test.f}).call(t, opCreate)
+			_, err := newSource(t, Config{BaseURL: base, APIKeyFunc: test.f}).call(t, roomtoken.CallCreate)
 			if err == nil || !strings.Contains(err.Error(), test.text) || !strings.HasPrefix(err.Error(), "telnyx: create for room 0ccc7b54…: ") {
 				t.Fatalf("got %v; want %q in it", err, test.text)
 			}
 			if test.is != nil && !errors.Is(err, test.is) || errors.Is(err, test.isNot) {
-				t.Errorf("%v wraps the wrong things", err)
+				t.Errorf("%v wraps the wrong errors", err)
 			}
 			mustNotLeak(t, err.Error())
 			if len(requests()) != 0 {
@@ -78,7 +78,7 @@ func TestAPIKeyFuncThatFails(t *testing.T) {
 	}
 }
 
-func TestAPIKeyFuncMayEndItsGoroutine(t *testing.T) {
+func TestAPIKeyFuncMayCallGoexit(t *testing.T) {
 	source := newSource(t, Config{APIKeyFunc: func(context.Context) (string, error) { runtime.Goexit(); return "", nil }})
 	ended := make(chan struct{})
 	go func() {
@@ -89,9 +89,9 @@ func TestAPIKeyFuncMayEndItsGoroutine(t *testing.T) {
 	<-ended
 }
 
-// Once a key has been returned, the function's later failures and the answers to
-// Refresh do not show it, though it goes with neither.
-func TestTheNewestKeyIsKnown(t *testing.T) {
+// Once APIKeyFunc has returned a key, the key is redacted in its later failures and in the
+// responses to Refresh, too.
+func TestNewestKeyIsRedacted(t *testing.T) {
 	fail := func() (string, error) { return testKey, nil }
 	base := startServer(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "refresh") {
@@ -101,20 +101,20 @@ func TestTheNewestKeyIsKnown(t *testing.T) {
 		goodAnswer()(w, r)
 	})
 	source := newSource(t, Config{BaseURL: base, APIKeyFunc: func(context.Context) (string, error) { return fail() }})
-	if _, err := source.call(t, opCreate); err != nil {
+	if _, err := source.call(t, roomtoken.CallCreate); err != nil {
 		t.Fatal(err)
 	}
-	_, err := source.call(t, opRefresh)
+	_, err := source.call(t, roomtoken.CallRefresh)
 	if err == nil || !strings.Contains(err.Error(), "not with [redacted]") {
 		t.Errorf("got %v", err)
 	}
 	for _, fail = range []func() (string, error){
-		func() (string, error) { panic("threw " + testKey) },
-		func() (string, error) { panic(errors.New("threw " + testKey)) },
-		func() (string, error) { return "", errors.New("threw " + testKey) },
+		func() (string, error) { panic("lost " + testKey) },
+		func() (string, error) { panic(errors.New("lost " + testKey)) },
+		func() (string, error) { return "", errors.New("lost " + testKey) },
 	} {
-		_, err := source.call(t, opCreate)
-		if err == nil || !strings.Contains(err.Error(), "threw [redacted]") {
+		_, err := source.call(t, roomtoken.CallCreate)
+		if err == nil || !strings.Contains(err.Error(), "lost [redacted]") {
 			t.Errorf("got %v", err)
 			continue
 		}

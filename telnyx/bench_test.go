@@ -14,10 +14,8 @@ import (
 	"time"
 )
 
-// The pair below measures what a Create costs the client beside a bare POST with
-// encoding/json, over the same connection to the same server. The server writes
-// the same bytes to everybody and allocates nothing, so that only the clients
-// are compared.
+// The two benchmarks compare the client side of a Create with a bare POST and
+// encoding/json. The server writes the same bytes in both and allocates nothing.
 
 func BenchmarkCreate(b *testing.B) {
 	base := startCannedServer(b)
@@ -26,7 +24,7 @@ func BenchmarkCreate(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(source.CloseIdleConnections)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // as every call of a Manager has
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // as in every call of a Manager
 	defer cancel()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -50,7 +48,7 @@ func BenchmarkBarePost(b *testing.B) {
 	}
 }
 
-// barePost is the least that a careful program would write.
+// barePost is the minimum that a careful program would do.
 func barePost(ctx context.Context, client *http.Client, base, room string) error {
 	body, err := json.Marshal(struct {
 		TokenTTLSecs int `json:"token_ttl_secs"`
@@ -85,7 +83,7 @@ func barePost(ctx context.Context, client *http.Client, base, room string) error
 	return json.NewDecoder(resp.Body).Decode(&answer)
 }
 
-// startCannedServer answers every request on every connection with one grant.
+// startCannedServer starts a server that answers every request with the same grant.
 func startCannedServer(tb testing.TB) (baseURL string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -109,7 +107,7 @@ func startCannedServer(tb testing.TB) (baseURL string) {
 	return "http://" + listener.Addr().String()
 }
 
-// serveCanned reads requests up to the end of their bodies and answers them.
+// serveCanned reads requests, bodies included, and responds to each with answer.
 func serveCanned(conn net.Conn, answer []byte) {
 	defer conn.Close()
 	r := bufio.NewReader(conn)

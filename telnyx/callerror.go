@@ -11,61 +11,62 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// call is what the errors of one Create or Refresh need to know of it.
+// call is one Create or Refresh, for its errors.
 type call struct {
-	op       string
+	kind     roomtoken.CallKind
 	roomID   string
-	redactor // of what the call sends
+	redactor // of the credentials that the call sends
 }
 
-// prefix begins the text of every error of a call.
-func prefix(op, roomID string) string {
-	return "telnyx: " + op + " for room " + shortRoomID(roomID) + ": "
+// prefix returns the beginning of every error of a call.
+func prefix(kind roomtoken.CallKind, roomID string) string {
+	return "telnyx: " + kind.String() + " for room " + shortRoomID(roomID) + ": "
 }
 
-// callError is a failed call that is no [APIError]. Its text is whole: that of
-// what it wraps may be of any length and origin, and is not repeated.
+// callError is the error of a call that got no error status. It has a text of its own,
+// since the text of a wrapped error may have any length and contain anything.
 type callError struct {
 	text string
 
-	// What it wraps, behind a function, since package fmt goes through the
-	// fields of an error where its verb does not fit one: %d, say.
+	// wrapped is a function because package fmt prints the fields of an error for
+	// verbs such as %d.
 	wrapped func() []error
 }
 
 func (e *callError) Error() string   { return e.text }
 func (e *callError) Unwrap() []error { return e.wrapped() }
 
-// fail returns an error with this text that wraps those of errs that are not nil.
+// fail returns an error with the text that wraps the non-nil errs.
 func (c call) fail(text string, errs ...error) error {
 	wrapped := slices.DeleteFunc(errs, func(err error) bool { return err == nil })
-	return &callError{text: prefix(c.op, c.roomID) + text, wrapped: func() []error { return wrapped }}
+	return &callError{text: prefix(c.kind, c.roomID) + text, wrapped: func() []error { return wrapped }}
 }
 
-// failNetwork is the error for a request that got no answer: a passing failure,
-// whatever the reason.
+// failNetwork returns the error for a request without a response. It is always a
+// transient failure.
 func (c call) failNetwork(err error) error {
 	text := err.Error()
 	if wrapper := (*url.Error)(nil); errors.As(err, &wrapper) {
-		text = wrapper.Err.Error() // without the method and the URL, which say what the prefix does
+		text = wrapper.Err.Error() // drop the method and the URL: the prefix has them
 	}
-	return c.fail("no answer: "+c.clean(text, maxOwnText), err)
+	return c.fail("no response: "+c.clean(text, maxOwnText), err)
 }
 
-// failBody is the error for a success whose body could not be read.
+// failBody returns the error for a success whose body could not be read. The response
+// is invalid only if the ctx of the call has not ended.
 func (c call) failBody(ctx context.Context, err error) error {
-	if ctx.Err() != nil { // our side hung up; the answer may have been as good as any
-		return c.fail("the answer was not waited for: "+c.clean(err.Error(), maxOwnText), err)
+	if ctx.Err() != nil {
+		return c.fail("stopped reading the response: "+c.clean(err.Error(), maxOwnText), err)
 	}
-	return c.fail("reading the answer: "+c.clean(err.Error(), maxOwnText), err, roomtoken.ErrInvalidGrant)
+	return c.fail("reading the response: "+c.clean(err.Error(), maxOwnText), err, roomtoken.ErrInvalidGrant)
 }
 
-// failGrant is the error for a success whose body is no usable grant.
+// failGrant returns the error for a success that holds no usable grant.
 func (c call) failGrant(format string, args ...any) error {
 	return c.fail("no usable grant: "+fmt.Sprintf(format, args...), roomtoken.ErrInvalidGrant)
 }
 
-// statusName is a status as people know it.
+// statusName returns a status with its name, such as "404 Not Found".
 func statusName(status int) string {
 	if text := http.StatusText(status); text != "" {
 		return fmt.Sprintf("%d %s", status, text)

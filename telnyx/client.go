@@ -6,58 +6,54 @@ import (
 	"time"
 )
 
-// Bounds of the Source's own HTTP client. A Manager ends each call at its
-// CallTimeout; these are for calls without a deadline, and for finding out early
-// that a peer is gone.
+// Limits of the Source's own HTTP client. A Manager ends each call at its CallTimeout;
+// these limits apply to calls without a deadline, and detect dead connections early.
 const (
 	dialTimeout   = 5 * time.Second
 	headerTimeout = 20 * time.Second
-	wholeTimeout  = 30 * time.Second // of an exchange, its body included
+	wholeTimeout  = 30 * time.Second // of a call, including the response body
 
-	// A load balancer commonly drops connections that were idle for 60 s; a
-	// request that meets the drop on its way fails, since a POST is not
-	// repeated. So ours go first.
+	// Load balancers commonly close connections after 60 s without traffic. A
+	// request that is sent at that moment fails, since net/http does not retry a
+	// POST. So the client closes them first.
 	idleTimeout = 50 * time.Second
 
-	// Without a ping a dead HTTP/2 connection takes every call with it until
-	// the kernel gives up on it. The two together are less than the Manager's
-	// default CallTimeout: a call that meets a dead connection ends because that
-	// was found out, and the next one, of whichever room, has a new one.
+	// Without pings, every call on a dead HTTP/2 connection hangs until the kernel
+	// gives up. The sum of the two is below the Manager's default CallTimeout: the
+	// call that finds the connection dead fails, and the next call gets a new one.
 	pingAfter   = 5 * time.Second
 	pingTimeout = 4 * time.Second
 
-	// Four times the Manager's default of concurrent calls. Idle ones may be as
-	// many, so that a burst of renewals finds its connections again.
+	// Four times the Manager's default MaxConcurrentCalls. As many connections may
+	// be idle, so that bursts of renewals reuse them.
 	maxConnections = 256
 
-	// Of an answer's header, in bytes. Good ones have about 1 KB; what net/http
-	// makes of many short lines takes some twenty times their size.
+	// Of a response header, in bytes. Good ones have about 1 KB; parsed, many short
+	// lines take about twenty times their size.
 	maxHeader = 256 << 10
 )
 
-// newHTTPClient returns the client that a Source makes its requests with: given,
-// or one of its own if that is nil, restricted to what credentials may go
-// through.
+// newHTTPClient returns a restricted copy of given for requests that carry credentials,
+// or of the default client if given is nil.
 func newHTTPClient(given *http.Client) *http.Client {
 	client := http.Client{Transport: newTransport()}
 	if given != nil {
 		client = *given
 	}
-	// A redirect is an answer: what was meant for one host goes to no other.
+	// Redirects are responses: credentials for one host must not go to another.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	client.Transport = redirectsAreAnswers{client.Transport}
-	// A cookie would be a credential that goes to Refresh as well.
+	client.Transport = badLocations{client.Transport}
+	// Cookies would be credentials, sent with Refresh, too.
 	client.Jar = nil
 	return &client
 }
 
-// redirectsAreAnswers is a transport, nil for [http.DefaultTransport], whose
-// redirects an [http.Client] with the CheckRedirect above takes for answers. The
-// client reads the Location before it asks CheckRedirect, and makes of one that is
-// no URL an error that quotes it, without the status.
-type redirectsAreAnswers struct{ transport http.RoundTripper }
+// badLocations wraps a transport (nil: [http.DefaultTransport]) and replaces Location
+// headers that are not URLs. [http.Client] parses the Location before it calls
+// CheckRedirect, and fails with an error that quotes it and lacks the status.
+type badLocations struct{ transport http.RoundTripper }
 
-func (r redirectsAreAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
+func (r badLocations) RoundTrip(req *http.Request) (*http.Response, error) {
 	transport := r.transport
 	if transport == nil {
 		transport = http.DefaultTransport
@@ -67,16 +63,17 @@ func (r redirectsAreAnswers) RoundTrip(req *http.Request) (*http.Response, error
 		return resp, err
 	}
 	if _, err := req.URL.Parse(resp.Header.Get("Location")); err != nil {
-		changed := *resp // transports may keep theirs
+		changed := *resp // the transport may keep resp
 		changed.Header = resp.Header.Clone()
-		changed.Header.Set("Location", "/") // that there is one still counts
-		return &changed, nil                //nolint:nilerr // an odd Location is the server's error, not the exchange's
+		changed.Header.Set("Location", "/") // still a redirect
+		return &changed, nil                //nolint:nilerr // a bad Location is no failure of the round trip
 	}
 	return resp, nil
 }
 
-// CloseIdleConnections is what an [http.Client] looks for.
-func (r redirectsAreAnswers) CloseIdleConnections() {
+// CloseIdleConnections implements the optional interface that
+// [http.Client.CloseIdleConnections] looks for.
+func (r badLocations) CloseIdleConnections() {
 	if closer, ok := r.transport.(interface{ CloseIdleConnections() }); ok {
 		closer.CloseIdleConnections()
 	}
@@ -94,6 +91,7 @@ func newTransport() *http.Transport {
 		MaxConnsPerHost:        maxConnections,
 		MaxResponseHeaderBytes: maxHeader,
 		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 }

@@ -20,12 +20,12 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-func TestOwnClientHasBounds(t *testing.T) {
-	transport := newHTTPClient(nil).Transport.(redirectsAreAnswers).transport.(*http.Transport)
+func TestDefaultClientHasLimits(t *testing.T) {
+	transport := newHTTPClient(nil).Transport.(badLocations).transport.(*http.Transport)
 	if transport.TLSHandshakeTimeout <= 0 || transport.ResponseHeaderTimeout <= 0 || transport.IdleConnTimeout <= 0 ||
 		transport.MaxConnsPerHost < 64 || transport.MaxIdleConnsPerHost < 64 || transport.MaxIdleConns < 64 ||
-		!transport.ForceAttemptHTTP2 || transport.HTTP2.SendPingTimeout <= 0 {
-		t.Errorf("a bound is missing: %+v", transport)
+		!transport.ForceAttemptHTTP2 || !transport.DisableCompression || transport.HTTP2.SendPingTimeout <= 0 {
+		t.Errorf("a limit is missing: %+v", transport)
 	}
 }
 
@@ -42,11 +42,11 @@ func TestRedirectsAreRefused(t *testing.T) {
 		given := &http.Client{}
 		for _, client := range []*http.Client{nil, given} {
 			source := newSource(t, Config{BaseURL: base, HTTPClient: client})
-			for _, op := range []string{opCreate, opRefresh} {
-				_, err := source.call(t, op)
+			for _, kind := range bothKinds {
+				_, err := source.call(t, kind)
 				var apiError *APIError
 				if !errors.As(err, &apiError) || apiError.StatusCode != status {
-					t.Errorf("%s, %d: got %v", op, status, err)
+					t.Errorf("%s, %d: got %v", kind, status, err)
 				}
 			}
 		}
@@ -76,12 +76,12 @@ func TestGivenClientIsCopied(t *testing.T) {
 		return http.DefaultTransport.RoundTrip(r)
 	})}
 	source := newSource(t, Config{BaseURL: base, HTTPClient: client})
-	for _, op := range []string{opCreate, opRefresh} {
-		if _, err := source.call(t, op); err != nil {
+	for _, kind := range bothKinds {
+		if _, err := source.call(t, kind); err != nil {
 			t.Fatal(err)
 		}
 	}
-	source.CloseIdleConnections() // has nothing of its own to close
+	source.CloseIdleConnections() // does nothing
 	if used.Load() != 2 {
 		t.Errorf("the given transport was used %d times; want 2", used.Load())
 	}
@@ -104,7 +104,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	answers := []http.HandlerFunc{
 		goodAnswer(),
 		answerWith(403, `{"errors":[{"code":"1"}]}`),
-		answerWith(500, strings.Repeat("x", maxBody-1)), // flushed in chunks
+		answerWith(500, strings.Repeat("x", maxBody-1)), // chunked
 		answerWith(201, `no JSON`),
 		answerWith(302, strings.Repeat("x", 5000), "Location: /x"),
 		answerWith(204, ``),
@@ -121,7 +121,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	t.Cleanup(server.Close)
 	source := newSource(t, Config{BaseURL: server.URL})
 	for range 3 * len(answers) {
-		_, _ = source.call(t, opCreate)
+		_, _ = source.call(t, roomtoken.CallCreate)
 	}
 	if connections.Load() != 1 {
 		t.Errorf("%d connections were made; want 1", connections.Load())
@@ -140,7 +140,7 @@ func TestCloseIdleConnections(t *testing.T) {
 	t.Cleanup(server.Close)
 	source := newSource(t, Config{BaseURL: server.URL})
 	for range 2 {
-		if _, err := source.call(t, opCreate); err != nil {
+		if _, err := source.call(t, roomtoken.CallCreate); err != nil {
 			t.Fatal(err)
 		}
 		source.CloseIdleConnections()
@@ -150,7 +150,7 @@ func TestCloseIdleConnections(t *testing.T) {
 	}
 }
 
-func TestNetworkFailuresPass(t *testing.T) {
+func TestNetworkFailuresAreTransient(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -172,32 +172,32 @@ func TestNetworkFailuresPass(t *testing.T) {
 		"reset":           {BaseURL: reset},
 		"leaky transport": {BaseURL: closed, HTTPClient: &http.Client{Transport: leaky}},
 	} {
-		for _, op := range []string{opCreate, opRefresh} {
-			_, err := newSource(t, config).call(t, op)
+		for _, kind := range bothKinds {
+			_, err := newSource(t, config).call(t, kind)
 			if err == nil {
-				t.Fatalf("%s, %s: no error", name, op)
+				t.Fatalf("%s, %s: no error", name, kind)
 			}
 			for _, sentinel := range []error{roomtoken.ErrPermanent, roomtoken.ErrRefreshRejected, roomtoken.ErrRateLimited, roomtoken.ErrInvalidGrant} {
 				if errors.Is(err, sentinel) {
-					t.Errorf("%s, %s: %v is %v", name, op, err, sentinel)
+					t.Errorf("%s, %s: %v is %v", name, kind, err, sentinel)
 				}
 			}
-			if want := "telnyx: " + op + " for room 0ccc7b54…: no answer: "; !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			if want := "telnyx: " + kind.String() + " for room 0ccc7b54…: no response: "; !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %q; want %q...", err, want)
 			}
 			mustNotLeak(t, err.Error())
 			if wrapped := (*url.Error)(nil); !errors.As(err, &wrapped) {
-				t.Errorf("%s, %s: the cause of %v is lost", name, op, err)
+				t.Errorf("%s, %s: %v does not wrap a *url.Error", name, kind, err)
 			}
 		}
 	}
 }
 
-func TestContextsEndCalls(t *testing.T) {
+func TestCanceledContextsEndCalls(t *testing.T) {
 	release := make(chan struct{})
 	reached := make(chan struct{}, 4)
 	base := startServer(t, func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "refresh_client_token") { // hangs within the body
+		if strings.HasSuffix(r.URL.Path, "refresh_client_token") { // hangs in the body
 			w.WriteHeader(201)
 			io.WriteString(w, `{"data":`)
 			w.(http.Flusher).Flush()
@@ -207,22 +207,22 @@ func TestContextsEndCalls(t *testing.T) {
 	})
 	t.Cleanup(func() { close(release) }) // before the server closes
 	source := newSource(t, Config{BaseURL: base})
-	for _, op := range []string{opCreate, opRefresh} {
+	for _, kind := range bothKinds {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-reached; cancel() }()
 		var err error
-		if op == opCreate {
+		if kind == roomtoken.CallCreate {
 			_, err = source.Create(ctx, testRoom)
 		} else {
 			_, err = source.Refresh(ctx, testRoom, testRefreshToken)
 		}
 		if !errors.Is(err, context.Canceled) || errors.Is(err, roomtoken.ErrInvalidGrant) {
-			t.Errorf("%s: got %v; want context.Canceled", op, err)
+			t.Errorf("%s: got %v; want context.Canceled", kind, err)
 		}
 	}
 }
 
-func TestCallsWithoutADeadlineGetOne(t *testing.T) {
+func TestDefaultClientSetsADeadline(t *testing.T) {
 	deadline := make(chan bool, 1)
 	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
 		_, ok := r.Context().Deadline()
@@ -232,11 +232,11 @@ func TestCallsWithoutADeadlineGetOne(t *testing.T) {
 	own := newSource(t, Config{})
 	own.client.Transport = transport
 	if _, _ = own.Create(context.Background(), testRoom); !<-deadline {
-		t.Error("a call on the own client has no deadline")
+		t.Error("a call with the default client has no deadline")
 	}
 	given := newSource(t, Config{HTTPClient: &http.Client{Transport: transport}})
 	if _, _ = given.Create(context.Background(), testRoom); <-deadline {
-		t.Error("a call on a given client was given a deadline")
+		t.Error("a call with Config.HTTPClient got a deadline")
 	}
 }
 
@@ -253,12 +253,12 @@ func TestConcurrentCalls(t *testing.T) {
 	var calls sync.WaitGroup
 	for i := range 64 {
 		calls.Go(func() {
-			op := opCreate
+			kind := roomtoken.CallCreate
 			if i%2 == 1 {
-				op = opRefresh
+				kind = roomtoken.CallRefresh
 			}
 			for range 5 {
-				if _, err := source.call(t, op); err != nil {
+				if _, err := source.call(t, kind); err != nil {
 					t.Error(err)
 				}
 				_ = fmt.Sprint(source)
@@ -268,7 +268,7 @@ func TestConcurrentCalls(t *testing.T) {
 	calls.Wait()
 }
 
-func TestOwnClientSpeaksHTTP2(t *testing.T) {
+func TestDefaultClientUsesHTTP2(t *testing.T) {
 	protocol := make(chan string, 1)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		protocol <- r.Proto
@@ -278,8 +278,8 @@ func TestOwnClientSpeaksHTTP2(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	source := newSource(t, Config{BaseURL: server.URL})
-	source.client.Transport.(redirectsAreAnswers).transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
-	if _, err := source.call(t, opCreate); err != nil {
+	source.client.Transport.(badLocations).transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+	if _, err := source.call(t, roomtoken.CallCreate); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-protocol; got != "HTTP/2.0" {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// clearEnv keeps the environment of whoever runs the tests out of them.
+// clearEnv clears the environment variables that NewSource reads.
 func clearEnv(t *testing.T) {
 	t.Setenv("TELNYX_API_KEY", "")
 	t.Setenv("TELNYX_BASE_URL", "")
@@ -21,7 +21,7 @@ func TestConfigDefaults(t *testing.T) {
 		t.Errorf("got %v with clock %v", s, s.clock)
 	}
 	if string(s.createBody) != "{}" {
-		t.Errorf("create sends %s; want an object, since a body is required", s.createBody)
+		t.Errorf("create sends %s; want {}: the API requires a body", s.createBody)
 	}
 }
 
@@ -33,7 +33,7 @@ func TestConfigFromEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.apiKey.Reveal() != "KEYfromEnvironment" || s.baseURL != "https://environment.example/v2" {
-		t.Errorf("the environment was not used: %v", s)
+		t.Errorf("got %v; want the values of the environment", s)
 	}
 
 	s, err = NewSource(Config{APIKey: "KEYfromConfig", BaseURL: "https://config.example"})
@@ -41,7 +41,7 @@ func TestConfigFromEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.apiKey.Reveal() != "KEYfromConfig" || s.baseURL != "https://config.example" {
-		t.Errorf("Config does not win over the environment: %v", s)
+		t.Errorf("got %v; want the values of Config, not those of the environment", s)
 	}
 
 	s, err = NewSource(Config{APIKeyFunc: func(context.Context) (string, error) { return "KEYfromFunc", nil }})
@@ -49,7 +49,7 @@ func TestConfigFromEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !s.apiKey.IsZero() {
-		t.Error("the key of the environment is held beside APIKeyFunc")
+		t.Error("the Source holds the key of the environment despite APIKeyFunc")
 	}
 }
 
@@ -116,21 +116,21 @@ func TestConfigBaseURLIsChecked(t *testing.T) {
 		"https://api.telnyx.com/v2?":           "query or fragment",
 		"https://api.telnyx.com/v2#hunter2":    "query or fragment",
 		"https://api.telnyx.com/v2#":           "query or fragment",
-		"api.telnyx.com/v2":                    "no URL",
-		"//api.telnyx.com":                     "no URL",
-		"ftp://api.telnyx.com":                 "no URL",
-		"file:///etc/passwd":                   "no URL",
-		"unix:/run/telnyx":                     "no URL",
-		"https:api.telnyx.com":                 "no URL",
-		"https://":                             "no URL",
-		"https://:443/v2":                      "no URL",
-		"https://user:hunter2":                 "no URL",
-		"https://u:hunter 2@host":              "no URL",
-		"https://api.telnyx.com/\n":            "no URL",
-		"https://api.telnyx.com:hunter2":       "no URL",
-		" https://api.telnyx.com":              "no URL",
-		"https://[::1":                         "no URL",
-		"https://api.telnyx.com/%zz":           "no URL",
+		"api.telnyx.com/v2":                    "not a URL",
+		"//api.telnyx.com":                     "not a URL",
+		"ftp://api.telnyx.com":                 "not a URL",
+		"file:///etc/passwd":                   "not a URL",
+		"unix:/run/telnyx":                     "not a URL",
+		"https:api.telnyx.com":                 "not a URL",
+		"https://":                             "not a URL",
+		"https://:443/v2":                      "not a URL",
+		"https://user:hunter2":                 "not a URL",
+		"https://u:hunter 2@host":              "not a URL",
+		"https://api.telnyx.com/\n":            "not a URL",
+		"https://api.telnyx.com:hunter2":       "not a URL",
+		" https://api.telnyx.com":              "not a URL",
+		"https://[::1":                         "not a URL",
+		"https://api.telnyx.com/%zz":           "not a URL",
 		"http://hunter2:x@[::1]:99999999999/#": "user name or password",
 	} {
 		_, err := NewSource(Config{APIKey: testKey, BaseURL: base})
@@ -141,7 +141,7 @@ func TestConfigBaseURLIsChecked(t *testing.T) {
 			t.Errorf("%q: got %v; want an error with %q", base, err, want)
 		}
 		if err != nil && strings.Contains(err.Error(), "hunter") {
-			t.Errorf("%q: a password is in the error %q", base, err)
+			t.Errorf("%q: the error contains the password: %q", base, err)
 		}
 	}
 
@@ -183,12 +183,12 @@ func TestConfigLifetimesAreChecked(t *testing.T) {
 	}
 }
 
-func TestConfigNamesEveryFieldThatIsNoGood(t *testing.T) {
+func TestConfigErrorNamesEveryInvalidField(t *testing.T) {
 	clearEnv(t)
 	_, err := NewSource(Config{BaseURL: "x", TokenTTL: 1, RefreshTokenTTL: 1, Endpoints: 7, UserAgent: "a\nb"})
 	for _, want := range []string{"API key", "BaseURL", "TokenTTL", "RefreshTokenTTL", "Endpoints(7)", "UserAgent"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v; want %q in it", err, want)
+			t.Errorf("got %v; want an error with %q", err, want)
 		}
 	}
 }

@@ -3,10 +3,12 @@ package telnyx
 import (
 	"fmt"
 	"time"
+
+	"github.com/roomtoken/roomtoken"
 )
 
-// Endpoints names one of the two pairs of endpoints that Telnyx has had for room
-// tokens. The tokens are of the same kind.
+// Endpoints selects one of the two pairs of endpoints that Telnyx has had for room
+// tokens. Both mint the same kind of tokens.
 type Endpoints int
 
 const (
@@ -33,22 +35,22 @@ func (e Endpoints) String() string {
 // known reports whether e is one of the constants.
 func (e Endpoints) known() bool { return e == ClientTokens || e == AccessTokens }
 
-// action is the last segment of the path of a call.
-func (e Endpoints) action(op string) string {
+// action returns the last path segment for a call.
+func (e Endpoints) action(kind roomtoken.CallKind) string {
 	switch {
-	case e == AccessTokens && op == opCreate:
+	case e == AccessTokens && kind == roomtoken.CallCreate:
 		return "create_access_token"
 	case e == AccessTokens:
 		return "refresh_access_token"
-	case op == opCreate:
+	case kind == roomtoken.CallCreate:
 		return "generate_join_client_token"
 	}
 	return "refresh_client_token"
 }
 
-// request is the body of both calls of both pairs: each sets the fields that it
-// has, and the API's default applies to the others. A call without any still
-// sends "{}", since a body is required.
+// request is the request body of all four endpoints. Each endpoint uses some of the
+// fields, and the API has defaults for those that are missing. An empty request is sent
+// as "{}", since the API requires a body.
 type request struct {
 	RefreshToken        string `json:"refresh_token,omitempty"`          // refresh
 	TokenTTLSecs        int64  `json:"token_ttl_secs,omitempty"`         // ClientTokens
@@ -56,7 +58,7 @@ type request struct {
 	RefreshTokenTTLSecs int64  `json:"refresh_token_ttl_secs,omitempty"` // create
 }
 
-// request returns a body that asks for tokens that live for ttl.
+// request returns a body that asks for client tokens with the lifetime ttl.
 func (e Endpoints) request(ttl time.Duration) request {
 	seconds := int64(ttl / time.Second)
 	if e == AccessTokens {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// errorObject is an error as the API describes it, as {"errors":[{...}]} or on its
-// own, together with the fields of {"message":"Error","success":false}. Each field
-// is read if it has a usable type and is empty otherwise.
+// errorObject is an error object of the API, from {"errors":[{...}]} or on its own, with
+// the fields of {"message":"Error","success":false} added. A field is empty if its JSON
+// value has an unusable type.
 type errorObject struct {
 	Code    looseText   `json:"code"` // a string or a number
 	Title   looseText   `json:"title"`
@@ -20,20 +20,20 @@ type errorObject struct {
 
 func (o errorObject) isEmpty() bool { return o == errorObject{} }
 
-// errorSource is what of a request an error is about.
+// errorSource is the "source" of an error object.
 type errorSource struct {
 	Pointer   looseText `json:"pointer"`
 	Parameter looseText `json:"parameter"`
 }
 
-// UnmarshalJSON reads an object and takes anything else for an empty one.
+// UnmarshalJSON decodes an object, and anything else as an empty one. It never fails.
 func (s *errorSource) UnmarshalJSON(data []byte) error {
 	type plain errorSource
 	_ = json.Unmarshal(data, (*plain)(s))
 	return nil
 }
 
-// looseText is the text of a JSON string or number, and empty for anything else.
+// looseText is the text of a JSON string or number. It is empty for any other value.
 type looseText string
 
 // UnmarshalJSON never fails.
@@ -47,8 +47,8 @@ func (t *looseText) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// errorObjects is an array of which the first useful element counts, or an
-// object in its place.
+// errorObjects is the first nonempty error object of an array, or the object that takes
+// the place of the array.
 type errorObjects errorObject
 
 // UnmarshalJSON never fails.
@@ -68,14 +68,13 @@ func (o *errorObjects) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// maxErrorBody bounds how much of an error is looked at. One of the API's has
-// less than 1 KB; what encoding/json makes of a list of tiny errors takes some
-// hundred times the list's size.
+// maxErrorBody limits how much of an error body is decoded, in bytes. Those of the API
+// have less than 1 KB; decoded, a list of tiny errors takes about a hundred times its
+// size.
 const maxErrorBody = 32 << 10
 
-// decodeErrorBody returns what an error body says, whatever its shape: JSON of
-// any of the API's kinds, a proxy's text, a proxy's HTML page, of which the title
-// is taken, or nothing.
+// decodeErrorBody decodes an error body in any of the API's JSON formats. A proxy's plain
+// text or HTML title becomes the Detail.
 func decodeErrorBody(body []byte) errorObject {
 	body = bytes.TrimSpace(body)
 	body = body[:min(len(body), maxErrorBody)]
@@ -89,7 +88,7 @@ func decodeErrorBody(body []byte) errorObject {
 			Errors errorObjects `json:"errors"`
 		}
 		if json.Unmarshal(body, &document) != nil {
-			return errorObject{} // half of it, say: no text to show to people
+			return errorObject{} // malformed, so not worth showing
 		}
 		object := document.errorObject
 		if errors := errorObject(document.Errors); !errors.isEmpty() {
@@ -112,9 +111,9 @@ func firstOf(texts ...looseText) looseText {
 	return ""
 }
 
-// htmlTitle describes an HTML page in a few words.
+// htmlTitle returns a short description of an HTML page, with its title if it has one.
 func htmlTitle(page []byte) string {
-	const most = 8 << 10 // a title comes early
+	const most = 8 << 10 // titles are near the beginning
 	text := string(page[:min(len(page), most)])
 	lower := lowerASCII(text)
 	if start := strings.Index(lower, "<title>"); start >= 0 {
@@ -126,8 +125,8 @@ func htmlTitle(page []byte) string {
 	return "an HTML page"
 }
 
-// lowerASCII is [strings.ToLower] for ASCII letters alone: what it returns is as
-// long as text, so that an index into the one is an index into the other.
+// lowerASCII converts ASCII letters to lower case. Unlike [strings.ToLower] it preserves
+// the length, so that indexes into the result are valid in text.
 func lowerASCII(text string) string {
 	lower := []byte(text)
 	for i, c := range lower {

@@ -12,7 +12,7 @@ import (
 	"github.com/roomtoken/roomtoken/telnyx"
 )
 
-// A Source can be used alone; a Manager calls it when a token is due.
+// A Source can be used on its own. Usually a Manager calls it when a token is due.
 func ExampleSource_Create() {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -33,15 +33,15 @@ func ExampleSource_Create() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(grant.Token.Value)          // prints no secret
-	fmt.Println(grant.Token.Value.Reveal()) // does
+	fmt.Println(grant.Token.Value)          // redacted
+	fmt.Println(grant.Token.Value.Reveal()) // the token itself
 	// Output:
 	// [redacted]
 	// a-client-token
 }
 
-// What an error means for the next call is asked with errors.Is, what the API
-// said with errors.As.
+// Use errors.Is to learn what an error means for the next call, and errors.As to learn
+// what the API said.
 func ExampleAPIError() {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Request-Id", "7f2c")

@@ -16,12 +16,12 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// issue is what an answer says of one token.
+// issue is what a response says about one token.
 type issue struct {
-	date       string // of the answer; "-" for none
+	date       string // the Date header; "-": none
 	token      string
 	expires    string
-	tokenTTL   time.Duration // asked for
+	tokenTTL   time.Duration // requested
 	refreshTTL time.Duration
 }
 
@@ -35,16 +35,16 @@ func TestExpiriesAreTranslatedToTheLocalClock(t *testing.T) {
 
 	tests := map[string]struct {
 		issue
-		want        time.Duration // the lifetime from the request on
-		wantRefresh time.Duration // the same answer as a refresh token; 0: as want
+		want        time.Duration // the lifetime, from the request on
+		wantRefresh time.Duration // the lifetime of the refresh token; 0: the same
 	}{
 		"Date and JWT":              {issue{date: date, token: fresh, expires: at(600 * s)}, 599 * s, 0},
 		"Date alone":                {issue{date: date, token: "opaque", expires: at(600 * s)}, 599 * s, 0},
 		"JWT alone":                 {issue{date: "-", token: fresh, expires: at(600 * s)}, 599 * s, 0},
 		"fraction":                  {issue{date: date, token: "opaque", expires: at(600*s + 123456*time.Microsecond)}, 599*s + 123456*time.Microsecond, 0},
 		"offset":                    {issue{date: date, token: "opaque", expires: "2021-04-22T17:54:55+05:30"}, 599 * s, 0},
-		"Date a second on":          {issue{date: dateAt(s), token: fresh, expires: at(600 * s)}, 598 * s, 0},
-		"Date of a late proxy":      {issue{date: dateAt(-h / 2), token: fresh, expires: at(600 * s)}, 599 * s, 0},
+		"Date a second later":       {issue{date: dateAt(s), token: fresh, expires: at(600 * s)}, 598 * s, 0},
+		"Date of a slow proxy":      {issue{date: dateAt(-h / 2), token: fresh, expires: at(600 * s)}, 599 * s, 0},
 		"Date of a cache, opaque":   {issue{date: dateAt(-1000 * h), token: "opaque", expires: at(600 * s)}, h - s, 24*h - s},
 		"Date is garbage":           {issue{date: "yesterday", token: fresh, expires: at(600 * s)}, 599 * s, 0},
 		"an older token":            {issue{date: date, token: jwt(server.Add(-h), server.Add(300*s)), expires: at(300 * s)}, 299 * s, 0},
@@ -58,23 +58,23 @@ func TestExpiriesAreTranslatedToTheLocalClock(t *testing.T) {
 		"JWT beyond floats":         {issue{date: date, token: claimsJWT(`{"iat":0,"exp":1e999}`), expires: at(600 * s)}, 599 * s, 0},
 		"JWT with padding":          {issue{date: date, token: "e30." + base64.URLEncoding.EncodeToString([]byte(`{"iat":0,"exp":60} `)) + ".x", expires: at(600 * s)}, 59 * s, 0},
 		"JWT with names elsewhere":  {issue{date: date, token: claimsJWT(`{"exp":60,"a":{"iat":59},"b":["iat",{"exp":1}],"c":"\\",\"iat\":58","iat":0,"d":"iat"}`), expires: at(600 * s)}, 59 * s, 0},
-		"no base64":                 {issue{date: date, token: "a.!!!.c", expires: at(600 * s)}, 599 * s, 0},
+		"not base64":                {issue{date: date, token: "a.!!!.c", expires: at(600 * s)}, 599 * s, 0},
 		"claims too long":           {issue{date: date, token: claimsJWT(`{"iat":0,"exp":60}` + strings.Repeat(" ", maxJWTClaims)), expires: at(600 * s)}, 599 * s, 0},
 		"the year 9999":             {issue{date: date, token: "opaque", expires: "9999-12-31T23:59:59Z"}, h - s, 24*h - s},
 		"year 9999, no Date":        {issue{date: "-", token: "opaque", expires: "9999-12-31T23:59:59Z"}, h, 24 * h},
-		"longer than asked":         {issue{date: date, token: "opaque", expires: at(2 * h), tokenTTL: 40 * s, refreshTTL: 60 * s}, 39 * s, 59 * s},
+		"longer than requested":     {issue{date: date, token: "opaque", expires: at(2 * h), tokenTTL: 40 * s, refreshTTL: 60 * s}, 39 * s, 59 * s},
 	}
 	for name, test := range tests {
 		for _, skew := range []time.Duration{0, time.Hour, -time.Hour, 50 * 365 * 24 * time.Hour, -50 * 365 * 24 * time.Hour} {
 			if strings.Contains(name, "no Date") && skew != 0 {
-				continue // nothing but the local clock to go by
+				continue // the expiry is on the local clock
 			}
 			t.Run(fmt.Sprintf("%s, skew %v", name, skew), func(t *testing.T) {
 				local := server.Add(skew + 789*time.Millisecond)
 				body := fmt.Sprintf(`{"data":{"token":%q,"token_expires_at":%q,"refresh_token":%q,"refresh_token_expires_at":%q}}`, test.token, test.expires, test.token, test.expires)
 				base := startServer(t, answerWith(201, body, "Date: "+test.date))
 				source := newSource(t, Config{BaseURL: base, Clock: mockAt(local), TokenTTL: test.tokenTTL, RefreshTokenTTL: test.refreshTTL})
-				grant, err := source.call(t, opCreate)
+				grant, err := source.call(t, roomtoken.CallCreate)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -96,17 +96,17 @@ func TestExpiriesAreTranslatedToTheLocalClock(t *testing.T) {
 	}
 }
 
-func TestWithoutDateAndJWTTheExpiryIsTakenAsItIs(t *testing.T) {
+func TestExpiryWithoutDateAndJWTIsOnTheLocalClock(t *testing.T) {
 	local := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 	expires := local.Add(600 * time.Second)
 	base := startServer(t, answerWith(201, `{"data":{"token":"opaque","token_expires_at":"`+expires.Format(time.RFC3339Nano)+`"}}`, "Date: -"))
-	grant, err := newSource(t, Config{BaseURL: base, Clock: mockAt(local)}).call(t, opCreate)
+	grant, err := newSource(t, Config{BaseURL: base, Clock: mockAt(local)}).call(t, roomtoken.CallCreate)
 	if err != nil || !grant.Token.ExpiresAt.Equal(expires) {
 		t.Errorf("got %v, %v; want %v", grant.Token.ExpiresAt, err, expires)
 	}
 }
 
-// The example of the API's documents: the refresh token lapses 9 min 50 s before
+// The example in the API document, in which the refresh token lapses 9 min 50 s before
 // the token.
 func TestTheDocumentedExample(t *testing.T) {
 	body := `{"data":{
@@ -116,8 +116,8 @@ func TestTheDocumentedExample(t *testing.T) {
 		"refresh_token_expires_at":"2021-04-22T12:15:05Z"}}`
 	for _, dateHeader := range []string{"-", "Thu, 22 Apr 2021 12:14:55 GMT"} {
 		base := startServer(t, answerWith(201, body, "Date: "+dateHeader))
-		local := time.Unix(0, 0) // a mock clock's beginning
-		grant, err := newSource(t, Config{BaseURL: base, Clock: mockAt(local)}).call(t, opCreate)
+		local := time.Unix(0, 0) // the initial time of a clock.Mock
+		grant, err := newSource(t, Config{BaseURL: base, Clock: mockAt(local)}).call(t, roomtoken.CallCreate)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,18 +127,17 @@ func TestTheDocumentedExample(t *testing.T) {
 	}
 }
 
-// Whatever the clocks show and wherever in their seconds they are, no token is
-// said to live longer than it does, nor more than a second (plus the way there)
-// shorter.
-func TestNoTokenIsSaidToLiveLongerThanItDoes(t *testing.T) {
+// Whatever the two clocks show, a lifetime is never too long, and too short by at most the
+// truncation of the times plus the duration of the request.
+func TestLifetimesAreNeverTooLong(t *testing.T) {
 	const ttl = 600 * time.Second
 	random := rand.New(rand.NewPCG(1, 2))
 	draw := func(most time.Duration) time.Duration { return time.Duration(random.Int64N(int64(most))) }
 	for range 2000 {
 		local := time.Unix(1_600_000_000, 0).Add(draw(time.Hour))
 		skew := draw(2*time.Hour) - time.Hour
-		thither := draw(3 * time.Second)    // the way back makes no difference: lifetimes count from the request
-		minted := local.Add(skew + thither) // on the server's clock
+		transit := draw(3 * time.Second)    // of the request; that of the response makes no difference
+		minted := local.Add(skew + transit) // on the server's clock
 		answered := minted.Add(draw(2 * time.Second))
 
 		expires := minted.Truncate(time.Second).Add(ttl)
@@ -150,17 +149,17 @@ func TestNoTokenIsSaidToLiveLongerThanItDoes(t *testing.T) {
 		for name, lifetime := range tests {
 			ends := local.Add(lifetime + skew) // on the server's clock
 			if ends.After(expires) {
-				t.Fatalf("%s: %v after its end (skew %v, thither %v)", name, ends.Sub(expires), skew, thither)
+				t.Fatalf("%s: %v too long (skew %v, transit %v)", name, ends.Sub(expires), skew, transit)
 			}
-			if lost := expires.Sub(ends); lost > time.Second+thither+answered.Sub(minted)+time.Second {
-				t.Fatalf("%s: %v before its end (skew %v, thither %v)", name, lost, skew, thither)
+			if lost := expires.Sub(ends); lost > time.Second+transit+answered.Sub(minted)+time.Second {
+				t.Fatalf("%s: %v too short (skew %v, transit %v)", name, lost, skew, transit)
 			}
 		}
 	}
 }
 
-// A slow exchange shortens a token's life, and time in APIKeyFunc does not: the
-// clock is read when the request is about to leave. In a synctest bubble.
+// Lifetimes count from just before the request is sent: a slow call shortens them, a slow
+// APIKeyFunc does not.
 func TestLifetimesCountFromTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := newSource(t, Config{
@@ -195,10 +194,10 @@ func TestLifetimesCountFromTheRequest(t *testing.T) {
 	})
 }
 
-func TestLessThanASecondIsNoTime(t *testing.T) {
+func TestLifetimeOfASecondIsTooShort(t *testing.T) {
 	now := time.Unix(1000, 0)
 	base := startServer(t, answerWith(201, grantBody("t", now.Add(time.Second), "r", now.Add(time.Hour)), "Date: "+now.UTC().Format(http.TimeFormat)))
-	_, err := newSource(t, Config{BaseURL: base, Clock: mockAt(now)}).call(t, opCreate)
+	_, err := newSource(t, Config{BaseURL: base, Clock: mockAt(now)}).call(t, roomtoken.CallCreate)
 	if want := "no time left: it expires at 1970-01-01T00:16:41Z, and the server's clock shows 1970-01-01T00:16:40Z"; !errors.Is(err, roomtoken.ErrInvalidGrant) || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v; want %q", err, want)
 	}

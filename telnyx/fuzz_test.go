@@ -17,14 +17,14 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// fuzzed is what a fuzzSource answers.
+// fuzzed is the response to a fuzzSource.
 type fuzzed struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// fuzzSource answers every request with what answer holds at that moment.
+// fuzzSource returns a Source whose requests get the current value of answer.
 func fuzzSource(f *testing.F, endpoints Endpoints, answer *fuzzed) *Source {
 	return newSource(f, Config{
 		Endpoints: endpoints,
@@ -35,22 +35,22 @@ func fuzzSource(f *testing.F, endpoints Endpoints, answer *fuzzed) *Source {
 	})
 }
 
-// either makes a Refresh or a Create.
+// either calls Refresh or Create.
 func (s *Source) either(t *testing.T, refresh bool) (roomtoken.Grant, error) {
 	if refresh {
-		return s.call(t, opRefresh)
+		return s.call(t, roomtoken.CallRefresh)
 	}
-	return s.call(t, opCreate)
+	return s.call(t, roomtoken.CallCreate)
 }
 
-// checkGrant fails the test if a grant is not as one is.
+// checkGrant reports an error if a grant is not a usable one.
 func checkGrant(t *testing.T, grant roomtoken.Grant) {
 	t.Helper()
 	if life := grant.Token.ExpiresAt.Sub(grant.IssuedAt); grant.Token.IsZero() || life <= 0 || life > maxTokenTTL {
 		t.Errorf("the token lives for %v", life)
 	}
 	if strings.ContainsFunc(grant.Token.Value.Reveal()+grant.RefreshToken.Value.Reveal(), isNotTokenChar) {
-		t.Error("the tokens are none")
+		t.Error("a token contains an invalid character")
 	}
 	if refresh := grant.RefreshToken; !refresh.ExpiresAt.IsZero() {
 		if life := refresh.ExpiresAt.Sub(grant.IssuedAt); refresh.IsZero() || life <= 0 || life > maxRefreshTokenTTL {
@@ -61,7 +61,8 @@ func checkGrant(t *testing.T, grant roomtoken.Grant) {
 
 const fuzzDate = "Sun, 13 Sep 2020 12:26:40 GMT" // 1,600,000,000
 
-// checkErrorText fails the test if an error is not fit to be printed.
+// checkErrorText reports an error if the text of err is too long, malformed, or contains a
+// credential.
 func checkErrorText(t *testing.T, err error) {
 	t.Helper()
 	text := err.Error()
@@ -69,7 +70,7 @@ func checkErrorText(t *testing.T, err error) {
 		t.Errorf("the error is %q", text)
 	}
 	if strings.Contains(text, testKey) || strings.HasPrefix(text, "telnyx: refresh") && strings.Contains(text, testRefreshToken.Value.Reveal()) {
-		t.Errorf("a credential is in %q", text) // a create knows no refresh token
+		t.Errorf("%q contains a credential", text) // Create does not know the refresh token
 	}
 }
 
@@ -102,7 +103,7 @@ func FuzzDecodeResponse(f *testing.F) {
 	})
 }
 
-// A field is what encoding/json makes of it, unless it is there twice.
+// A field has the value that encoding/json decodes, unless it occurs twice.
 func FuzzField(f *testing.F) {
 	for _, seed := range []string{`"a"`, `""`, `"\u0061\n"`, `"ÿ"`, `5`, `-1e5`, `null`, `true`, `[1]`, `{"a":1}`, `"a","token":"b"`, `"é"`, ``} {
 		f.Add(seed)
@@ -113,7 +114,7 @@ func FuzzField(f *testing.F) {
 		var got answer
 		wantErr, err := json.Unmarshal(object, &members), json.Unmarshal(object, &got)
 		if outOfRange := (*json.UnmarshalTypeError)(nil); errors.As(wantErr, &outOfRange) {
-			return // a number that no float64 holds, which any other reader need not be
+			return // a number out of the range of float64
 		}
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("%s: got %v; want %v", object, err, wantErr)
@@ -123,7 +124,7 @@ func FuzzField(f *testing.F) {
 		}
 		text, err := got.Token.value()
 		if want, isString := members["token"].(string); isString != (err == nil) || text != want {
-			if len(members) == 1 { // other members may be the same in other letters
+			if len(members) == 1 { // with others, one may match in another case
 				t.Errorf("%s: got %q, %v; want %q", object, text, err, want)
 			}
 		}
@@ -161,7 +162,7 @@ func FuzzErrorBody(f *testing.F) {
 	})
 }
 
-// FuzzAnswer is all of an answer, as it comes from a connection.
+// FuzzAnswer fuzzes a whole response as sent on the connection.
 func FuzzAnswer(f *testing.F) {
 	now := time.Unix(1_600_000_000, 0)
 	good := grantBody(jwt(now, now.Add(10*time.Minute)), now.Add(10*time.Minute), jwt(now, now.Add(time.Hour)), now.Add(time.Hour))
@@ -224,7 +225,7 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// Of every well-formed object encoding/json reads the same two numbers.
+// For every well-formed object, encoding/json decodes the same two numbers.
 func FuzzJWTTimes(f *testing.F) {
 	for _, seed := range []string{
 		`{"iat":1619093695,"exp":1619094295}`, `{"exp":1.6e9,"x":{"iat":1},"iat":1}`, `{"a":"\"iat\":5","iat":2,"exp":3}`,
@@ -240,7 +241,7 @@ func FuzzJWTTimes(f *testing.F) {
 
 		var members map[string]json.RawMessage
 		if json.Unmarshal([]byte(claims), &members) != nil || members == nil || strings.Contains(claims, `\`) {
-			return // not an object, or one whose names may be spelt with escapes
+			return // not an object, or one whose names may contain escapes
 		}
 		iat, exp := numericClaims([]byte(claims))
 		for name, got := range map[string]float64{"iat": iat, "exp": exp} {
@@ -265,11 +266,11 @@ func FuzzRoomID(f *testing.F) {
 		if got, want := isRoomID(id), pattern.MatchString(id); got != want {
 			t.Errorf("%q: got %v; want %v", id, got, want)
 		}
-		checkErrorText(t, badRoomID(opCreate, id))
+		checkErrorText(t, badRoomID(roomtoken.CallCreate, id))
 	})
 }
 
-// FuzzConfig is all that a program may have read from somewhere.
+// FuzzConfig fuzzes the fields that a program may read from its own configuration.
 func FuzzConfig(f *testing.F) {
 	for _, seed := range []struct{ base, key, agent string }{
 		{"", testKey, ""},
@@ -306,7 +307,7 @@ func FuzzConfig(f *testing.F) {
 		}
 		secret := len(key) >= 16 && !strings.Contains(base, key) && !strings.Contains(agent, key) && !strings.Contains("telnyx: Config."+redacted, key)
 		if secret && strings.Contains(fmt.Sprintf("%v %+v %#v %s", config, config, &config, []any{config}), key) {
-			t.Errorf("%q is printed", key)
+			t.Errorf("the printed Config contains %q", key)
 		}
 		source, err := NewSource(config)
 		if err != nil {
@@ -324,8 +325,8 @@ func FuzzConfig(f *testing.F) {
 			t.Errorf("the key would go to %s", where)
 		}
 		if where.Host == "" || where.User != nil || where.RawQuery != "" || where.Fragment != "" ||
-			!strings.HasSuffix(where.Path, "/rooms/"+testRoom+"/actions/"+Endpoints(endpoints).action(opCreate)) {
-			t.Errorf("%q leads to %s", base, where)
+			!strings.HasSuffix(where.Path, "/rooms/"+testRoom+"/actions/"+Endpoints(endpoints).action(roomtoken.CallCreate)) {
+			t.Errorf("base URL %q: the request goes to %s", base, where)
 		}
 		if got := sent.Header["Authorization"]; len(got) != 1 || got[0] != "Bearer "+key || strings.ContainsFunc(key, isNotTokenChar) {
 			t.Errorf("the key %q is sent as %q", key, got)
@@ -335,7 +336,7 @@ func FuzzConfig(f *testing.F) {
 		}
 		sent = nil
 		if _, _ = source.Refresh(t.Context(), testRoom, testRefreshToken); sent == nil || len(sent.Header["Authorization"]) != 0 {
-			t.Error("the key went with a refresh, or nothing did")
+			t.Error("Refresh sent the key, or no request")
 		}
 	})
 }

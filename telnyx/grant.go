@@ -8,7 +8,7 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// grant turns an answer into a grant, with its expiries on the local clock.
+// grant converts an answer into a grant with expiries on the local clock.
 func (s *Source) grant(c call, a *answer, when times) (roomtoken.Grant, error) {
 	name, value, expiry := "token", a.Token, a.TokenExpiresAt
 	if s.endpoints == AccessTokens {
@@ -33,9 +33,9 @@ func (s *Source) grant(c call, a *answer, when times) (roomtoken.Grant, error) {
 	}, nil
 }
 
-// refreshToken returns the refresh token of an answer. One that is missing,
-// unusable or at its end is none; one whose end cannot be understood is good
-// until it is refused.
+// refreshToken returns the refresh token of an answer. The result is zero if the token is
+// missing, unusable or expired. Its ExpiresAt is zero if the expiry is missing or
+// malformed: the token is then good until it is refused.
 func (s *Source) refreshToken(a *answer, when times) roomtoken.Token {
 	value, err := tokenValue(a.RefreshToken)
 	if err != nil {
@@ -52,8 +52,7 @@ func (s *Source) refreshToken(a *answer, when times) roomtoken.Token {
 	return token
 }
 
-// tokenValue returns what f holds if it is a token. Its errors, like those of
-// expiryTime, are of the kind that field.value returns.
+// tokenValue returns the token in f. Its errors have the form of those of field.value.
 func tokenValue(f field) (string, error) {
 	token, err := f.value()
 	switch {
@@ -62,21 +61,21 @@ func tokenValue(f field) (string, error) {
 	case token == "":
 		return "", errors.New("is empty")
 	case strings.ContainsFunc(token, isNotTokenChar):
-		return "", errors.New("contains white space, control or non-ASCII characters, as no token does")
+		return "", errors.New("contains white space, control or non-ASCII characters")
 	}
 	return token, nil
 }
 
-// expiryTime returns what f holds as a time: RFC 3339 with any fraction and
-// offset.
+// expiryTime returns the RFC 3339 time in f. Its errors have the form of those of
+// field.value.
 func expiryTime(f field) (time.Time, error) {
 	text, err := f.value()
 	if err != nil {
 		return time.Time{}, err
 	}
-	expires, err := time.Parse(time.RFC3339, strings.ToUpper(text)) // t and z may be small (RFC 3339, 5.6)
+	expires, err := time.Parse(time.RFC3339, strings.ToUpper(text)) // T and Z may be in lower case (RFC 3339, 5.6)
 	if err != nil {
-		return time.Time{}, errors.New("is no RFC 3339 time")
+		return time.Time{}, errors.New("is not an RFC 3339 time")
 	}
 	return expires.UTC(), nil
 }

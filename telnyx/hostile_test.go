@@ -18,36 +18,36 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// What a hostile server, or one in somebody else's hands, may answer: each answer
-// gives an error fit to be printed, in bounded memory and time.
+// These tests send responses of a hostile or compromised server. Each must result in a
+// printable error, within limited memory and time.
 
-// mostAllocated bounds what one call may allocate, server included. A body of
-// 1 MiB costs the room it is read into, which doubles as it grows.
+// mostAllocated limits what one call may allocate, in bytes, including the server. A body
+// of 1 MiB is read into a buffer that doubles as it grows.
 const mostAllocated = 16 * maxBody
 
-// boundedCall makes a call that must fail, without allocating more than
-// mostAllocated and before the test's patience ends.
-func boundedCall(t *testing.T, source *Source, op string) error {
+// boundedCall makes a call that must fail within 30 s and without allocating more than
+// mostAllocated.
+func boundedCall(t *testing.T, source *Source, kind roomtoken.CallKind) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var err error
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if op == opCreate {
+	if kind == roomtoken.CallCreate {
 		_, err = source.Create(ctx, testRoom)
 	} else {
 		_, err = source.Refresh(ctx, testRoom, testRefreshToken)
 	}
 	runtime.ReadMemStats(&after)
 	if err == nil {
-		t.Fatalf("%s: no error", op)
+		t.Fatalf("%s: no error", kind)
 	}
 	if ctx.Err() != nil {
-		t.Errorf("%s: took more than 30 s", op)
+		t.Errorf("%s: took more than 30 s", kind)
 	}
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > mostAllocated {
-		t.Errorf("%s: %.1f MiB were allocated", op, float64(grown)/(1<<20))
+		t.Errorf("%s: allocated %.1f MiB", kind, float64(grown)/(1<<20))
 	}
 	checkErrorText(t, err)
 	return err
@@ -77,30 +77,30 @@ func TestTenGigabytesAreNotRead(t *testing.T) {
 				}
 			})
 			source := newSource(t, Config{BaseURL: base})
-			for _, op := range []string{opCreate, opRefresh} {
-				err := boundedCall(t, source, op)
+			for _, kind := range bothKinds {
+				err := boundedCall(t, source, kind)
 				<-left
 				if status <= 201 && (!errors.Is(err, roomtoken.ErrInvalidGrant) || !strings.Contains(err.Error(), "larger than 1 MiB")) {
-					t.Errorf("%s, %d: got %v", op, status, err)
+					t.Errorf("%s, %d: got %v", kind, status, err)
 				}
 				if status >= 300 && !strings.Contains(err.Error(), statusName(status)) {
-					t.Errorf("%s, %d: got %v", op, status, err)
+					t.Errorf("%s, %d: got %v", kind, status, err)
 				}
 			}
-			if sent.Load() > 64<<20 { // what the sockets hold counts too
+			if sent.Load() > 64<<20 { // includes what the socket buffers hold
 				t.Errorf("%d: %d MiB were sent", status, sent.Load()>>20)
 			}
 		}
 	}
 }
 
-// unpacking is a transport that unpacks what it gets, asked or not.
-func unpacking(r *http.Request) (*http.Response, error) {
+// decompressing is a transport that decompresses every response.
+func decompressing(r *http.Request) (*http.Response, error) {
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
-	unpacked, err := gzip.NewReader(resp.Body)
+	inflated, err := gzip.NewReader(resp.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -108,40 +108,43 @@ func unpacking(r *http.Request) (*http.Response, error) {
 	resp.Body, resp.ContentLength = struct {
 		io.Reader
 		io.Closer
-	}{unpacked, resp.Body}, -1
+	}{inflated, resp.Body}, -1
 	return resp, nil
 }
 
-func TestAGigabyteInGzipIsNotUnpacked(t *testing.T) {
+func TestGzipBombsAreNotInflated(t *testing.T) {
 	var member bytes.Buffer
-	packer := gzip.NewWriter(&member)
-	io.CopyN(packer, &endless{}, 1<<20)
-	packer.Close()
-	bomb := bytes.Repeat(member.Bytes(), 1<<10) // members follow one another (RFC 1952, 2.2)
+	writer := gzip.NewWriter(&member)
+	io.CopyN(writer, &endless{}, 1<<20)
+	writer.Close()
+	bomb := bytes.Repeat(member.Bytes(), 1<<10) // 1 GiB: a gzip file is a series of members (RFC 1952, 2.2)
 	for name, test := range map[string]struct {
 		encoding, want string
 		client         *http.Client
 	}{
-		"announced":                     {"gzip", "compressed (gzip)", nil},
-		"disguised":                     {"identity", "", nil},
-		"a transport that unpacks":      {"gzip", "", &http.Client{Transport: roundTripper(unpacking)}},
-		"a transport with its defaults": {"gzip", "compressed (gzip)", &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}},
+		"default client":          {"gzip", "compressed (gzip)", nil},
+		"wrong Content-Encoding":  {"identity", "", nil},
+		"decompressing transport": {"gzip", "larger than 1 MiB", &http.Client{Transport: roundTripper(decompressing)}},
+		"net/http defaults":       {"gzip", "compressed (gzip)", &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}},
 	} {
 		for _, status := range []int{201, 500} {
-			base := startServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			base := startServer(t, func(w http.ResponseWriter, r *http.Request) {
+				if accept := r.Header.Get("Accept-Encoding"); accept != "identity" {
+					t.Errorf("%s: Accept-Encoding is %q", name, accept)
+				}
 				w.Header().Set("Content-Encoding", test.encoding)
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(status)
 				w.Write(bomb)
 			})
 			source := newSource(t, Config{BaseURL: base, HTTPClient: test.client})
-			for _, op := range []string{opCreate, opRefresh} {
-				err := boundedCall(t, source, op)
-				if status == 201 && (!errors.Is(err, roomtoken.ErrInvalidGrant) || len(bomb) <= maxBody && !strings.Contains(err.Error(), test.want)) {
-					t.Errorf("%s, %s: got %v", name, op, err)
+			for _, kind := range bothKinds {
+				err := boundedCall(t, source, kind)
+				if status == 201 && (!errors.Is(err, roomtoken.ErrInvalidGrant) || !strings.Contains(err.Error(), test.want)) {
+					t.Errorf("%s, %s: got %v", name, kind, err)
 				}
 				if status == 500 && !strings.Contains(err.Error(), ": 500 Internal Server Error") {
-					t.Errorf("%s, %s: got %v", name, op, err)
+					t.Errorf("%s, %s: got %v", name, kind, err)
 				}
 			}
 		}
@@ -149,7 +152,7 @@ func TestAGigabyteInGzipIsNotUnpacked(t *testing.T) {
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 
-// hostileJSON is JSON that costs its reader more than its writer, in up to 1 MiB.
+// hostileJSON returns JSON texts of up to maxBody bytes that are expensive to decode.
 func hostileJSON() map[string]string {
 	fill := func(begin, each, end string) string {
 		n := (maxBody - len(begin) - len(end)) / len(each)
@@ -168,7 +171,7 @@ func hostileJSON() map[string]string {
 		"a million brackets":                strings.Repeat("[", 1_000_000),
 		"a million brackets that close":     deep,
 		"brackets in the token":             `{"data":{"token":` + deep + `}}`,
-		"brackets in a field nobody reads":  `{"data":{"other":` + deep + `}}`,
+		"brackets in an unknown field":      `{"data":{"other":` + deep + `}}`,
 		"brackets in the errors":            `{"errors":` + deep + `}`,
 		"braces":                            strings.Repeat(`{"data":`, 125_000),
 		"braces in the errors":              strings.Repeat(`{"errors":[`, 90_000),
@@ -184,16 +187,16 @@ func hostileJSON() map[string]string {
 		"wide errors of objects":            fill(`{"errors":[`, `{},`, `]}`),
 		"wide errors of strings":            fill(`{"errors":[`, `"",`, `]}`),
 		"errors in errors":                  fill(`{"errors":[`, `{"errors":[]},`, `]}`),
-		"a token again and again":           fill(`{"data":{`, `"token":"t",`, `}}`),
-		"data again and again":              fill(`{`, `"data":{"token":"t"},`, `}`),
-		"errors again and again":            fill(`{`, `"errors":[{}],`, `}`),
-		"a title again and again":           fill(`{`, `"title":"t",`, `}`),
+		"a repeated token":                  fill(`{"data":{`, `"token":"t",`, `}}`),
+		"repeated data":                     fill(`{`, `"data":{"token":"t"},`, `}`),
+		"repeated errors":                   fill(`{`, `"errors":[{}],`, `}`),
+		"a repeated title":                  fill(`{`, `"title":"t",`, `}`),
 		"a number of a million digits":      fill(`{"data":{"token":`, `1`, `}}`),
 		"a code of a million digits":        fill(`{"errors":[{"code":`, `1`, `}]}`),
 		"a number with a million exponents": fill(`{"data":{"token_expires_at":1e`, `9`, `,"token":5}}`),
 		"a string of escapes":               fill(`{"data":{"token":"`, `\u0000`, `"}}`),
 		"a title of escapes":                fill(`{"title":"`, `\u202e`, `"}`),
-		"half a string":                     fill(`{"data":{"token":"`, `x`, ``),
+		"an unterminated string":            fill(`{"data":{"token":"`, `x`, ``),
 		"white space":                       fill(``, ` `, ``),
 		"white space in text":               fill(`x`, ` `, `x`),
 		"names with escapes":                fill(`{"data":{`, `"\u0074oken":5,`, `}}`),
@@ -202,7 +205,7 @@ func hostileJSON() map[string]string {
 	}
 }
 
-func TestJSONThatCostsItsReader(t *testing.T) {
+func TestExpensiveJSON(t *testing.T) {
 	for name, body := range hostileJSON() {
 		t.Run(name, func(t *testing.T) {
 			if len(body) > maxBody {
@@ -210,54 +213,54 @@ func TestJSONThatCostsItsReader(t *testing.T) {
 			}
 			for _, test := range []struct {
 				endpoints Endpoints
-				op        string
+				kind      roomtoken.CallKind
 				status    int
-			}{{ClientTokens, opCreate, 201}, {AccessTokens, opRefresh, 201}, {ClientTokens, opRefresh, 403}} {
+			}{{ClientTokens, roomtoken.CallCreate, 201}, {AccessTokens, roomtoken.CallRefresh, 201}, {ClientTokens, roomtoken.CallRefresh, 403}} {
 				client := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 					return &http.Response{StatusCode: test.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
 				})}
-				err := boundedCall(t, newSource(t, Config{HTTPClient: client, Endpoints: test.endpoints}), test.op)
+				err := boundedCall(t, newSource(t, Config{HTTPClient: client, Endpoints: test.endpoints}), test.kind)
 				if test.status == 201 && !errors.Is(err, roomtoken.ErrInvalidGrant) {
-					t.Errorf("%s: got %v", test.op, err)
+					t.Errorf("%s: got %v", test.kind, err)
 				}
 			}
 		})
 	}
 }
 
-func TestDuplicateFieldsAreNoGrant(t *testing.T) {
+func TestDuplicateFieldsAreInvalidGrants(t *testing.T) {
 	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	for name, body := range map[string]string{
-		"the token":              `{"data":{"token":"one","token":"other","token_expires_at":"` + later + `"}}`,
-		"the same token":         `{"data":{"token":"one","token":"one","token_expires_at":"` + later + `"}}`,
-		"a token and null":       `{"data":{"token":"one","token":null,"token_expires_at":"` + later + `"}}`,
-		"null and a token":       `{"data":{"token":null,"token":"one","token_expires_at":"` + later + `"}}`,
-		"in other letters":       `{"data":{"token":"one","TOKEN":"other","token_expires_at":"` + later + `"}}`,
-		"spelt with escapes":     `{"data":{"token":"one","\u0074oken":"other","token_expires_at":"` + later + `"}}`,
-		"the expiry":             `{"data":{"token":"one","token_expires_at":"` + later + `","token_expires_at":"` + later + `"}}`,
-		"data":                   `{"data":{"token":"one","token_expires_at":"` + later + `"},"data":{"token":"other","token_expires_at":"` + later + `"}}`,
-		"data with a half each":  `{"data":{"token":"one"},"data":{"token":"other","token_expires_at":"` + later + `"}}`,
-		"data with an odd token": `{"data":{"token":5},"data":{"token":"other","token_expires_at":"` + later + `"}}`,
+		"the token":             `{"data":{"token":"one","token":"other","token_expires_at":"` + later + `"}}`,
+		"the same token":        `{"data":{"token":"one","token":"one","token_expires_at":"` + later + `"}}`,
+		"a token and null":      `{"data":{"token":"one","token":null,"token_expires_at":"` + later + `"}}`,
+		"null and a token":      `{"data":{"token":null,"token":"one","token_expires_at":"` + later + `"}}`,
+		"in another case":       `{"data":{"token":"one","TOKEN":"other","token_expires_at":"` + later + `"}}`,
+		"with escapes":          `{"data":{"token":"one","\u0074oken":"other","token_expires_at":"` + later + `"}}`,
+		"the expiry":            `{"data":{"token":"one","token_expires_at":"` + later + `","token_expires_at":"` + later + `"}}`,
+		"data":                  `{"data":{"token":"one","token_expires_at":"` + later + `"},"data":{"token":"other","token_expires_at":"` + later + `"}}`,
+		"data in two parts":     `{"data":{"token":"one"},"data":{"token":"other","token_expires_at":"` + later + `"}}`,
+		"data with a bad token": `{"data":{"token":5},"data":{"token":"other","token_expires_at":"` + later + `"}}`,
 	} {
 		base := startServer(t, answerWith(201, body))
-		for _, op := range []string{opCreate, opRefresh} {
-			grant, err := newSource(t, Config{BaseURL: base}).call(t, op)
-			if !errors.Is(err, roomtoken.ErrInvalidGrant) || !strings.Contains(err.Error(), "more than once") || !grant.Token.IsZero() {
-				t.Errorf("%s, %s: got %v", name, op, err)
+		for _, kind := range bothKinds {
+			grant, err := newSource(t, Config{BaseURL: base}).call(t, kind)
+			if !errors.Is(err, roomtoken.ErrInvalidGrant) || !strings.Contains(err.Error(), "occurs more than once") || !grant.Token.IsZero() {
+				t.Errorf("%s, %s: got %v", name, kind, err)
 			}
 		}
 	}
 
-	// A refresh token is no reason to lose the token.
+	// A duplicate refresh token must not affect the client token.
 	base := startServer(t, answerWith(201, `{"data":{"token":"t","token_expires_at":"`+later+`","refresh_token":"one","refresh_token":"other"}}`))
-	grant, err := newSource(t, Config{BaseURL: base}).call(t, opCreate)
+	grant, err := newSource(t, Config{BaseURL: base}).call(t, roomtoken.CallCreate)
 	if err != nil || grant.Token.Value.Reveal() != "t" || !grant.RefreshToken.IsZero() {
 		t.Errorf("two refresh tokens: got %v, %v", grant, err)
 	}
 }
 
-// startRaw returns the URL of a server that reads each request's header and then
-// does as it likes with the connection. closed is told when it is done.
+// startRaw starts a server that reads the header of one request per connection and then
+// calls serve. closed receives a value when serve has returned.
 func startRaw(t *testing.T, serve func(net.Conn)) (base string, closed <-chan struct{}) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -284,7 +287,7 @@ func startRaw(t *testing.T, serve func(net.Conn)) (base string, closed <-chan st
 	return "http://" + listener.Addr().String(), done
 }
 
-// pour writes text again and again, until the other side has enough of it.
+// pour returns a function that writes text until the client closes the connection.
 func pour(text string) func(net.Conn) {
 	chunk := []byte(strings.Repeat(text, 1+(16<<10)/len(text)))
 	return func(conn net.Conn) {
@@ -296,7 +299,7 @@ func pour(text string) func(net.Conn) {
 	}
 }
 
-func TestHeadersWithoutAnEnd(t *testing.T) {
+func TestEndlessHeaders(t *testing.T) {
 	for name, test := range map[string]struct{ begin, again string }{
 		"lines":                {"HTTP/1.1 201 Created\r\n", "X-A: " + strings.Repeat("a", 100) + "\r\n"},
 		"short lines":          {"HTTP/1.1 201 Created\r\n", "a:\r\n"},
@@ -307,8 +310,8 @@ func TestHeadersWithoutAnEnd(t *testing.T) {
 		"a reason":             {"HTTP/1.1 201 ", "aaaaaaaaaaaaaaaa"},
 		"a version":            {"HTTP/1.", "1111111111111111"},
 		"early hints":          {"", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"},
-		"a request to go on":   {"", "HTTP/1.1 100 Continue\r\n\r\n"},
-		"no HTTP":              {"", "\x16\x03\x01\x00\xff"},
+		"continue":             {"", "HTTP/1.1 100 Continue\r\n\r\n"},
+		"not HTTP":             {"", "\x16\x03\x01\x00\xff"},
 		"a chunk's extensions": {"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n1;", "aaaaaaaaaaaaaaaa"},
 		"tiny chunks":          {"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n", "1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\na\r\n"},
 		"trailers":             {"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n0\r\n", "X-A: a\r\n"},
@@ -320,22 +323,21 @@ func TestHeadersWithoutAnEnd(t *testing.T) {
 				}
 			})
 			source := newSource(t, Config{BaseURL: base})
-			for _, op := range []string{opCreate, opRefresh} {
-				err := boundedCall(t, source, op)
+			for _, kind := range bothKinds {
+				err := boundedCall(t, source, kind)
 				for _, sentinel := range []error{roomtoken.ErrPermanent, roomtoken.ErrRefreshRejected, roomtoken.ErrRateLimited} {
 					if errors.Is(err, sentinel) {
 						t.Errorf("%v is %v", err, sentinel)
 					}
 				}
-				<-closed // the connection is given up
+				<-closed // the client closes the connection
 			}
 		})
 	}
 }
 
-// A server that sends something from time to time, for ever, is left when the ctx
-// ends.
-func TestAnswersThatTrickle(t *testing.T) {
+// A call whose response trickles in without end returns when its ctx ends.
+func TestTricklingResponses(t *testing.T) {
 	for name, test := range map[string]struct{ begin, again string }{
 		"headers":      {"HTTP/1.1 201 Created\r\n", "X-A: a\r\n"},
 		"one header":   {"HTTP/1.1 201 Created\r\nX-A: ", "a"},
@@ -346,16 +348,16 @@ func TestAnswersThatTrickle(t *testing.T) {
 		"an error":     {"HTTP/1.1 500 Internal Server Error\r\n\r\n{", " "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, op := range []string{opCreate, opRefresh} {
+			for _, kind := range bothKinds {
 				ctx, cancel := context.WithCancel(t.Context())
 				base, closed := startRaw(t, func(conn net.Conn) {
 					text := test.begin
-					for drops := 0; ; drops++ {
+					for writes := 0; ; writes++ {
 						if _, err := io.WriteString(conn, text); err != nil {
 							return
 						}
 						text = test.again
-						if drops == 5 {
+						if writes == 5 {
 							cancel()
 						}
 						time.Sleep(100 * time.Microsecond)
@@ -363,18 +365,18 @@ func TestAnswersThatTrickle(t *testing.T) {
 				})
 				source := newSource(t, Config{BaseURL: base})
 				var err error
-				if op == opCreate {
+				if kind == roomtoken.CallCreate {
 					_, err = source.Create(ctx, testRoom)
 				} else {
 					_, err = source.Refresh(ctx, testRoom, testRefreshToken)
 				}
 				<-closed
-				// Of an error the status is there already, and says all there is to know.
+				// An error status suffices: the error does not depend on the body.
 				if apiError := (*APIError)(nil); !errors.Is(err, context.Canceled) && (name != "an error" || !errors.As(err, &apiError)) {
-					t.Errorf("%s: got %v", op, err)
+					t.Errorf("%s: got %v", kind, err)
 				}
 				if errors.Is(err, roomtoken.ErrInvalidGrant) {
-					t.Errorf("%s: %v blames the answer", op, err)
+					t.Errorf("%s: %v is ErrInvalidGrant although ctx ended", kind, err)
 				}
 				checkErrorText(t, err)
 			}
@@ -382,7 +384,7 @@ func TestAnswersThatTrickle(t *testing.T) {
 	}
 }
 
-func TestRedirectsOfEveryKindAreRefused(t *testing.T) {
+func TestRedirectsToAnyLocationAreRefused(t *testing.T) {
 	var elsewhere atomic.Int64
 	other := startServer(t, func(w http.ResponseWriter, r *http.Request) {
 		elsewhere.Add(1)
@@ -398,11 +400,11 @@ func TestRedirectsOfEveryKindAreRefused(t *testing.T) {
 			base, requests := record(t, answerWith(status, "", "Location: "+location))
 			for _, client := range []*http.Client{nil, {}} {
 				source := newSource(t, Config{BaseURL: base, HTTPClient: client})
-				for _, op := range []string{opCreate, opRefresh} {
-					_, err := source.call(t, op)
+				for _, kind := range bothKinds {
+					_, err := source.call(t, kind)
 					var apiError *APIError
-					if !errors.As(err, &apiError) || apiError.StatusCode != status || errors.Is(err, roomtoken.ErrPermanent) != (op == opCreate) {
-						t.Errorf("%s, %d to %.60q: got %v", op, status, location, err)
+					if !errors.As(err, &apiError) || apiError.StatusCode != status || errors.Is(err, roomtoken.ErrPermanent) != (kind == roomtoken.CallCreate) {
+						t.Errorf("%s, %d to %.60q: got %v", kind, status, location, err)
 						continue
 					}
 					checkErrorText(t, err)

@@ -16,7 +16,7 @@ import (
 
 const lobby = "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0"
 
-// stack is all of it: a Manager on a Source on an API, with one clock.
+// stack is a Manager with a Source and an API server, all on one clock.
 type stack struct {
 	t       *testing.T
 	clk     *clock.Mock
@@ -36,7 +36,7 @@ func newStack(t *testing.T, source telnyx.Config) *stack {
 		t.Fatal(err)
 	}
 	s.manager, err = roomtoken.NewManager(src, roomtoken.Config{
-		Clock: s.clk, Jitter: -1, CallTimeout: time.Hour, // the mock may run ahead of the sockets
+		Clock: s.clk, Jitter: -1, CallTimeout: time.Hour, // the mock clock may run ahead of the sockets
 		OnEvent: func(e roomtoken.Event) { s.events <- e },
 	})
 	if err != nil {
@@ -48,13 +48,13 @@ func newStack(t *testing.T, source telnyx.Config) *stack {
 		}
 		src.CloseIdleConnections()
 		if leaks := s.api.Calls().KeyLeaks; leaks > 0 {
-			t.Errorf("the API key reached %d calls that need none", leaks)
+			t.Errorf("%d calls carried the API key where none is allowed", leaks)
 		}
 	})
 	return s
 }
 
-// token asks for a token, and for the API's opinion of it.
+// token gets a token and verifies it with the API.
 func (s *stack) token() roomtoken.Token {
 	s.t.Helper()
 	tok, err := s.manager.Token(context.Background(), lobby)
@@ -62,12 +62,12 @@ func (s *stack) token() roomtoken.Token {
 		s.t.Fatal(err)
 	}
 	if err := s.api.Verify(lobby, tok.Value.Reveal()); err != nil {
-		s.t.Fatalf("the room refuses the token: %v", err)
+		s.t.Fatalf("the API refuses the token: %v", err)
 	}
 	return tok
 }
 
-// await waits for an event of the kind, and returns it.
+// await waits for an event of the kind and returns it.
 func (s *stack) await(kind roomtoken.EventKind) roomtoken.Event {
 	s.t.Helper()
 	for e := range s.events {
@@ -78,14 +78,13 @@ func (s *stack) await(kind roomtoken.EventKind) roomtoken.Event {
 	return roomtoken.Event{}
 }
 
-// TestLifeOfARoom follows one room through a day: created, renewed until the
-// refresh token lapses, created anew.
-func TestLifeOfARoom(t *testing.T) {
+// A room's token is created, refreshed until the refresh token lapses, and created again.
+func TestRenewalsOfARoom(t *testing.T) {
 	s := newStack(t, telnyx.Config{})
 	first := s.token()
 	s.await(roomtoken.EventTokenPublished)
 	created := s.clk.Now()
-	const refreshTokens = time.Hour - time.Second // the second that the source takes off
+	const refreshTokens = time.Hour - time.Second // the Source subtracts a second
 	creates := 1
 	for renewal := range 20 {
 		s.clk.Add(405 * time.Second)
@@ -105,24 +104,24 @@ func TestLifeOfARoom(t *testing.T) {
 		}
 	}
 	if creates < 3 {
-		t.Fatalf("in two and a quarter hours only %d creates", creates)
+		t.Fatalf("%d creates in 20 renewals, want at least 3", creates)
 	}
 	if calls := s.api.Calls(); calls.Creates != creates || calls.Refreshes != 21-creates {
-		t.Fatalf("the API counts %d creates and %d refreshes", calls.Creates, calls.Refreshes)
+		t.Fatalf("the API counted %d creates and %d refreshes, want %d and %d", calls.Creates, calls.Refreshes, creates, 21-creates)
 	}
 }
 
-func TestRevokedRefreshTokenMeansCreate(t *testing.T) {
+func TestRevokedRefreshTokenLeadsToCreate(t *testing.T) {
 	s := newStack(t, telnyx.Config{})
 	s.token()
 	s.await(roomtoken.EventTokenPublished)
 	s.api.RevokeRefreshTokens()
 	s.clk.Add(405 * time.Second)
 	if e := s.await(roomtoken.EventFellBack); e.Reason != roomtoken.ReasonRefreshRejected {
-		t.Fatalf("fell back because of %q", e.Reason)
+		t.Fatalf("the reason for the create is %q", e.Reason)
 	}
 	if e := s.await(roomtoken.EventTokenPublished); e.Call != roomtoken.CallCreate {
-		t.Fatalf("the token comes from a %v", e.Call)
+		t.Fatalf("the token is from a %v, want a create", e.Call)
 	}
 	s.token()
 }
@@ -132,22 +131,22 @@ func TestRateLimitHoldsAllRooms(t *testing.T) {
 	s.api.Inject(telnyxtest.RateLimited(time.Hour))
 	_, err := s.manager.Token(context.Background(), lobby)
 	if !errors.Is(err, roomtoken.ErrRateLimited) {
-		t.Fatalf("the caller gets %v", err)
+		t.Fatalf("got %v, want ErrRateLimited", err)
 	}
 	const other = "9e2a0cbe-ce66-411e-a1ac-468f0b103c9a"
 	_, err = s.manager.Token(context.Background(), other)
 	if !errors.Is(err, roomtoken.ErrRateLimited) {
-		t.Fatalf("the caller for another room gets %v", err)
+		t.Fatalf("another room: got %v, want ErrRateLimited", err)
 	}
 	var api *telnyx.APIError
 	if !errors.As(err, &api) || api.StatusCode != 429 {
-		t.Fatalf("the error hides the answer: %v", err)
+		t.Fatalf("%v does not wrap the APIError of the 429", err)
 	}
 	if calls := s.api.Calls(); calls.Creates != 1 {
-		t.Fatalf("%d creates were made under a rate limit", calls.Creates)
+		t.Fatalf("%d creates under a rate limit, want 1", calls.Creates)
 	}
 	if held := s.manager.Stats().HeldUntil; held.Sub(s.clk.Now()) != time.Hour {
-		t.Fatalf("calls are held until %v, it is %v", held, s.clk.Now())
+		t.Fatalf("calls are held until %v, want an hour after %v", held, s.clk.Now())
 	}
 }
 
@@ -163,11 +162,11 @@ func TestOneCreateForManyCallers(t *testing.T) {
 	}
 	callers.Wait()
 	if calls := s.api.Calls(); calls.Creates != 1 {
-		t.Fatalf("%d creates for 200 callers", calls.Creates)
+		t.Fatalf("%d creates for 200 callers, want 1", calls.Creates)
 	}
 }
 
-// TestWrongServerClock: an hour off in either direction changes nothing.
+// A server clock that is an hour off, in either direction, changes nothing.
 func TestWrongServerClock(t *testing.T) {
 	for name, skew := range map[string]time.Duration{"right": 0, "ahead": time.Hour, "behind": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -175,12 +174,12 @@ func TestWrongServerClock(t *testing.T) {
 			s.api.SetSkew(skew)
 			tok := s.token()
 			if left := tok.ExpiresAt.Sub(s.clk.Now()); left > 10*time.Minute || left < 10*time.Minute-2*time.Second {
-				t.Fatalf("a token of 10 min has %v left", left)
+				t.Fatalf("a new token of 10 min has %v left", left)
 			}
 			s.await(roomtoken.EventTokenPublished)
 			s.clk.Add(405 * time.Second)
 			if e := s.await(roomtoken.EventTokenPublished); e.Call != roomtoken.CallRefresh {
-				t.Fatalf("renewed by a %v", e.Call)
+				t.Fatalf("renewed by a %v, want a refresh", e.Call)
 			}
 			s.token()
 		})
@@ -194,11 +193,11 @@ func TestBadRoomIDMakesNoCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if calls := s.api.Calls(); calls.Creates+calls.Other != 0 {
-		t.Fatalf("a bad room ID reached the API: %+v", calls)
+		t.Fatalf("a bad room ID led to a call: %+v", calls)
 	}
 }
 
-func TestOutageIsInvisible(t *testing.T) {
+func TestOutageDoesNotAffectCallers(t *testing.T) {
 	s := newStack(t, telnyx.Config{})
 	s.token()
 	s.await(roomtoken.EventTokenPublished)

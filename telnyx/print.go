@@ -7,7 +7,7 @@ import (
 	"net/url"
 )
 
-// String describes c without its API key.
+// String returns a description of c without the API key.
 func (c Config) String() string {
 	key := "none"
 	switch {
@@ -18,24 +18,23 @@ func (c Config) String() string {
 	}
 	base := c.BaseURL
 	if u, err := url.Parse(base); err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		base = redacted // NewSource refuses it, and it may hold a credential
+		base = redacted // NewSource rejects it, and it may contain credentials
 	}
 	return fmt.Sprintf("telnyx.Config{APIKey: %s, BaseURL: %q, TokenTTL: %v, RefreshTokenTTL: %v, Endpoints: %v, UserAgent: %q}",
 		key, base, c.TokenTTL, c.RefreshTokenTTL, c.Endpoints, c.UserAgent)
 }
 
-// Format implements [fmt.Formatter]: the text of String whatever the verb and
-// flags.
+// Format implements [fmt.Formatter]. It writes the text of String for every verb.
 func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
-// LogValue implements [slog.LogValuer]: the text of String.
+// LogValue implements [slog.LogValuer] with the text of String.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// MarshalText implements [encoding.TextMarshaler]: the text of String. There is
-// no way back.
+// MarshalText implements [encoding.TextMarshaler] with the text of String. It cannot be
+// unmarshaled.
 func (c Config) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// String describes s without its API key.
+// String returns a description of s without the API key.
 func (s *Source) String() string {
 	if s == nil {
 		return "telnyx.Source(nil)"
@@ -43,12 +42,11 @@ func (s *Source) String() string {
 	return fmt.Sprintf("telnyx.Source{%s, %v}", s.baseURL, s.endpoints)
 }
 
-// Format implements [fmt.Formatter]: the text of String whatever the verb and
-// flags.
+// Format implements [fmt.Formatter]. It writes the text of String for every verb.
 func (s *Source) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
-// LogValue implements [slog.LogValuer]: the text of String.
+// LogValue implements [slog.LogValuer] with the text of String.
 func (s *Source) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText implements [encoding.TextMarshaler]: the text of String.
+// MarshalText implements [encoding.TextMarshaler] with the text of String.
 func (s *Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

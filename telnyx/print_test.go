@@ -11,9 +11,8 @@ import (
 	"testing"
 )
 
-// printed returns value in every form that a program may print it in. The verbs
-// %p and %w stand apart: fmt calls no methods for them, go vet refuses them for
-// a Config, and there is no help for a field that is a string.
+// printed returns value in every form in which a program may print it, except with the
+// verbs %p and %w: fmt calls no methods for them, and go vet reports them for a Config.
 func printed(t *testing.T, value any) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
@@ -40,7 +39,7 @@ func printed(t *testing.T, value any) map[string]string {
 	return texts
 }
 
-func TestNothingPrintsTheKey(t *testing.T) {
+func TestKeyIsNotPrinted(t *testing.T) {
 	clearEnv(t)
 	config := Config{APIKey: testKey, BaseURL: "https://api.example"}
 	source := newSource(t, config)
@@ -67,7 +66,7 @@ func TestNothingPrintsTheKey(t *testing.T) {
 	}
 }
 
-func TestConfigPrintsNoPasswordInItsBaseURL(t *testing.T) {
+func TestPasswordInBaseURLIsNotPrinted(t *testing.T) {
 	for _, base := range []string{"https://user:hunter2@host", "https://hunter2@host", "https://host?hunter2", "https://host#hunter2", "https://u:hunter2 @host"} {
 		if text := fmt.Sprint(Config{BaseURL: base}); strings.Contains(text, "hunter2") {
 			t.Errorf("%s prints as %s", base, text)

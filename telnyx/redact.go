@@ -7,29 +7,27 @@ import (
 )
 
 const (
-	// redacted stands wherever a credential would be printed.
+	// redacted replaces credentials in texts.
 	redacted = "[redacted]"
 
-	// maxServerText bounds each text that a server put into an answer, in bytes.
+	// maxServerText limits each text from a response, in bytes.
 	maxServerText = 300
 
-	// maxOwnText bounds the text of an error from this side of the connection.
+	// maxOwnText limits the text of an error from this process, in bytes.
 	maxOwnText = 1000
 )
 
-// redactor is a list of credentials that must not be printed. Empty ones are
-// ignored.
+// redactor is a list of credentials to redact. Empty ones are ignored.
 type redactor []string
 
-// clean makes somebody else's text fit for an error: at most limit bytes and an
-// ellipsis, valid UTF-8 on one line, without the credentials and without
-// anything else that looks like a JWT.
+// clean makes an untrusted text fit for an error: valid UTF-8 on one line, truncated after
+// limit bytes, with the credentials and everything else that looks like a JWT redacted.
 //
-// It goes from left to right and looks for a credential at every step, so that
-// none is cut in half and shown by the limit.
+// It looks for a credential at every position before it applies the limit, so that the
+// limit cannot cut a credential in two and reveal the first part.
 func (r redactor) clean(text string, limit int) string {
 	var b strings.Builder
-	space := true // what is written so far ends in one, or is empty
+	space := true // b is empty or ends in a space
 	for text != "" {
 		if b.Len() >= limit {
 			b.WriteString("…")
@@ -54,8 +52,7 @@ func (r redactor) clean(text string, limit int) string {
 	return strings.TrimSuffix(b.String(), " ")
 }
 
-// secretAt returns the length of the longest credential that text begins with,
-// 0 if none.
+// secretAt returns the length of the longest credential at the beginning of text, or 0.
 func (r redactor) secretAt(text string) int {
 	n := 0
 	for _, secret := range r {
@@ -66,8 +63,8 @@ func (r redactor) secretAt(text string) int {
 	return max(n, jwtAt(text))
 }
 
-// jwtAt returns the length of what looks like a JWT, whole or cut short, at the
-// beginning of text. "eyJ" is how base64url spells the `{"` of its header.
+// jwtAt returns the length of a JWT, or part of one, at the beginning of text, or 0. "eyJ"
+// is the base64url encoding of `{"`, with which the header of every JWT begins.
 func jwtAt(text string) int {
 	if !strings.HasPrefix(text, "eyJ") {
 		return 0
@@ -78,7 +75,7 @@ func jwtAt(text string) int {
 	if n < 0 {
 		n = len(text)
 	}
-	if n < 16 { // a word
+	if n < 16 { // more likely a word
 		return 0
 	}
 	return n

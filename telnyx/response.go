@@ -10,34 +10,35 @@ import (
 	"strings"
 )
 
-// maxBody bounds how much of an answer is read. A good one has about 2 KB.
+// maxBody limits how much of a response body is read, in bytes. Good ones have about
+// 2 KB.
 const maxBody = 1 << 20
 
-// readBody reads the body of resp up to maxBody and closes it. What it read is
-// returned even with an error. A body that was read to its end leaves the
-// connection to the next request.
+// readBody reads the body of resp up to maxBody bytes and closes it. It returns what it
+// has read even with an error. It does not read compressed bodies, which the request did
+// not ask for. Reading a body to its end lets net/http reuse the connection.
 func readBody(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
-	if resp.StatusCode < 200 {
-		return nil, nil // 101: a stream without an end, not a body
+	if resp.StatusCode < 200 || contentEncoding(resp.Header) != "" {
+		return nil, nil // the body of a 101 is an endless stream
 	}
-	size := int64(bytes.MinRead) // so much room ReadFrom wants to find the end
+	size := int64(bytes.MinRead) // what ReadFrom needs to detect the end without growing
 	if 0 < resp.ContentLength && resp.ContentLength <= maxBody {
 		size += resp.ContentLength
 	}
 	buf := bytes.NewBuffer(make([]byte, 0, size))
 	_, err := buf.ReadFrom(io.LimitReader(resp.Body, maxBody+1))
 	if buf.Len() > maxBody {
-		return buf.Bytes()[:maxBody], errors.New("it is larger than 1 MiB")
+		return buf.Bytes()[:maxBody], errors.New("the body is larger than 1 MiB")
 	}
 	if err != nil {
-		err = fmt.Errorf("it broke off after %d bytes: %w", buf.Len(), err)
+		err = fmt.Errorf("after %d bytes of the body: %w", buf.Len(), err)
 	}
 	return buf.Bytes(), err
 }
 
-// answer is a success of either pair of endpoints. Its fields are what they are,
-// so that one of a wrong type spoils neither the others nor the error.
+// answer is the "data" object of a success, for both pairs of endpoints. A field of the
+// wrong type does not keep the other fields from being decoded.
 type answer struct {
 	Token                 field `json:"token"`
 	TokenExpiresAt        field `json:"token_expires_at"`
@@ -47,12 +48,12 @@ type answer struct {
 	RefreshTokenExpiresAt field `json:"refresh_token_expires_at"`
 }
 
-// field is the JSON value of a member: a string is kept, of anything else only
-// what it was, so that it costs no memory.
+// field is the JSON value of a member. It keeps the value of a string, but only the type
+// of any other value, which may be large.
 type field struct {
 	text  string
-	first byte // of the value as it is spelt; 0: there is none
-	again bool // the member is there more than once, and readers differ in which counts
+	first byte // the first byte of the encoded value; 0: the member is missing
+	again bool // the member occurs more than once: decoders disagree on which one counts
 }
 
 // UnmarshalJSON never fails.
@@ -71,16 +72,16 @@ func (f *field) UnmarshalJSON(data []byte) error {
 			return json.Unmarshal(data, &f.text)
 		}
 	}
-	f.text = string(inside) // as all tokens and times are
+	f.text = string(inside) // without escapes, as all tokens and times are
 	return nil
 }
 
-// value returns the string that f is. Its errors stand behind the name of the
-// field and quote nothing: what is in the wrong field may be a credential.
+// value returns the string in f. Its errors complete a sentence that begins with the name
+// of the field. They do not quote the value, which may be a credential.
 func (f field) value() (string, error) {
 	switch {
 	case f.again:
-		return "", errors.New("is there more than once")
+		return "", errors.New("occurs more than once")
 	case f.first == 0, f.first == 'n':
 		return "", errors.New("is missing")
 	case f.first == 't', f.first == 'f':
@@ -95,11 +96,11 @@ func (f field) value() (string, error) {
 	return f.text, nil
 }
 
-// decodeAnswer returns what a success holds. Unknown fields are ignored: real
-// answers have some.
+// decodeAnswer decodes the body of a success. It ignores unknown fields, which real
+// responses have.
 func decodeAnswer(c call, header http.Header, body []byte) (*answer, error) {
 	if encoding := contentEncoding(header); encoding != "" {
-		return nil, c.failGrant("the body is compressed (%s), which was not asked for", c.clean(encoding, maxServerText))
+		return nil, c.failGrant("the body is compressed (%s), which the request did not ask for", c.clean(encoding, maxServerText))
 	}
 	if contentType := header.Get("Content-Type"); !mayBeJSON(contentType) {
 		return nil, c.failGrant("the body is %s, not JSON; is there a proxy in front of the API?", c.clean(contentType, maxServerText))
@@ -112,9 +113,9 @@ func decodeAnswer(c call, header http.Header, body []byte) (*answer, error) {
 	}
 	if err := json.Unmarshal(body, &document); err != nil {
 		if wrongType := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrongType) {
-			return nil, c.failGrant("the body has another shape than {\"data\":{...}}")
+			return nil, c.failGrant("the body does not have the form {\"data\":{...}}")
 		}
-		return nil, c.failGrant("the body is no JSON: %s", c.clean(err.Error(), maxServerText))
+		return nil, c.failGrant("the body is not JSON: %s", c.clean(err.Error(), maxServerText))
 	}
 	if document.Data == nil {
 		return nil, c.failGrant("the body has no \"data\"")
@@ -122,7 +123,8 @@ func decodeAnswer(c call, header http.Header, body []byte) (*answer, error) {
 	return document.Data, nil
 }
 
-// contentEncoding is how a body is compressed, "" if it is not.
+// contentEncoding returns the Content-Encoding of a response (RFC 9110, 8.4), or "" if the
+// body is not encoded.
 func contentEncoding(header http.Header) string {
 	encoding := header.Get("Content-Encoding")
 	if strings.EqualFold(encoding, "identity") {
@@ -131,9 +133,8 @@ func contentEncoding(header http.Header) string {
 	return encoding
 }
 
-// mayBeJSON reports whether a body of this type is worth decoding. Without a type
-// it is, and as text/plain too: that is what servers call a body that they were
-// told nothing about.
+// mayBeJSON reports whether a body of this Content-Type may be JSON. It accepts a missing
+// type, and text/plain, which servers send by default.
 func mayBeJSON(contentType string) bool {
 	mediaType, _, _ := strings.Cut(contentType, ";")
 	mediaType = strings.ToLower(strings.TrimSpace(mediaType))

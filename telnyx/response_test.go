@@ -10,7 +10,7 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-func TestAnswersThatAreNoGrant(t *testing.T) {
+func TestInvalidGrants(t *testing.T) {
 	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	data := func(fields string) string { return `{"data":{` + fields + `}}` }
 	tests := map[string]struct {
@@ -18,23 +18,23 @@ func TestAnswersThatAreNoGrant(t *testing.T) {
 		headers    []string
 	}{
 		"empty":                   {``, "body is empty", nil},
-		"HTML":                    {`<html><body>Sign in</body></html>`, `no JSON`, nil},
-		"HTML by its type":        {data(`"token":"t","token_expires_at":"` + later + `"`), "body is text/html; charset=utf-8, not JSON", []string{"Content-Type: text/html; charset=utf-8"}},
-		"XML by its type":         {`<x/>`, "body is application/xml, not JSON", []string{"Content-Type: application/xml"}},
+		"HTML":                    {`<html><body>Sign in</body></html>`, `not JSON`, nil},
+		"HTML by type":            {data(`"token":"t","token_expires_at":"` + later + `"`), "body is text/html; charset=utf-8, not JSON", []string{"Content-Type: text/html; charset=utf-8"}},
+		"XML by type":             {`<x/>`, "body is application/xml, not JSON", []string{"Content-Type: application/xml"}},
 		"compressed":              {"\x1f\x8b", "compressed (gzip)", []string{"Content-Encoding: gzip"}},
-		"half of it":              {`{"data":{"token":"abc`, "no JSON: unexpected end", nil},
-		"trailing garbage":        {data(`"token":"t","token_expires_at":"`+later+`"`) + "x", "no JSON", nil},
-		"two documents":           {data(`"token":"t","token_expires_at":"`+later+`"`) + "{}", "no JSON", nil},
-		"deep":                    {strings.Repeat(`[`, 100_000), "no JSON", nil},
-		"deep within":             {`{"data":{"token":` + strings.Repeat(`[`, 100_000), "no JSON", nil},
-		"array":                   {`[]`, "another shape", nil},
-		"string":                  {`"x"`, "another shape", nil},
+		"truncated":               {`{"data":{"token":"abc`, "not JSON: unexpected end", nil},
+		"trailing garbage":        {data(`"token":"t","token_expires_at":"`+later+`"`) + "x", "not JSON", nil},
+		"two documents":           {data(`"token":"t","token_expires_at":"`+later+`"`) + "{}", "not JSON", nil},
+		"deep":                    {strings.Repeat(`[`, 100_000), "not JSON", nil},
+		"deep inside":             {`{"data":{"token":` + strings.Repeat(`[`, 100_000), "not JSON", nil},
+		"array":                   {`[]`, "not have the form", nil},
+		"string":                  {`"x"`, "not have the form", nil},
 		"null":                    {`null`, `no "data"`, nil},
 		"no data":                 {`{}`, `no "data"`, nil},
 		"an error":                {`{"errors":[{"code":"1"}]}`, `no "data"`, nil},
 		"data null":               {`{"data":null}`, `no "data"`, nil},
-		"data an array":           {`{"data":[]}`, "another shape", nil},
-		"data a string":           {`{"data":"x"}`, "another shape", nil},
+		"data an array":           {`{"data":[]}`, "not have the form", nil},
+		"data a string":           {`{"data":"x"}`, "not have the form", nil},
 		"data empty":              {data(``), `"token" is missing`, nil},
 		"token null":              {data(`"token":null`), `"token" is missing`, nil},
 		"token empty":             {data(`"token":"","token_expires_at":"` + later + `"`), `"token" is empty`, nil},
@@ -47,34 +47,34 @@ func TestAnswersThatAreNoGrant(t *testing.T) {
 		"expiry missing":          {data(`"token":"t"`), `"token_expires_at" is missing`, nil},
 		"expiry null":             {data(`"token":"t","token_expires_at":null`), `"token_expires_at" is missing`, nil},
 		"expiry a number":         {data(`"token":"t","token_expires_at":1777863721`), `"token_expires_at" is a number`, nil},
-		"expiry empty":            {data(`"token":"t","token_expires_at":""`), `"token_expires_at" is no RFC 3339 time`, nil},
-		"expiry without a zone":   {data(`"token":"t","token_expires_at":"2099-01-01T00:00:00"`), `is no RFC 3339 time`, nil},
-		"expiry beyond 9999":      {data(`"token":"t","token_expires_at":"10000-01-01T00:00:00Z"`), `is no RFC 3339 time`, nil},
+		"expiry empty":            {data(`"token":"t","token_expires_at":""`), `"token_expires_at" is not an RFC 3339 time`, nil},
+		"expiry without a zone":   {data(`"token":"t","token_expires_at":"2099-01-01T00:00:00"`), `is not an RFC 3339 time`, nil},
+		"expiry beyond 9999":      {data(`"token":"t","token_expires_at":"10000-01-01T00:00:00Z"`), `is not an RFC 3339 time`, nil},
 		"expiry zero":             {data(`"token":"t","token_expires_at":"0001-01-01T00:00:00Z"`), `no time left: it expires at 0001-01-01T00:00:00Z, and the server's clock shows 20`, nil},
 		"expiry past":             {data(`"token":"t","token_expires_at":"2021-04-22T12:24:55Z"`), `it expires at 2021-04-22T12:24:55Z`, nil},
 		"expiry past, no Date":    {data(`"token":"t","token_expires_at":"2021-04-22T12:24:55Z"`), `this machine's clock shows 20`, []string{"Date: -"}},
-		"larger than the bound":   {data(`"token":"` + strings.Repeat("x", maxBody) + `"`), "larger than 1 MiB", nil},
+		"larger than the limit":   {data(`"token":"` + strings.Repeat("x", maxBody) + `"`), "larger than 1 MiB", nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			base := startServer(t, answerWith(201, test.body, test.headers...))
-			for _, op := range []string{opCreate, opRefresh} {
-				grant, err := newSource(t, Config{BaseURL: base}).call(t, op)
+			for _, kind := range bothKinds {
+				grant, err := newSource(t, Config{BaseURL: base}).call(t, kind)
 				if !errors.Is(err, roomtoken.ErrInvalidGrant) || errors.Is(err, roomtoken.ErrPermanent) || errors.Is(err, roomtoken.ErrRefreshRejected) {
 					t.Fatalf("got %v, %v; want ErrInvalidGrant alone", grant, err)
 				}
-				if !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "telnyx: "+op+" for room 0ccc7b54…: ") {
-					t.Errorf("got %q; want %q in it", err, test.want)
+				if !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "telnyx: "+kind.String()+" for room 0ccc7b54…: ") {
+					t.Errorf("got %q; want an error with %q", err, test.want)
 				}
 				if !grant.Token.IsZero() || !grant.RefreshToken.IsZero() {
-					t.Error("a grant came with the error")
+					t.Error("the error comes with a grant")
 				}
 			}
 		})
 	}
 }
 
-func TestNoGrantErrorsShowNoToken(t *testing.T) {
+func TestInvalidGrantErrorsAreRedacted(t *testing.T) {
 	token := jwt(time.Unix(0, 0), time.Unix(600, 0))
 	for _, body := range []string{
 		`{"data":{"token":"` + token + `"}}`,
@@ -87,7 +87,7 @@ func TestNoGrantErrorsShowNoToken(t *testing.T) {
 	} {
 		for _, headers := range [][]string{nil, {"Content-Type: " + token}, {"Content-Encoding: " + token}} {
 			base := startServer(t, answerWith(201, body, headers...))
-			_, err := newSource(t, Config{BaseURL: base}).call(t, opCreate)
+			_, err := newSource(t, Config{BaseURL: base}).call(t, roomtoken.CallCreate)
 			if err == nil {
 				t.Fatalf("no error for %s", body)
 			}
@@ -96,27 +96,27 @@ func TestNoGrantErrorsShowNoToken(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreOddButGood(t *testing.T) {
+func TestUnusualButValidAnswers(t *testing.T) {
 	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	good := `"token":"the-token","token_expires_at":"` + later + `"`
 	tests := map[string]struct {
 		body    string
 		headers []string
 	}{
-		"unknown fields":      {`{"meta":{"a":[1]},"data":{` + good + `,"recort_type":"x","x":{"token":"y"}}}`, nil},
-		"white space":         {"\r\n {\"data\":\t{" + good + "}}\n", nil},
-		"byte order of zones": {`{"data":{"token":"the-token","token_expires_at":"` + time.Now().Add(time.Hour).In(time.FixedZone("", -5*3600)).Format("2006-01-02T15:04:05.123456Z07:00") + `"}}`, nil},
-		"small t and z":       {`{"data":{"token":"the-token","token_expires_at":"` + strings.ToLower(later) + `"}}`, nil},
-		"no content type":     {`{"data":{` + good + `}}`, []string{"Content-Type: -"}},
-		"sniffed type":        {`{"data":{` + good + `}}`, []string{"Content-Type: text/plain; charset=utf-8"}},
-		"API type":            {`{"data":{` + good + `}}`, []string{"Content-Type: Application/vnd.api+JSON"}},
-		"identity":            {`{"data":{` + good + `}}`, []string{"Content-Encoding: identity"}},
-		"just within":         {`{"data":{` + good + `}}` + strings.Repeat(" ", maxBody-len(`{"data":{`+good+`}}`)), nil},
+		"unknown fields":        {`{"meta":{"a":[1]},"data":{` + good + `,"recort_type":"x","x":{"token":"y"}}}`, nil},
+		"white space":           {"\r\n {\"data\":\t{" + good + "}}\n", nil},
+		"fraction and offset":   {`{"data":{"token":"the-token","token_expires_at":"` + time.Now().Add(time.Hour).In(time.FixedZone("", -5*3600)).Format("2006-01-02T15:04:05.123456Z07:00") + `"}}`, nil},
+		"lower-case t and z":    {`{"data":{"token":"the-token","token_expires_at":"` + strings.ToLower(later) + `"}}`, nil},
+		"no content type":       {`{"data":{` + good + `}}`, []string{"Content-Type: -"}},
+		"sniffed type":          {`{"data":{` + good + `}}`, []string{"Content-Type: text/plain; charset=utf-8"}},
+		"JSON:API type":         {`{"data":{` + good + `}}`, []string{"Content-Type: Application/vnd.api+JSON"}},
+		"identity":              {`{"data":{` + good + `}}`, []string{"Content-Encoding: identity"}},
+		"just within the limit": {`{"data":{` + good + `}}` + strings.Repeat(" ", maxBody-len(`{"data":{`+good+`}}`)), nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			base := startServer(t, answerWith(201, test.body, test.headers...))
-			grant, err := newSource(t, Config{BaseURL: base}).call(t, opCreate)
+			grant, err := newSource(t, Config{BaseURL: base}).call(t, roomtoken.CallCreate)
 			if err != nil || grant.Token.Value.Reveal() != "the-token" || !grant.RefreshToken.IsZero() {
 				t.Errorf("got %q, %v", grant.Token.Value.Reveal(), err)
 			}
@@ -124,13 +124,13 @@ func TestAnswersThatAreOddButGood(t *testing.T) {
 	}
 }
 
-// A good client token is kept whatever is wrong with the refresh token beside it.
-func TestBrokenRefreshTokens(t *testing.T) {
+// A good client token is kept, whatever is wrong with the refresh token.
+func TestUnusableRefreshTokens(t *testing.T) {
 	now := time.Now()
 	later := now.Add(time.Hour).UTC().Format(time.RFC3339)
 	for name, test := range map[string]struct {
 		fields string
-		kept   bool // with an unknown end
+		kept   bool // with an unknown expiry
 	}{
 		"missing":           {``, false},
 		"null":              {`,"refresh_token":null`, false},
@@ -144,9 +144,9 @@ func TestBrokenRefreshTokens(t *testing.T) {
 		"expiry garbage":    {`,"refresh_token":"r","refresh_token_expires_at":"soon"`, true},
 	} {
 		base := startServer(t, answerWith(201, `{"data":{"token":"t","token_expires_at":"`+later+`"`+test.fields+`}}`))
-		grant, err := newSource(t, Config{BaseURL: base}).call(t, opCreate)
+		grant, err := newSource(t, Config{BaseURL: base}).call(t, roomtoken.CallCreate)
 		if err != nil || grant.Token.Value.Reveal() != "t" {
-			t.Errorf("%s: the token is lost: %v", name, err)
+			t.Errorf("%s: the client token was dropped: %v", name, err)
 		}
 		if grant.RefreshToken.IsZero() == test.kept || !grant.RefreshToken.ExpiresAt.IsZero() {
 			t.Errorf("%s: the refresh token is %q until %v", name, grant.RefreshToken.Value.Reveal(), grant.RefreshToken.ExpiresAt)

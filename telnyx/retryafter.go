@@ -9,27 +9,27 @@ import (
 )
 
 const (
-	// maxRetryAfter is the longest wait that an answer can ask for.
+	// maxRetryAfter caps the wait that a response can ask for.
 	maxRetryAfter = 24 * time.Hour
 
-	// A number of seconds from here on is a Unix time: as a wait it would be
-	// 11 days and be cut to one anyway, as a time it is in January 1970.
+	// A number from here on is a Unix time in seconds. As a wait it would be longer
+	// than 11 days, which is capped anyway; as a time it is after 12 January 1970.
 	unixTimeFrom = 1e6
 
-	// And from here on it is one in milliseconds: in seconds, the year 5138.
+	// A number from here on is a Unix time in milliseconds. In seconds it would be
+	// after the year 5138.
 	unixMillisFrom = 1e11
 )
 
-// retryAfter returns the wait that an answer asks for, between 0 (none) and
-// 24 hours. now is the local clock.
+// retryAfter returns the wait that a response asks for, from 0 (none) to maxRetryAfter.
+// now is the local clock.
 //
-// Retry-After counts with every status that is not a success. The headers of
-// rate limits count with 429 alone, since they stand on answers of every kind
-// and say when the limit is renewed, not that it is used up. What is negative,
-// past or garbage counts as absent.
+// Retry-After counts with every error status. The rate limit headers count with 429
+// only: other responses have them, too, and they say when the limit is renewed, not that
+// it is exhausted. Negative, past and malformed values are ignored.
 func retryAfter(status int, header http.Header, now time.Time) time.Duration {
 	if date := dateOf(header); !date.IsZero() {
-		now = date // other times in the answer are on the same clock
+		now = date // the other times in the header are on the same clock
 	}
 	if wait, ok := parseRetryAfter(header.Get("Retry-After"), now); ok {
 		return wait
@@ -45,7 +45,7 @@ func retryAfter(status int, header http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// parseRetryAfter reads seconds or an HTTP date (RFC 9110, 10.2.3).
+// parseRetryAfter parses seconds or an HTTP date (RFC 9110, 10.2.3).
 func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 	if seconds, ok := parseSeconds(value); ok {
 		return secondsLong(seconds), true
@@ -57,42 +57,42 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 	return until(date, now)
 }
 
-// parseReset reads seconds or a Unix time: Telnyx's pages say now the one, now
-// the other.
+// parseReset parses seconds or a Unix time. Telnyx's documentation is inconsistent about
+// which of them it is.
 func parseReset(value string, now time.Time) (time.Duration, bool) {
 	seconds, ok := parseSeconds(value)
 	switch {
 	case !ok:
 		return 0, false
 	case seconds >= unixMillisFrom:
-		return until(time.UnixMilli(int64(min(seconds, 1e15))), now) // at most the year 33658
+		return until(time.UnixMilli(int64(min(seconds, 1e15))), now) // in the year 33658 at the latest
 	case seconds >= unixTimeFrom:
 		return until(time.Unix(int64(seconds), 0), now)
 	}
 	return secondsLong(seconds), true
 }
 
-// parseSeconds reads a decimal number without a sign or exponent, of any size.
+// parseSeconds parses a decimal number of any size without a sign or exponent.
 func parseSeconds(value string) (float64, bool) {
 	value = strings.TrimSpace(value)
 	if value == "" || strings.Trim(value, "0123456789.") != "" {
 		return 0, false
 	}
 	seconds, err := strconv.ParseFloat(value, 64)
-	if err != nil && !math.IsInf(seconds, 1) { // out of range is just very long
+	if err != nil && !math.IsInf(seconds, 1) { // out of range: a very long wait
 		return 0, false
 	}
 	return seconds, true
 }
 
-// secondsLong turns a number that is not negative into a wait.
+// secondsLong converts a nonnegative number of seconds into a wait.
 func secondsLong(seconds float64) time.Duration {
 	seconds = min(seconds, maxRetryAfter.Seconds())
 	return time.Duration(math.Ceil(seconds * float64(time.Second)))
 }
 
-// until is the wait from now to date, none if that is past.
-func until(date, now time.Time) (time.Duration, bool) {
-	wait := min(date.Sub(now), maxRetryAfter)
+// until returns the wait from now to date. ok is false if date is in the past.
+func until(date, now time.Time) (wait time.Duration, ok bool) {
+	wait = min(date.Sub(now), maxRetryAfter)
 	return max(wait, 0), wait >= 0
 }

@@ -3,10 +3,12 @@ package telnyx
 import (
 	"fmt"
 	"strings"
+
+	"github.com/roomtoken/roomtoken"
 )
 
-// isRoomID reports whether id is a UUID in its canonical form: 8-4-4-4-12
-// hexadecimal digits of either case (RFC 9562, 4).
+// isRoomID reports whether id is a UUID in canonical form: 8-4-4-4-12 hexadecimal digits
+// in either case (RFC 9562, 4).
 func isRoomID(id string) bool {
 	if len(id) != 36 {
 		return false
@@ -25,16 +27,16 @@ func isRoomID(id string) bool {
 	return true
 }
 
-// badRoomID is the error for an id that is none. It quotes the beginning only:
-// what stands in a wrong place may be a credential.
-func badRoomID(op, id string) error {
+// badRoomID returns the error for an id that is not a room ID. It quotes only the
+// beginning: a misplaced value may be a credential.
+func badRoomID(kind roomtoken.CallKind, id string) error {
 	if id == "" {
-		return fmt.Errorf("telnyx: %s: the room ID is empty; want a UUID", op)
+		return fmt.Errorf("telnyx: %s: the room ID is empty; want a UUID", kind)
 	}
-	return fmt.Errorf("telnyx: %s: room ID %q (%d bytes) is no UUID; want 8-4-4-4-12 hexadecimal digits", op, shortRoomID(id), len(id))
+	return fmt.Errorf("telnyx: %s: room ID %q (%d bytes) is not a UUID; want 8-4-4-4-12 hexadecimal digits", kind, shortRoomID(id), len(id))
 }
 
-// shortRoomID is enough of an id to find it by.
+// shortRoomID returns the beginning of an id, enough to find the room by.
 func shortRoomID(id string) string {
 	const enough = 8
 	if len(id) <= enough {

@@ -32,7 +32,7 @@ var badRoomIDs = []string{
 	strings.Repeat("x", 1<<20),
 }
 
-func TestRoomIDsAreCheckedBeforeAnythingLeaves(t *testing.T) {
+func TestBadRoomIDsMakeNoRequest(t *testing.T) {
 	var requests, keys atomic.Int64
 	source := newSource(t, Config{
 		APIKeyFunc: func(context.Context) (string, error) { keys.Add(1); return testKey, nil },
@@ -55,7 +55,7 @@ func TestRoomIDsAreCheckedBeforeAnythingLeaves(t *testing.T) {
 		}
 	}
 	if requests.Load() != 0 || keys.Load() != 0 {
-		t.Errorf("%d requests were made and %d keys fetched for bad room IDs", requests.Load(), keys.Load())
+		t.Errorf("%d requests and %d calls of APIKeyFunc for bad room IDs; want none", requests.Load(), keys.Load())
 	}
 }
 

@@ -25,43 +25,43 @@ import (
 	"github.com/roomtoken/roomtoken/telnyx/telnyxtest"
 )
 
-const canaryKey = "KEY0CANARY9876_ThisIsTheKeyOfTheCanary"
+const canaryKey = "KEY0CANARY9876_AnApiKeyThatMustNotLeak"
 
-// heard is all that a program could show somebody: logs, and whatever value was
-// printed, in every way there is.
-type heard struct {
+// output collects everything that a program could show: logs, and printed values in every
+// format.
+type output struct {
 	mu    sync.Mutex
-	out   bytes.Buffer
-	known sync.Map
+	text  bytes.Buffer
+	known sync.Map // texts of the values printed so far, without digits
 }
 
-func (h *heard) Write(p []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.out.Write(p)
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
 }
 
-// print prints values as programs do. Of values that differ in their numbers alone
-// one is enough.
-func (h *heard) print(values ...any) {
+// print prints values in every format. Of values that differ only in digits, it prints only
+// the first one in every format.
+func (o *output) print(values ...any) {
 	for _, v := range values {
 		text := fmt.Sprintf("%T %+v", v, v)
-		_, _ = fmt.Fprintln(h, text)
-		if _, known := h.known.LoadOrStore(strings.Map(withoutDigits, text), true); known {
+		_, _ = fmt.Fprintln(o, text)
+		if _, known := o.known.LoadOrStore(strings.Map(withoutDigits, text), true); known {
 			continue
 		}
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c"} {
-			_, _ = fmt.Fprintf(h, verb+"\n", v)
-			_, _ = fmt.Fprintf(h, verb+"\n", []any{v})
-			_, _ = fmt.Fprintf(h, verb+"\n", struct{ Exported, unexported any }{v, v})
+			_, _ = fmt.Fprintf(o, verb+"\n", v)
+			_, _ = fmt.Fprintf(o, verb+"\n", []any{v})
+			_, _ = fmt.Fprintf(o, verb+"\n", struct{ Exported, unexported any }{v, v})
 		}
 		if text, err := json.Marshal(v); err == nil {
-			_, _ = h.Write(text)
+			_, _ = o.Write(text)
 		}
-		slog.New(slog.NewTextHandler(h, nil)).Info("value", "v", v, slog.Group("g", "v", []any{v}))
-		slog.New(slog.NewJSONHandler(h, nil)).Info("value", "v", v, slog.Group("g", "v", []any{v}))
+		slog.New(slog.NewTextHandler(o, nil)).Info("value", "v", v, slog.Group("g", "v", []any{v}))
+		slog.New(slog.NewJSONHandler(o, nil)).Info("value", "v", v, slog.Group("g", "v", []any{v}))
 		if err, ok := v.(error); ok {
-			h.print(fmt.Errorf("wrapped: %w", err).Error(), fmt.Sprintf("%+v", errors.Join(err, err)))
+			o.print(fmt.Errorf("wrapped: %w", err).Error(), fmt.Sprintf("%+v", errors.Join(err, err)))
 		}
 	}
 }
@@ -73,15 +73,15 @@ func withoutDigits(r rune) rune {
 	return r
 }
 
-// dig prints every string that is reachable from v, exported or not, as debuggers
-// and deep printers do. What is meant to hold no secret passes that too.
-func (h *heard) dig(v any) {
+// dump prints every string that is reachable from v, including unexported fields, as
+// debuggers and deep printers do. It is for values that must not hold secrets at all.
+func (o *output) dump(v any) {
 	seen := map[uintptr]bool{}
 	var walk func(reflect.Value)
 	walk = func(v reflect.Value) {
 		switch v.Kind() {
 		case reflect.String:
-			_, _ = fmt.Fprintln(h, v.String())
+			_, _ = fmt.Fprintln(o, v.String())
 		case reflect.Pointer:
 			if !v.IsNil() && !seen[v.Pointer()] {
 				seen[v.Pointer()] = true
@@ -95,7 +95,7 @@ func (h *heard) dig(v any) {
 			}
 		case reflect.Slice, reflect.Array:
 			if v.Type().Elem().Kind() == reflect.Uint8 {
-				_, _ = fmt.Fprintf(h, "%s\n", v)
+				_, _ = fmt.Fprintf(o, "%s\n", v)
 			}
 			for i := range min(v.Len(), 1000) {
 				walk(v.Index(i))
@@ -110,10 +110,10 @@ func (h *heard) dig(v any) {
 	walk(reflect.ValueOf(v))
 }
 
-// guises are the forms in which a secret would still be one.
-func guises(secret string) []string {
+// encodings returns the encodings in which a secret would still be revealed.
+func encodings(secret string) []string {
 	forms := []string{secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprintf("% x", secret), strings.Trim(fmt.Sprint([]byte(secret)), "[]"), url.QueryEscape(secret)}
-	for shift := range 3 { // where base64 may find it in something longer
+	for shift := range 3 { // the alignments of base64 in a longer text
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			encoded := encoding.EncodeToString([]byte(secret[shift:]))
 			forms = append(forms, encoded[:len(encoded)-4])
@@ -122,24 +122,33 @@ func guises(secret string) []string {
 	return forms
 }
 
-// find returns where in text one of the secrets stands, in any guise, -1 if
-// nowhere.
-func find(text string, secrets []string) int {
-	const enough = 12 // bytes to know one by
-	byPrefix := map[string][]string{}
-	var first [1 << 16]bool // the first two of them
+// search finds secrets in texts, in any encoding.
+type search struct {
+	byPrefix map[string][]string // the encoded secrets, by their first prefixLen bytes
+	first    [1 << 16]bool       // the first two bytes of each, to skip most of a text fast
+}
+
+const prefixLen = 12
+
+func newSearch(secrets []string) *search {
+	s := &search{byPrefix: map[string][]string{}}
 	for _, secret := range secrets {
-		for _, guise := range guises(secret) {
-			byPrefix[guise[:enough]] = append(byPrefix[guise[:enough]], guise)
-			first[int(guise[0])<<8|int(guise[1])] = true
+		for _, form := range encodings(secret) {
+			s.byPrefix[form[:prefixLen]] = append(s.byPrefix[form[:prefixLen]], form)
+			s.first[int(form[0])<<8|int(form[1])] = true
 		}
 	}
-	for i := range len(text) - enough {
-		if !first[int(text[i])<<8|int(text[i+1])] {
+	return s
+}
+
+// find returns the index of the first secret in text, or -1.
+func (s *search) find(text string) int {
+	for i := range len(text) - prefixLen {
+		if !s.first[int(text[i])<<8|int(text[i+1])] {
 			continue
 		}
-		for _, guise := range byPrefix[text[i:i+enough]] {
-			if strings.HasPrefix(text[i:], guise) {
+		for _, form := range s.byPrefix[text[i:i+prefixLen]] {
+			if strings.HasPrefix(text[i:], form) {
 				return i
 			}
 		}
@@ -147,8 +156,8 @@ func find(text string, secrets []string) int {
 	return -1
 }
 
-// wire is a transport that keeps every token that passes it, and can spoil the
-// answers with what the requests held.
+// wire is a transport that records every token it carries. If spoil is not nil, it replaces
+// the responses.
 type wire struct {
 	mu      sync.Mutex
 	secrets map[string]bool
@@ -190,8 +199,8 @@ func (w *wire) set(spoil func(*http.Request, string, *http.Response) (*http.Resp
 	w.spoil = spoil
 }
 
-// spoilers return what a request held, or what the answer to it held, where no
-// token belongs.
+// spoilers returns functions that put the credentials of a request and its response in
+// places where no credential belongs.
 func spoilers() map[string]func(*http.Request, string, *http.Response) (*http.Response, error) {
 	answer := func(status int, header http.Header, body string) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}, nil
@@ -201,11 +210,11 @@ func spoilers() map[string]func(*http.Request, string, *http.Response) (*http.Re
 		"a list": func(e string) string {
 			return jsonOf(map[string]any{"errors": []any{map[string]any{"code": e, "title": e, "detail": e, "source": map[string]any{"pointer": e, "parameter": e}, "meta": e}}})
 		},
-		"an object":   func(e string) string { return jsonOf(map[string]any{"code": "1", "title": "bad: " + e}) },
-		"a message":   func(e string) string { return jsonOf(map[string]any{"message": e, "success": false}) },
-		"text":        func(e string) string { return "bad request:\n" + e },
-		"a page":      func(e string) string { return "<html><title>" + e + "</title>" + e },
-		"half a list": func(e string) string { return `{"errors":[{"title":"` + e },
+		"an object":        func(e string) string { return jsonOf(map[string]any{"code": "1", "title": "bad: " + e}) },
+		"a message":        func(e string) string { return jsonOf(map[string]any{"message": e, "success": false}) },
+		"text":             func(e string) string { return "bad request:\n" + e },
+		"a page":           func(e string) string { return "<html><title>" + e + "</title>" + e },
+		"a truncated list": func(e string) string { return `{"errors":[{"title":"` + e },
 	} {
 		for _, status := range []int{201, 302, 403, 429, 500} {
 			all[fmt.Sprint(name, " with ", status)] = func(req *http.Request, sent string, resp *http.Response) (*http.Response, error) {
@@ -222,7 +231,7 @@ func spoilers() map[string]func(*http.Request, string, *http.Response) (*http.Re
 			}
 		}
 	}
-	// The answer, in the wrong places.
+	// Tokens of the response in the wrong places.
 	for name, change := range map[string]func(data map[string]any, token any){
 		"token as expiry": func(data map[string]any, token any) {
 			data["token_expires_at"], data["access_token_expires_at"] = token, token
@@ -231,7 +240,7 @@ func spoilers() map[string]func(*http.Request, string, *http.Response) (*http.Re
 		"token with a line break": func(data map[string]any, token any) {
 			data["token"], data["access_token"] = fmt.Sprint(token, "\n"), fmt.Sprint(token, "\n")
 		},
-		"a lapsed one": func(data map[string]any, _ any) {
+		"an expired token": func(data map[string]any, _ any) {
 			data["token_expires_at"], data["access_token_expires_at"] = "2001-01-01T00:00:00Z", "2001-01-01T00:00:00Z"
 		},
 	} {
@@ -240,7 +249,7 @@ func spoilers() map[string]func(*http.Request, string, *http.Response) (*http.Re
 				Data map[string]any `json:"data"`
 			}
 			if err := json.NewDecoder(resp.Body).Decode(&document); err != nil {
-				return answer(500, nil, "") // it was refused already
+				return answer(500, nil, "") // the response is an error
 			}
 			token := document.Data["token"]
 			if token == nil {
@@ -250,19 +259,19 @@ func spoilers() map[string]func(*http.Request, string, *http.Response) (*http.Re
 			return answer(201, resp.Header, jsonOf(document))
 		}
 	}
-	all["half an answer"] = func(_ *http.Request, _ string, resp *http.Response) (*http.Response, error) {
+	all["a truncated answer"] = func(_ *http.Request, _ string, resp *http.Response) (*http.Response, error) {
 		got, _ := io.ReadAll(resp.Body)
 		return answer(201, nil, string(got[:len(got)*2/3]))
 	}
-	all["headers of tokens"] = func(req *http.Request, sent string, resp *http.Response) (*http.Response, error) {
+	all["tokens in Content-Type"] = func(req *http.Request, sent string, resp *http.Response) (*http.Response, error) {
 		got, _ := io.ReadAll(resp.Body)
 		everything := strings.ReplaceAll(req.Header.Get("Authorization")+sent+string(got), "\n", "")
 		return answer(201, http.Header{"Content-Type": {everything}}, string(got))
 	}
-	all["encoding of tokens"] = func(req *http.Request, sent string, resp *http.Response) (*http.Response, error) {
+	all["tokens in Content-Encoding"] = func(req *http.Request, sent string, resp *http.Response) (*http.Response, error) {
 		return answer(201, http.Header{"Content-Encoding": {req.Header.Get("Authorization") + sent}}, "")
 	}
-	all["a transport that tells"] = func(req *http.Request, sent string, _ *http.Response) (*http.Response, error) {
+	all["tokens in a transport error"] = func(req *http.Request, sent string, _ *http.Response) (*http.Response, error) {
 		return nil, errors.New("could not send " + fmt.Sprint(req.Header) + sent)
 	}
 	return all
@@ -276,14 +285,14 @@ func jsonOf(v any) string {
 	return string(text)
 }
 
-// throwing is a source around another that panics with what it was given.
-type throwing struct {
+// panicking is a source whose Refresh panics with the refresh token if throw is not nil.
+type panicking struct {
 	*telnyx.Source
 	mu    sync.Mutex
 	throw func(refreshToken string)
 }
 
-func (s *throwing) Refresh(ctx context.Context, roomID string, refreshToken roomtoken.Token) (roomtoken.Grant, error) {
+func (s *panicking) Refresh(ctx context.Context, roomID string, refreshToken roomtoken.Token) (roomtoken.Grant, error) {
 	s.mu.Lock()
 	throw := s.throw
 	s.mu.Unlock()
@@ -293,29 +302,29 @@ func (s *throwing) Refresh(ctx context.Context, roomID string, refreshToken room
 	return s.Source.Refresh(ctx, roomID, refreshToken)
 }
 
-func (s *throwing) with(throw func(string)) {
+func (s *panicking) set(throw func(string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.throw = throw
 }
 
-// TestNothingSecretIsHeard runs all of it, from the Manager to the API, through
-// every fault, listens to everything that can be printed, and searches that for
-// the API key and for every token that was on the wire.
-func TestNothingSecretIsHeard(t *testing.T) {
+// TestNoSecretIsPrinted runs a Manager, a Source and the API through every fault, collects
+// everything that can be printed, and searches it for the API key and for every token
+// that the transport carried.
+func TestNoSecretIsPrinted(t *testing.T) {
 	text := func(w io.Writer) slog.Handler {
 		return slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})
 	}
 	jsonLines := func(w io.Writer) slog.Handler {
 		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})
 	}
-	t.Run("current endpoints, text", func(t *testing.T) { listen(t, telnyx.ClientTokens, false, text) })
-	t.Run("legacy endpoints, JSON", func(t *testing.T) { listen(t, telnyx.AccessTokens, false, jsonLines) })
-	t.Run("a key from a function", func(t *testing.T) { listen(t, telnyx.ClientTokens, true, jsonLines) })
+	t.Run("current endpoints, text", func(t *testing.T) { testNoSecretIsPrinted(t, telnyx.ClientTokens, false, text) })
+	t.Run("legacy endpoints, JSON", func(t *testing.T) { testNoSecretIsPrinted(t, telnyx.AccessTokens, false, jsonLines) })
+	t.Run("a key from a function", func(t *testing.T) { testNoSecretIsPrinted(t, telnyx.ClientTokens, true, jsonLines) })
 }
 
-func listen(t *testing.T, endpoints telnyx.Endpoints, keyFunc bool, handler func(io.Writer) slog.Handler) {
-	all := &heard{}
+func testNoSecretIsPrinted(t *testing.T, endpoints telnyx.Endpoints, keyFunc bool, handler func(io.Writer) slog.Handler) {
+	all := &output{}
 	clk := clock.NewMock()
 	clk.Set(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	api := telnyxtest.Start(t, telnyxtest.Config{Clock: clk, APIKey: canaryKey})
@@ -340,28 +349,29 @@ func listen(t *testing.T, endpoints telnyx.Endpoints, keyFunc bool, handler func
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrapped := &throwing{Source: src}
+	wrapped := &panicking{Source: src}
 	events := make(chan roomtoken.Event, 100_000)
 	manager, err := roomtoken.NewManager(wrapped, roomtoken.Config{
 		Clock: clk, Jitter: -1, CallTimeout: time.Hour, Logger: slog.New(handler(all)),
 		OnEvent: func(e roomtoken.Event) {
 			all.print(e, &e, e.String())
-			all.dig(e)
+			all.dump(e)
 			events <- e
 		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Not in unexported fields: see Config; of a Source fmt would read what is in use.
+	// Not in unexported fields, where fmt calls no methods; see Config. In a Source it
+	// would even race with the calls.
 	for _, v := range []any{config, &config, src, wrapped} {
 		_, _ = fmt.Fprintf(all, "%v %+v %#v %s %q %x %d %v\n", v, v, v, v, v, v, v, []any{v})
 		slog.New(handler(all)).Info("value", "v", v)
 		_, _ = io.WriteString(all, jsonOf(v))
 	}
 	all.print(manager)
-	// await lets seconds pass until there is an event of the kind: the sockets are
-	// not on the clock's time.
+	// await moves the clock until there is an event of the kind. The sockets are not on
+	// the mock clock, so it polls.
 	await := func(kind roomtoken.EventKind) {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
@@ -374,30 +384,30 @@ func listen(t *testing.T, endpoints telnyx.Endpoints, keyFunc bool, handler func
 				clk.Add(time.Second)
 			}
 		}
-		t.Fatalf("waited in vain for %v", kind)
+		t.Fatalf("no event %v within 10 s", kind)
 	}
-	look := func() {
+	printStatus := func() {
 		all.print(manager.Stats(), manager)
-		all.dig(manager.Stats())
+		all.dump(manager.Stats())
 		for status := range manager.Rooms() {
 			all.print(status, &status, status.LastError)
-			all.dig(status)
+			all.dump(status)
 		}
 	}
-	fails := func(err error) {
+	printError := func(err error) {
 		t.Helper()
 		if err == nil {
 			t.Fatal("no error")
 		}
 		all.print(err)
-		all.dig(err)
+		all.dump(err)
 		var apiError *telnyx.APIError
 		if errors.As(err, &apiError) {
 			all.print(apiError, *apiError)
-			all.dig(apiError)
+			all.dump(apiError)
 		}
 	}
-	ask := func() roomtoken.Token {
+	token := func() roomtoken.Token {
 		t.Helper()
 		var tok roomtoken.Token
 		var err error
@@ -421,7 +431,7 @@ func listen(t *testing.T, endpoints telnyx.Endpoints, keyFunc bool, handler func
 		return tok
 	}
 
-	// The source on its own, through all that a server may do.
+	// The Source on its own, with every kind of response.
 	grant, err := src.Create(t.Context(), lobby)
 	if err != nil {
 		t.Fatal(err)
@@ -430,40 +440,40 @@ func listen(t *testing.T, endpoints telnyx.Endpoints, keyFunc bool, handler func
 	for name, spoil := range spoilers() { //nolint:bodyclose // the caller of the transport closes it
 		w.set(spoil)
 		if _, err := src.Create(t.Context(), lobby); err != nil {
-			fails(err)
+			printError(err)
 		} else {
 			t.Errorf("%s: no error", name)
 		}
 		if _, err := src.Refresh(t.Context(), lobby, grant.RefreshToken); err != nil {
-			fails(err)
+			printError(err)
 		} else {
 			t.Errorf("%s: no error", name)
 		}
 	}
 	w.set(nil)
 
-	// With the Manager around it: a renewal that fails, one that throws, one that
-	// is refused, then a caller who gets the error.
-	ask()
+	// With a Manager: a renewal that fails, renewals that panic, one that is refused, and
+	// then callers that get an error.
+	token()
 	await(roomtoken.EventTokenPublished)
 	renew := func(until roomtoken.EventKind) {
-		ask() // it is in use
+		token() // keeps the room in use
 		clk.Add(405 * time.Second)
 		await(until)
-		look()
+		printStatus()
 	}
 	w.set(spoilers()["a list with 500"]) //nolint:bodyclose // the caller of the transport closes it
 	renew(roomtoken.EventCallEnded)
 	w.set(nil)
 	await(roomtoken.EventTokenPublished)
 	for _, throw := range []func(string){
-		func(refresh string) { panic("threw " + refresh) },
-		func(refresh string) { panic(fmt.Errorf("threw %s, %q", refresh, refresh)) },
+		func(refresh string) { panic("lost " + refresh) },
+		func(refresh string) { panic(fmt.Errorf("lost %s, %q", refresh, refresh)) },
 		func(refresh string) { panic(struct{ RefreshToken string }{refresh}) },
 	} {
-		wrapped.with(throw)
+		wrapped.set(throw)
 		renew(roomtoken.EventCallEnded)
-		wrapped.with(nil)
+		wrapped.set(nil)
 		await(roomtoken.EventTokenPublished)
 	}
 	w.set(spoilers()["a list with 403"]) //nolint:bodyclose // the caller of the transport closes it
@@ -471,23 +481,23 @@ func listen(t *testing.T, endpoints telnyx.Endpoints, keyFunc bool, handler func
 	await(roomtoken.EventCallEnded)
 	w.set(nil)
 	await(roomtoken.EventTokenPublished)
-	tok := ask()
+	tok := token()
 	for _, name := range []string{"an object with 403", "text with 429", "token as expiry"} {
 		manager.Forget(lobby)
 		w.set(spoilers()[name])                                               //nolint:bodyclose // the caller of the transport closes it
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // less than any wait
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // less than any backoff
 		_, err := manager.Token(ctx, lobby)
 		cancel()
-		fails(err)
-		look()
+		printError(err)
+		printStatus()
 		w.set(nil)
-		clk.Add(25 * time.Hour)
+		clk.Add(5 * time.Minute) // longer than any backoff
 	}
 	manager.Invalidate(lobby, tok)
 	if keyFunc {
 		for _, fail := range []func() error{
-			func() error { panic("the vault threw " + canaryKey) },
-			func() error { panic(errors.New("the vault threw " + canaryKey)) },
+			func() error { panic("the vault lost " + canaryKey) },
+			func() error { panic(errors.New("the vault lost " + canaryKey)) },
 			func() error { return errors.New("the vault refuses " + canaryKey) },
 		} {
 			manager.Forget(lobby)
@@ -497,43 +507,44 @@ func listen(t *testing.T, endpoints telnyx.Endpoints, keyFunc bool, handler func
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			_, err := manager.Token(ctx, lobby)
 			cancel()
-			fails(err)
-			look()
+			printError(err)
+			printStatus()
 			_, err = src.Create(t.Context(), lobby)
-			fails(err)
+			printError(err)
 		}
 	}
 	if err := manager.Close(); err != nil {
 		t.Error(err)
 	}
-	look()
+	printStatus()
 
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	out := all.out.String()
+	text := all.text.String()
 	if len(w.secrets) < 15 {
-		t.Errorf("only %d tokens were on the wire: the test is blind", len(w.secrets))
+		t.Errorf("the transport carried %d tokens, want at least 15: the test has nothing to find", len(w.secrets))
 	}
 	for _, want := range []string{"[redacted]", "the source threw a panic", "token published", "fell back to create", "429 Too Many Requests"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q was never heard: the test is deaf", want)
+		if !strings.Contains(text, want) {
+			t.Errorf("the output does not contain %q: the test covers too little", want)
 		}
 	}
 	secrets := []string{canaryKey}
 	for token := range w.secrets {
-		parts := strings.Split(token, ".") // the header is no secret; the claims and the signature are, on their own too
+		parts := strings.Split(token, ".") // claims and signature are secrets on their own; the header is not
 		secrets = append(secrets, token, parts[1], parts[2])
 	}
-	if at := find(out, secrets); at >= 0 {
-		t.Fatalf("a secret was heard: ...%s...", out[max(0, at-300):min(len(out), at+300)])
+	search := newSearch(secrets)
+	if at := search.find(text); at >= 0 {
+		t.Fatalf("the output contains a secret: ...%s...", text[max(0, at-300):min(len(text), at+300)])
 	}
-	for _, guise := range guises(canaryKey) { // if the search were blind, so would be the test
-		if find(out[:1000]+guise+out[:1000], secrets) != 1000 {
-			t.Errorf("%s is not found", guise)
+	for _, form := range encodings(canaryKey) { // test the search itself
+		if search.find(text[:1000]+form+text[:1000]) != 1000 {
+			t.Errorf("the search does not find %s", form)
 		}
 	}
 	if leaks := api.Calls().KeyLeaks; leaks > 0 {
-		t.Errorf("the API key reached %d calls that need none", leaks)
+		t.Errorf("%d calls carried the API key where none is allowed", leaks)
 	}
-	t.Logf("%d secrets, %d bytes heard", len(secrets), len(out))
+	t.Logf("%d secrets, %d bytes of output", len(secrets), len(text))
 }

@@ -19,44 +19,39 @@ import (
 // Source is a [roomtoken.TokenSource] that mints the tokens of Telnyx video
 // rooms. NewSource makes one. It is safe for concurrent use.
 //
-// The expiries of the grants that it returns are on this machine's clock, whatever
-// the two clocks show: never too late, and too early by a second and the duration
-// of the exchange at most. Telnyx says when a token expires, in the body, and what
-// its clock shows, in the Date header; the difference is the lifetime, unless the
-// token is a JWT whose own lifetime (exp less iat) is less. A second is taken off,
-// since Date and iat are cut to whole seconds. The lifetime is counted from the
-// moment of the request. Where the answer has no Date and the token is no JWT, the
-// expiry is taken as it is, as one on this machine's clock. No token is taken to
-// live longer than the request asked, or the API allows (1 h, and 24 h for refresh
-// tokens) where the request asked nothing.
+// The expiries in its grants are on this machine's clock, and independent of differences
+// between that clock and Telnyx's. They are never late, and early by at most a second
+// plus the duration of the call. The lifetime of a token is its expiry in the body minus
+// the Date header (RFC 9110, 6.6.1), or, if that is less and the token is a JWT, its exp
+// minus its iat (RFC 7519, 4.1). The Source subtracts a second, since Date and iat are
+// truncated to whole seconds, and counts the lifetime from the time of the request. If
+// the response has no Date and the token is not a JWT, the Source takes the expiry as a
+// time on this machine's clock. It caps lifetimes at the requested TTL, or at the API's
+// maximum (1 h, and 24 h for refresh tokens).
 //
-// A call ends with its ctx; on the Source's own HTTP client one whose ctx has no
-// deadline gets 30 s.
+// A call ends when its ctx does. With the default HTTP client, a call whose ctx has no
+// deadline times out after 30 s.
 type Source struct {
-	baseURL            string // without a slash at its end
+	baseURL            string // without a trailing slash
 	endpoints          Endpoints
-	apiKey             roomtoken.Secret // empty where apiKeyFunc is set
+	apiKey             roomtoken.Secret // zero if apiKeyFunc is set
 	apiKeyFunc         func(context.Context) (string, error)
-	newestKey          *atomic.Pointer[roomtoken.Secret] // the one that apiKeyFunc returned last
+	newestKey          *atomic.Pointer[roomtoken.Secret] // the last key from apiKeyFunc
 	client             *http.Client
 	ownsClient         bool
 	header             http.Header // of every request
 	clock              clock.Clock
 	createBody         []byte  // the same for every room
-	refreshRequest     request // but for its refresh token
+	refreshRequest     request // without the refresh token
 	maxLifetime        time.Duration
 	maxRefreshLifetime time.Duration
 }
 
 var _ roomtoken.TokenSource = (*Source)(nil)
 
-const (
-	opCreate  = "create"
-	opRefresh = "refresh"
-)
-
-// NewSource returns a Source, or an error that names every field of config that
-// is no good. It makes no request and reads the environment only here.
+// NewSource returns a Source for config, or an error that names every invalid field. It
+// makes no request. It reads the environment variables named in [Config]; the Source
+// does not read them again.
 func NewSource(config Config) (*Source, error) {
 	c, err := config.withDefaults()
 	if err != nil {
@@ -79,7 +74,7 @@ func NewSource(config Config) (*Source, error) {
 		ownsClient: c.HTTPClient == nil,
 		header: http.Header{
 			"Accept":          {"application/json"},
-			"Accept-Encoding": {"identity"}, // so that no transport unpacks more than it was sent
+			"Accept-Encoding": {"identity"}, // also keeps net/http from decompressing responses
 			"Content-Type":    {"application/json"},
 			"User-Agent":      {c.UserAgent},
 		},
@@ -91,27 +86,27 @@ func NewSource(config Config) (*Source, error) {
 	}, nil
 }
 
-// CloseIdleConnections closes the connections of the Source's own HTTP client
-// that no call is using. They also close by themselves after a while. A client
-// given in Config.HTTPClient is left alone. The Source can be used further.
+// CloseIdleConnections closes the idle connections of the default HTTP client, which it
+// otherwise closes after 50 s. It does nothing if Config.HTTPClient was set. The Source
+// remains usable.
 func (s *Source) CloseIdleConnections() {
 	if s.ownsClient {
 		s.client.CloseIdleConnections()
 	}
 }
 
-// Create mints a client token and a refresh token for a room, with the API key.
-// roomID is a UUID in its canonical form; anything else is a permanent error,
-// and nothing leaves the process.
+// Create mints a client token and a refresh token for a room with the API key. roomID
+// must be a UUID in canonical form (RFC 9562, 4); otherwise Create returns a permanent
+// error without making a request. The package documentation lists the other errors.
 //
-// The refresh token of the Grant has a zero ExpiresAt where the answer does not
-// say when it ends, and is missing where it has ended already: neither spoils
-// a good client token. For the errors see [APIError] and the package's text.
+// The refresh token of the Grant has a zero ExpiresAt if the response does not say when
+// it expires. It is missing if the one in the response has expired or is unusable: that
+// is no reason to reject a good client token.
 func (s *Source) Create(ctx context.Context, roomID string) (roomtoken.Grant, error) {
 	if !isRoomID(roomID) {
-		return roomtoken.Grant{}, roomtoken.Permanent(badRoomID(opCreate, roomID))
+		return roomtoken.Grant{}, roomtoken.Permanent(badRoomID(roomtoken.CallCreate, roomID))
 	}
-	c := call{op: opCreate, roomID: roomID}
+	c := call{kind: roomtoken.CallCreate, roomID: roomID}
 	key, err := s.currentKey(ctx, c)
 	if err != nil {
 		return roomtoken.Grant{}, err
@@ -120,15 +115,15 @@ func (s *Source) Create(ctx context.Context, roomID string) (roomtoken.Grant, er
 	return s.exchange(ctx, c, "Bearer "+key, s.createBody)
 }
 
-// Refresh mints a client token for a room from a refresh token, without the API
-// key. The Grant has a refresh token only if the answer has one, which Telnyx's
-// do not. A zero refreshToken is [roomtoken.ErrRefreshRejected] without a
-// request. For roomID and the errors see Create.
+// Refresh mints a client token for a room with a refresh token, without the API key. The
+// Grant has a refresh token only if the response has one; Telnyx's responses do not. For
+// a zero refreshToken, Refresh returns [roomtoken.ErrRefreshRejected] without making a
+// request. roomID and the other errors are as for Create.
 func (s *Source) Refresh(ctx context.Context, roomID string, refreshToken roomtoken.Token) (roomtoken.Grant, error) {
 	if !isRoomID(roomID) {
-		return roomtoken.Grant{}, roomtoken.Permanent(badRoomID(opRefresh, roomID))
+		return roomtoken.Grant{}, roomtoken.Permanent(badRoomID(roomtoken.CallRefresh, roomID))
 	}
-	c := call{op: opRefresh, roomID: roomID}
+	c := call{kind: roomtoken.CallRefresh, roomID: roomID}
 	if refreshToken.IsZero() {
 		return roomtoken.Grant{}, c.fail("the refresh token is empty", roomtoken.ErrRefreshRejected)
 	}
@@ -141,12 +136,12 @@ func (s *Source) Refresh(ctx context.Context, roomID string, refreshToken roomto
 	}
 	grant, err := s.exchange(ctx, c, "", body)
 	if grant.RefreshToken.ExpiresAt.IsZero() && grant.RefreshToken.Value.Equal(refreshToken.Value) {
-		grant.RefreshToken = roomtoken.Token{} // an echo says nothing new: the previous one stays, with its expiry
+		grant.RefreshToken = roomtoken.Token{} // the same token: keep the previous one, whose expiry is known
 	}
 	return grant, err
 }
 
-// exchange makes one request and turns its answer into a grant.
+// exchange makes one request and converts the response into a grant.
 func (s *Source) exchange(ctx context.Context, c call, authorization string, body []byte) (roomtoken.Grant, error) {
 	if s.ownsClient {
 		if _, ok := ctx.Deadline(); !ok {
@@ -155,14 +150,14 @@ func (s *Source) exchange(ctx context.Context, c call, authorization string, bod
 			defer cancel()
 		}
 	}
-	// The room ID is a UUID by now; escaping it keeps that from being the only
-	// thing that stands between a room ID and the rest of the API.
-	target := s.baseURL + "/rooms/" + url.PathEscape(c.roomID) + "/actions/" + s.endpoints.action(c.op)
+	// The room ID is a UUID here. Escape it all the same, as a second defense against
+	// paths to other endpoints.
+	target := s.baseURL + "/rooms/" + url.PathEscape(c.roomID) + "/actions/" + s.endpoints.action(c.kind)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return roomtoken.Grant{}, c.fail(c.clean(err.Error(), maxOwnText), err)
 	}
-	req.Header = maps.Clone(s.header) // transports must not change the values
+	req.Header = maps.Clone(s.header) // a shallow copy will do: transports must not modify requests
 	if authorization != "" {
 		req.Header["Authorization"] = []string{authorization}
 	}
@@ -176,9 +171,9 @@ func (s *Source) exchange(ctx context.Context, c call, authorization string, bod
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK, status == http.StatusCreated:
 	case status <= 299:
-		return roomtoken.Grant{}, c.failGrant("the answer is %s instead of 201 Created", statusName(status))
+		return roomtoken.Grant{}, c.failGrant("the status is %s, not 201 Created", statusName(status))
 	default:
-		return roomtoken.Grant{}, newAPIError(c, resp, body, s.clock.Now()) // of its body, whatever came
+		return roomtoken.Grant{}, newAPIError(c, resp, body, s.clock.Now()) // err does not matter: a partial body will do
 	}
 	if err != nil {
 		return roomtoken.Grant{}, c.failBody(ctx, err)

@@ -15,14 +15,14 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// received is a request as a server saw it.
+// received is a request as the server received it.
 type received struct {
 	method, uri string
 	header      http.Header
 	body        string
 }
 
-// record answers with handler and keeps the requests.
+// record starts a server with handler that records the requests.
 func record(t *testing.T, handler http.HandlerFunc) (base string, requests func() []received) {
 	var mu sync.Mutex
 	var all []received
@@ -43,7 +43,7 @@ func record(t *testing.T, handler http.HandlerFunc) (base string, requests func(
 func TestRequests(t *testing.T) {
 	tests := map[string]struct {
 		config  Config
-		op      string
+		kind    roomtoken.CallKind
 		uri     string
 		body    string
 		answer  string
@@ -51,36 +51,36 @@ func TestRequests(t *testing.T) {
 	}{
 		"create, current": {
 			Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute},
-			opCreate,
+			roomtoken.CallCreate,
 			"/v2/rooms/" + testRoom + "/actions/generate_join_client_token",
 			`{"token_ttl_secs":40,"refresh_token_ttl_secs":60}`, "token", true,
 		},
 		"refresh, current": {
 			Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute},
-			opRefresh,
+			roomtoken.CallRefresh,
 			"/v2/rooms/" + testRoom + "/actions/refresh_client_token",
 			`{"refresh_token":"refresh-0123456789-abcdefghij","token_ttl_secs":40}`, "token", false,
 		},
 		"create, legacy": {
 			Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute, Endpoints: AccessTokens},
-			opCreate,
+			roomtoken.CallCreate,
 			"/v2/rooms/" + testRoom + "/actions/create_access_token",
 			`{"ttl_secs":40,"refresh_token_ttl_secs":60}`, "access_token", true,
 		},
 		"refresh, legacy": {
 			Config{TokenTTL: 40 * time.Second, RefreshTokenTTL: time.Minute, Endpoints: AccessTokens},
-			opRefresh,
+			roomtoken.CallRefresh,
 			"/v2/rooms/" + testRoom + "/actions/refresh_access_token",
 			`{"refresh_token":"refresh-0123456789-abcdefghij","ttl_secs":40}`, "access_token", false,
 		},
 		"create, defaults": {
 			Config{},
-			opCreate,
+			roomtoken.CallCreate,
 			"/v2/rooms/" + testRoom + "/actions/generate_join_client_token", `{}`, "token", true,
 		},
 		"refresh, defaults": {
 			Config{},
-			opRefresh,
+			roomtoken.CallRefresh,
 			"/v2/rooms/" + testRoom + "/actions/refresh_client_token",
 			`{"refresh_token":"refresh-0123456789-abcdefghij"}`, "token", false,
 		},
@@ -89,20 +89,20 @@ func TestRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			base, requests := record(t, func(w http.ResponseWriter, r *http.Request) {
 				fields := fmt.Sprintf(`"%[1]s":"the-token","%[1]s_expires_at":%[2]q`, test.answer, time.Now().Add(time.Hour).Format(time.RFC3339Nano))
-				if test.op == opCreate {
+				if test.kind == roomtoken.CallCreate {
 					fields += fmt.Sprintf(`,"refresh_token":"the-refresh-token","refresh_token_expires_at":%q`, time.Now().Add(time.Hour).Format(time.RFC3339Nano))
 				}
 				answerWith(201, `{"data":{`+fields+`}}`)(w, r)
 			})
 			test.config.BaseURL = base + "/v2/"
-			grant, err := newSource(t, test.config).call(t, test.op)
+			grant, err := newSource(t, test.config).call(t, test.kind)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if grant.Token.Value.Reveal() != "the-token" {
 				t.Errorf("the token is %q", grant.Token.Value.Reveal())
 			}
-			if want := test.op == opCreate; (grant.RefreshToken.Value.Reveal() == "the-refresh-token") != want || grant.RefreshToken.IsZero() == want {
+			if want := test.kind == roomtoken.CallCreate; (grant.RefreshToken.Value.Reveal() == "the-refresh-token") != want || grant.RefreshToken.IsZero() == want {
 				t.Errorf("the refresh token is %q", grant.RefreshToken.Value.Reveal())
 			}
 
@@ -126,24 +126,24 @@ func TestRequests(t *testing.T) {
 			if !reflect.DeepEqual(got.header, want) {
 				t.Errorf("got headers %v; want %v", got.header, want)
 			}
-			if test.op == opRefresh {
+			if test.kind == roomtoken.CallRefresh {
 				mustNotLeak(t, strings.Replace(fmt.Sprint(got), testRefreshToken.Value.Reveal(), "", 1))
 			}
 		})
 	}
 }
 
-func TestStatus200IsASuccessToo(t *testing.T) {
+func TestStatus200IsASuccess(t *testing.T) {
 	now := time.Now()
 	base := startServer(t, answerWith(200, grantBody("t", now.Add(time.Minute), "r", now.Add(time.Hour))))
-	if _, err := newSource(t, Config{BaseURL: base}).call(t, opCreate); err != nil {
+	if _, err := newSource(t, Config{BaseURL: base}).call(t, roomtoken.CallCreate); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestUserAgent(t *testing.T) {
 	base, requests := record(t, goodAnswer())
-	if _, err := newSource(t, Config{BaseURL: base, UserAgent: "mine/1"}).call(t, opCreate); err != nil {
+	if _, err := newSource(t, Config{BaseURL: base, UserAgent: "mine/1"}).call(t, roomtoken.CallCreate); err != nil {
 		t.Fatal(err)
 	}
 	if got := requests()[0].header.Get("User-Agent"); got != "mine/1" {
@@ -165,7 +165,7 @@ func TestRefreshWithoutATokenMakesNoRequest(t *testing.T) {
 	}
 }
 
-func TestRefreshThatAnswersARefreshToken(t *testing.T) {
+func TestRefreshTokensFromRefresh(t *testing.T) {
 	now := time.Now()
 	expires := now.Add(time.Hour).UTC().Format(time.RFC3339)
 	old := testRefreshToken.Value.Reveal()
@@ -175,13 +175,13 @@ func TestRefreshThatAnswersARefreshToken(t *testing.T) {
 	}{
 		{"none", ``, "", false},
 		{"new", `,"refresh_token":"new","refresh_token_expires_at":"` + expires + `"`, "new", true},
-		{"new, end unknown", `,"refresh_token":"new"`, "new", false},
+		{"new, expiry unknown", `,"refresh_token":"new"`, "new", false},
 		{"the same", `,"refresh_token":"` + old + `","refresh_token_expires_at":"` + expires + `"`, old, true},
-		{"the same, end unknown", `,"refresh_token":"` + old + `"`, "", false},
+		{"the same, expiry unknown", `,"refresh_token":"` + old + `"`, "", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			base := startServer(t, answerWith(201, `{"data":{"token":"t","token_expires_at":"`+expires+`"`+test.field+`}}`))
-			grant, err := newSource(t, Config{BaseURL: base}).call(t, opRefresh)
+			grant, err := newSource(t, Config{BaseURL: base}).call(t, roomtoken.CallRefresh)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -192,7 +192,7 @@ func TestRefreshThatAnswersARefreshToken(t *testing.T) {
 	}
 }
 
-func TestRefreshTokensAreQuotedForJSON(t *testing.T) {
+func TestRefreshTokensAreEncodedAsJSON(t *testing.T) {
 	base, requests := record(t, goodAnswer())
 	nasty := `a"b\c<&>` + "\n\x00"
 	if _, err := newSource(t, Config{BaseURL: base}).Refresh(t.Context(), testRoom, roomtoken.Token{Value: roomtoken.NewSecret(nasty)}); err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What a client sees of a faulty answer.
+// What a client gets from a fault.
 func TestAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
@@ -62,9 +62,9 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("Date %q", date)
 			}
 			if c := srv.Calls(); c.Injected != 1 || !srv.Requests()[0].Injected {
-				t.Errorf("the fault is not in the books: %+v", c)
+				t.Errorf("the fault is not counted or not logged: %+v", c)
 			}
-			post(t, srv, roomA, create, `{}`).data(t) // the connection and the server are fine
+			post(t, srv, roomA, create, `{}`).data(t) // later calls are not affected
 		})
 	}
 }
@@ -81,7 +81,7 @@ func TestFaultHeaders(t *testing.T) {
 		t.Errorf("Date %v, want none", date)
 	}
 	if c := srv.Calls(); c.Injected != 0 {
-		t.Errorf("%d calls were decided by a fault, want 0: it was headers alone", c.Injected)
+		t.Errorf("Injected is %d, want 0: the fault only set headers", c.Injected)
 	}
 }
 
@@ -95,8 +95,7 @@ func TestRateLimitedFault(t *testing.T) {
 	}
 }
 
-// The lifetime of a fault's token is the server's word: in the answer and in the
-// token.
+// Fault.TokenTTL applies to the response and to the token itself.
 func TestTokenTTL(t *testing.T) {
 	for _, tt := range []struct {
 		ttl     time.Duration

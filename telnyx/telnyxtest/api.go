@@ -10,39 +10,39 @@ import (
 	"time"
 )
 
-// bounds are the document's for a lifetime, in seconds.
-type bounds struct{ min, max, standard int64 }
+// bounds are the limits and the default of a lifetime in the OpenAPI document, in seconds.
+type bounds struct{ min, max, fallback int64 }
 
 var (
 	tokenTTL        = bounds{10, 3600, 600}
 	refreshTokenTTL = bounds{60, 86400, 3600}
 )
 
-// problem is a failure that the API answers.
+// problem is an error response of the API.
 type problem struct {
 	status int
 	err    Error
 }
 
-// refuse makes a problem of a known code.
+// refuse returns a problem with a known code.
 func refuse(status int, code string) *problem { return &problem{status, KnownError(code)} }
 
-// at names the field that is to blame.
+// at sets the field of the request that caused p, and returns p.
 func (p *problem) at(field string) *problem {
 	p.err.Source = map[string]string{"pointer": "/" + field}
 	return p
 }
 
-// respond begins a reply: Date by the server's own clock, Content-Type by the body.
+// respond returns a reply with the Date now and the Content-Type of body.
 func respond(now time.Time, status int, body Body) reply {
-	header := http.Header{"Date": {now.UTC().Format(http.TimeFormat)}, "Content-Type": nil} // nil: do not guess one
+	header := http.Header{"Date": {now.UTC().Format(http.TimeFormat)}, "Content-Type": nil} // nil: no sniffing
 	if body.contentType != "" {
 		header.Set("Content-Type", body.contentType)
 	}
 	return reply{Body: body, status: status, header: header}
 }
 
-// answer is the regular answer to a request, but for what f changes in it.
+// answer returns the regular answer to a request, changed as f says.
 func (s *Server) answer(in request, now time.Time, f Fault) reply {
 	data, limits, p := s.process(in, now, f.TokenTTL)
 	var out reply
@@ -58,8 +58,8 @@ func (s *Server) answer(in request, now time.Time, f Fault) reply {
 	return out
 }
 
-// process does what the API does, in the order of a gateway: path, method, rate
-// limit, authorization, form, room, values.
+// process handles a request as the API does, in the order of a gateway: path, method,
+// rate limit, authorization, media type and body, room, values.
 func (s *Server) process(in request, now time.Time, ttl time.Duration) (data map[string]any, limits http.Header, p *problem) {
 	if in.Endpoint == 0 {
 		return nil, nil, refuse(http.StatusNotFound, "10005")
@@ -78,21 +78,22 @@ func (s *Server) process(in request, now time.Time, ttl time.Duration) (data map
 	return data, limits, p
 }
 
-// admit checks everything about a request but its values, which it returns.
+// admit checks everything about a request except the values of its fields, and returns
+// the fields.
 func (s *Server) admit(in request) (fields map[string]json.RawMessage, p *problem) {
 	if in.Endpoint == Create && in.bearer != s.APIKey {
 		return nil, refuse(http.StatusUnauthorized, "10009")
 	}
 	if in.KeyLeak {
 		p = refuse(http.StatusBadRequest, "10015")
-		p.err.Detail = "The request carries an API key where none is needed."
+		p.err.Detail = "The request carries an API key where none is allowed."
 		return nil, p
 	}
 	if mediaType, _, _ := mime.ParseMediaType(in.contentType); mediaType != "application/json" {
 		return nil, refuse(http.StatusUnsupportedMediaType, "10014")
 	}
 	if err := json.Unmarshal(in.body, &fields); err != nil || fields == nil {
-		return nil, refuse(http.StatusBadRequest, "10015") // no body, no JSON, no object
+		return nil, refuse(http.StatusBadRequest, "10015") // missing, not JSON, or not an object
 	}
 	if !isUUID(in.Room) || s.rooms != nil && !s.rooms[in.Room] {
 		return nil, refuse(http.StatusNotFound, "65001")
@@ -100,7 +101,8 @@ func (s *Server) admit(in request) (fields map[string]json.RawMessage, p *proble
 	return fields, nil
 }
 
-// grant mints what was asked for; a ttl that is not 0 overrules the request.
+// grant mints the tokens of a response. A nonzero ttl overrides the token lifetime in
+// the request.
 func (s *Server) grant(in request, fields map[string]json.RawMessage, now time.Time, ttl time.Duration) (map[string]any, *problem) {
 	lifetime, p := seconds(fields, in.route.ttl, tokenTTL)
 	if p != nil {
@@ -109,7 +111,7 @@ func (s *Server) grant(in request, fields map[string]json.RawMessage, now time.T
 	if ttl != 0 {
 		lifetime = ttl
 	}
-	data := map[string]any{"recort_type": "client_token"} // sic: seen in real answers, and not documented
+	data := map[string]any{"recort_type": "client_token"} // sic: undocumented, but present in real responses
 	if in.Endpoint == Refresh {
 		if p := s.checkRefreshToken(fields, in.Room, now); p != nil {
 			return nil, p
@@ -127,10 +129,10 @@ func (s *Server) grant(in request, fields map[string]json.RawMessage, now time.T
 	return data, nil
 }
 
-// seconds reads a lifetime.
+// seconds returns the lifetime in the named field, or its default.
 func seconds(fields map[string]json.RawMessage, name string, b bounds) (time.Duration, *problem) {
-	n := b.standard
-	if err := json.Unmarshal(or(fields[name], "null"), &n); err != nil { // null leaves n alone
+	n := b.fallback
+	if err := json.Unmarshal(or(fields[name], "null"), &n); err != nil { // null leaves n unchanged
 		return 0, refuse(http.StatusBadRequest, "10015").at(name)
 	}
 	if n < b.min || n > b.max {
@@ -141,8 +143,8 @@ func seconds(fields map[string]json.RawMessage, name string, b bounds) (time.Dur
 	return time.Duration(n) * time.Second, nil
 }
 
-// checkRefreshToken refuses with 403, the only failure the document has for
-// refresh. Which codes go with it is not known; these are the nearest.
+// checkRefreshToken refuses bad refresh tokens with 403, the only error that the
+// document lists for refresh. It gives no codes; these are the closest ones.
 func (s *Server) checkRefreshToken(fields map[string]json.RawMessage, room string, now time.Time) *problem {
 	var token string
 	if err := json.Unmarshal(or(fields["refresh_token"], `""`), &token); err != nil {
@@ -161,10 +163,10 @@ func (s *Server) checkRefreshToken(fields map[string]json.RawMessage, room strin
 	return refuse(http.StatusForbidden, "10010")
 }
 
-// or returns raw, or standard where the field was missing.
-func or(raw json.RawMessage, standard string) []byte {
+// or returns raw, or fallback if the field is missing.
+func or(raw json.RawMessage, fallback string) []byte {
 	if raw == nil {
-		return []byte(standard)
+		return []byte(fallback)
 	}
 	return raw
 }

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// Both pairs of endpoints answer with their own field names; refresh returns no
-// new refresh token.
+// Both pairs of endpoints use their own field names. Refresh returns no refresh token.
 func TestEndpointPairs(t *testing.T) {
 	for _, tt := range []struct {
 		name, create, refresh, ttl, token, expires string
@@ -77,9 +76,9 @@ func TestDefaultLifetimes(t *testing.T) {
 	}
 }
 
-// The limits of the bounds themselves are legal, and so is a refresh token that
-// lapses before the token.
-func TestBoundsAreLegal(t *testing.T) {
+// The limits themselves are valid lifetimes, and a refresh token may lapse before the
+// token.
+func TestExtremeLifetimes(t *testing.T) {
 	srv, _ := startMock(t, Config{})
 	for _, body := range []string{
 		`{"token_ttl_secs":10,"refresh_token_ttl_secs":86400}`,
@@ -89,7 +88,7 @@ func TestBoundsAreLegal(t *testing.T) {
 	}
 }
 
-// What the API refuses, with the status, the shape and the code it refuses with.
+// What the API refuses, with the status, the form of the body and the code.
 func TestRefusals(t *testing.T) {
 	const json = "application/json"
 	header := func(name, value string) func(*http.Request) {
@@ -109,15 +108,15 @@ func TestRefusals(t *testing.T) {
 		{"key with another scheme", roomA, create, `{}`, header("Authorization", "Basic "+DefaultAPIKey), 401, "list 10009"},
 		{"key on refresh", roomA, refresh, `{"refresh_token":"x"}`, header("Authorization", "Bearer "+DefaultAPIKey), 400, "list 10015"},
 		{"unknown room", roomB, create, `{}`, nil, 404, "list 65001"},
-		{"room is no UUID", "lobby", create, `{}`, nil, 404, "list 65001"},
+		{"room is not a UUID", "lobby", create, `{}`, nil, 404, "list 65001"},
 		{"unknown action", roomA, "delete_everything", `{}`, nil, 404, "list 10005"},
 		{"unknown path", "..", create, `{}`, func(r *http.Request) { r.URL.Path = "/v2/evil" }, 404, "list 10005"},
-		{"outside of the base path", roomA, create, `{}`, func(r *http.Request) { r.URL.Path = strings.TrimPrefix(r.URL.Path, "/v2") }, 404, "list 10005"},
+		{"outside the base path", roomA, create, `{}`, func(r *http.Request) { r.URL.Path = strings.TrimPrefix(r.URL.Path, "/v2") }, 404, "list 10005"},
 		{"GET", roomA, create, ``, func(r *http.Request) { r.Method = http.MethodGet }, 405, "list 10015"},
 		{"form", roomA, create, `{}`, header("Content-Type", "application/x-www-form-urlencoded"), 415, "list 10014"},
 		{"no content type", roomA, create, `{}`, func(r *http.Request) { r.Header.Del("Content-Type") }, 415, "list 10014"},
 		{"no body", roomA, create, ``, nil, 400, "list 10015"},
-		{"half a body", roomA, create, `{"token_ttl_secs":`, nil, 400, "list 10015"},
+		{"truncated body", roomA, create, `{"token_ttl_secs":`, nil, 400, "list 10015"},
 		{"null", roomA, create, `null`, nil, 400, "list 10015"},
 		{"array", roomA, create, `[]`, nil, 400, "list 10015"},
 		{"ttl too short", roomA, create, `{"token_ttl_secs":9}`, nil, 422, "list 10033"},
@@ -125,7 +124,7 @@ func TestRefusals(t *testing.T) {
 		{"legacy ttl too short", roomA, "create_access_token", `{"ttl_secs":9}`, nil, 422, "list 10033"},
 		{"refresh ttl too short", roomA, create, `{"refresh_token_ttl_secs":59}`, nil, 422, "list 10033"},
 		{"refresh ttl too long", roomA, create, `{"refresh_token_ttl_secs":86401}`, nil, 422, "list 10033"},
-		{"ttl is text", roomA, create, `{"token_ttl_secs":"600"}`, nil, 400, "list 10015"},
+		{"ttl is a string", roomA, create, `{"token_ttl_secs":"600"}`, nil, 400, "list 10015"},
 		{"ttl on refresh", roomA, refresh, `{"token_ttl_secs":9,"refresh_token":"x"}`, nil, 422, "list 10033"},
 		{"no refresh token", roomA, refresh, `{}`, nil, 422, "list 10004"},
 		{"refresh token is a number", roomA, refresh, `{"refresh_token":1}`, nil, 400, "list 10015"},
@@ -144,7 +143,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Without a list of rooms every UUID is one, and nothing else.
+// Without Config.Rooms every UUID is a room, and nothing else is.
 func TestAnyUUIDIsARoom(t *testing.T) {
 	srv := Start(t, Config{})
 	post(t, srv, roomB, create, `{}`).data(t)
@@ -153,8 +152,8 @@ func TestAnyUUIDIsARoom(t *testing.T) {
 	}
 }
 
-// A refusal says which field is to blame, or which method would do.
-func TestRefusalsPoint(t *testing.T) {
+// A refusal names the field that caused it, or the method that is allowed.
+func TestRefusalsNameTheCause(t *testing.T) {
 	srv := Start(t, Config{})
 	for body, want := range map[string]string{
 		`{"token_ttl_secs":9}`:          `"detail":"must be between 10 and 3600","source":{"pointer":"/token_ttl_secs"}`,
@@ -162,12 +161,12 @@ func TestRefusalsPoint(t *testing.T) {
 		`{"refresh_token_ttl_secs":59}`: `"detail":"must be between 60 and 86400","source":{"pointer":"/refresh_token_ttl_secs"}`,
 	} {
 		if got := post(t, srv, roomA, create, body); !strings.Contains(got.text, want) {
-			t.Errorf("%s: got %s, want %s in it", body, got.text, want)
+			t.Errorf("%s: got %s, want a body with %s", body, got.text, want)
 		}
 	}
 	for body, want := range map[string]string{`{}`: "refresh_token", `{"refresh_token":1}`: "refresh_token"} {
 		if got := post(t, srv, roomA, refresh, body); !strings.Contains(got.text, `"source":{"pointer":"/`+want+`"}`) {
-			t.Errorf("%s: got %s, want %s in it", body, got.text, want)
+			t.Errorf("%s: got %s, want a body with %s", body, got.text, want)
 		}
 	}
 	got := exchange(t.Context(), srv, roomA, create, `{}`, func(r *http.Request) { r.Method = http.MethodPut })
@@ -176,7 +175,7 @@ func TestRefusalsPoint(t *testing.T) {
 	}
 }
 
-// A room ID is the same in either case.
+// Room IDs are case-insensitive.
 func TestRoomIDsIgnoreCase(t *testing.T) {
 	srv, _ := startMock(t, Config{})
 	upper := strings.ToUpper(roomA)
@@ -189,7 +188,7 @@ func TestRoomIDsIgnoreCase(t *testing.T) {
 	post(t, srv, roomA, refresh, `{"refresh_token":"`+data["refresh_token"]+`"}`).data(t)
 }
 
-// Every refresh token that is no good answers 403 with the bare error object.
+// Every unusable refresh token gets a 403 with a bare error object.
 func TestRefusedRefreshTokens(t *testing.T) {
 	other := Start(t, Config{})
 	for _, tt := range []struct {
@@ -224,7 +223,7 @@ func TestRefusedRefreshTokens(t *testing.T) {
 	}
 }
 
-// A key anywhere but in the Authorization header of a create is a leak.
+// The API key is allowed in the Authorization header of a create only.
 func TestKeyLeaks(t *testing.T) {
 	const key = DefaultAPIKey
 	for _, tt := range []struct {
@@ -247,7 +246,7 @@ func TestKeyLeaks(t *testing.T) {
 			srv := Start(t, Config{})
 			got := exchange(t.Context(), srv, roomA, tt.action, tt.body, tt.change)
 			if leaks := srv.Calls().KeyLeaks; leaks != tt.leaks {
-				t.Errorf("%d leaks, want %d", leaks, tt.leaks)
+				t.Errorf("KeyLeaks is %d, want %d", leaks, tt.leaks)
 			}
 			if leaked := srv.Requests()[0].KeyLeak; leaked != (tt.leaks > 0) {
 				t.Errorf("KeyLeak is %v in the log", leaked)

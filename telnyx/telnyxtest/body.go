@@ -6,32 +6,32 @@ import (
 	"net/http"
 )
 
-// Body is the body of an answer. Its zero value stands for what fits the status:
-// a documented error from 400 on, nothing below.
+// Body is the body of a response. The zero Body stands for the default body of the
+// response's status: a documented error from 400 on, and no body below that.
 type Body struct {
 	set         bool
 	contentType string
 	text        string
 }
 
-// The shapes in which failures have been seen, beside [ErrorList] and
-// [ErrorObject].
+// Error bodies that real responses have, besides [ErrorList] and [ErrorObject].
 var (
-	// EmptyBody is no body at all.
+	// EmptyBody is an empty body without a Content-Type.
 	EmptyBody = RawBody("", "")
 
 	// MessageBody is {"message":"Error","success":false}.
 	MessageBody = RawBody("application/json; charset=utf-8", `{"message":"Error","success":false}`)
 
-	// HTMLBody is the page of a proxy in front of the API.
+	// HTMLBody is the error page of a proxy in front of the API.
 	HTMLBody = RawBody("text/html", "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n"+
 		"<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n")
 )
 
-// RawBody is any body. An empty contentType sends no Content-Type header.
+// RawBody returns a body of any text. With an empty contentType the response has no
+// Content-Type header.
 func RawBody(contentType, text string) Body { return Body{true, contentType, text} }
 
-// JSONBody is v as JSON. It panics if v cannot be written so.
+// JSONBody returns v encoded as JSON. It panics if [json.Marshal] fails.
 func JSONBody(v any) Body {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -40,24 +40,24 @@ func JSONBody(v any) Body {
 	return RawBody("application/json; charset=utf-8", string(text))
 }
 
-// ErrorList is {"errors":[...]}, the usual shape.
+// ErrorList returns {"errors":[...]}, the usual error body of the API.
 func ErrorList(errs ...Error) Body { return JSONBody(map[string][]Error{"errors": errs}) }
 
-// ErrorObject is the bare error object, the documented shape of a 403.
+// ErrorObject returns err on its own, the documented body of a 403.
 func ErrorObject(err Error) Body { return JSONBody(err) }
 
-// Error is an error object of the API (video_Error in the document).
+// Error is an error object of the API (video_Error in the OpenAPI document).
 type Error struct {
-	Code   any               `json:"code"` // a string by the document; a number occurs
+	Code   any               `json:"code"` // documented as a string; numbers occur, too
 	Title  string            `json:"title"`
 	Detail string            `json:"detail,omitempty"`
-	Source map[string]string `json:"source,omitempty"` // "pointer" or "parameter"
+	Source map[string]string `json:"source,omitempty"` // keys "pointer" and "parameter"
 	Meta   map[string]any    `json:"meta,omitempty"`
 }
 
-// KnownError returns the error with this code. Title and detail are those of
-// Telnyx's published list up to 10015, and of this package's making beyond; a code
-// that the server itself never uses has neither.
+// KnownError returns an error with the given code. For codes up to 10015 the title and
+// detail come from Telnyx's published list of errors; for others this package makes
+// them up. Both are empty for a code that the server never uses itself.
 func KnownError(code string) Error {
 	text := texts[code]
 	return Error{
@@ -83,7 +83,7 @@ var texts = map[string]struct{ title, detail string }{
 	"65001": {"Invalid room ID", "The room ID is invalid."},
 }
 
-// codes are the errors that fit a status; any other is 10007.
+// codes are the default error codes by status; any other status gets 10007.
 var codes = map[int]string{
 	http.StatusBadRequest:           "10015",
 	http.StatusUnauthorized:         "10009",
@@ -95,7 +95,7 @@ var codes = map[int]string{
 	http.StatusTooManyRequests:      "10011",
 }
 
-// or returns b, or what fits the status where b is zero.
+// or returns b, or the default body for the status if b is zero.
 func (b Body) or(status int) Body {
 	switch {
 	case b.set:
@@ -110,7 +110,7 @@ func (b Body) or(status int) Body {
 	return errorBody(status, KnownError(code))
 }
 
-// errorBody is the shape in which the API itself answers.
+// errorBody returns err in the form that the API uses for the status.
 func errorBody(status int, err Error) Body {
 	if status == http.StatusForbidden {
 		return ErrorObject(err)

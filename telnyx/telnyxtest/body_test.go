@@ -1,8 +1,6 @@
 package telnyxtest
 
-import (
-	"testing"
-)
+import "testing"
 
 func TestKnownError(t *testing.T) {
 	for code, text := range texts {
@@ -12,7 +10,7 @@ func TestKnownError(t *testing.T) {
 	}
 	for status, code := range codes {
 		if _, ok := texts[code]; !ok {
-			t.Errorf("status %d has the code %s, which has no text", status, code)
+			t.Errorf("code %s of status %d has no text", code, status)
 		}
 	}
 	if e := KnownError("20013"); e.Code != "20013" || e.Title != "" {
@@ -23,7 +21,7 @@ func TestKnownError(t *testing.T) {
 func TestJSONBodyPanics(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Error("a channel was written as JSON")
+			t.Error("JSONBody did not panic for a channel")
 		}
 	}()
 	JSONBody(make(chan int))

@@ -1,20 +1,29 @@
-// Package telnyxtest is a Telnyx rooms API in the process: what mints and
-// refreshes the tokens of video rooms, on a loopback port, with faults on demand.
+// Package telnyxtest serves the part of the Telnyx API that mints and refreshes the
+// tokens of video rooms, in the process of the test, on a loopback port, and injects
+// faults on demand.
 //
 //	srv := telnyxtest.Start(t, telnyxtest.Config{})
 //	source, err := telnyx.NewSource(telnyx.Config{BaseURL: srv.URL, APIKey: srv.APIKey})
 //	...
-//	srv.Inject(telnyxtest.Outage(6 * time.Second))       // every call answers 503
-//	srv.RevokeRefreshTokens(room)                        // the next refresh is refused
-//	if err := srv.Verify(room, token); err != nil { ... } // would the room let it in?
+//	srv.Inject(telnyxtest.Outage(6 * time.Second))        // every call gets a 503
+//	srv.RevokeRefreshTokens(room)                         // the next refresh is refused
+//	if err := srv.Verify(room, token); err != nil { ... } // would the room accept it?
 //
-// It behaves as Telnyx's OpenAPI document says. Both pairs of endpoints are
-// there, the current one (generate_join_client_token, refresh_client_token) and
-// the legacy one (create_access_token, refresh_access_token). Tokens are real
-// JWTs, signed with a key that each server draws for itself. Where the document
-// is silent the server does the stricter thing: it refuses a refresh that
-// carries an API key, and a request without a JSON body.
+// The server follows Telnyx's OpenAPI document. It has both pairs of endpoints: the
+// current one (generate_join_client_token, refresh_client_token) and the legacy one
+// (create_access_token, refresh_access_token). Tokens are real JWTs, signed with a key
+// of the server's own. Where the document is silent, the server takes the stricter
+// reading: it refuses a refresh that carries an API key, and any request without a
+// JSON body.
 //
-// All times come from [Config].Clock, which can be the fake clock of the code
-// under test: expiry, latency, rate limits, and how long a fault lasts.
+// # Time
+//
+// All times come from [Config].Clock: expiry, latency, rate limits and the duration of
+// faults. To test behavior over time, prefer [testing/synctest] with package
+// roomtokentest, which needs no network: a goroutine that waits for a socket keeps the
+// time of a bubble from advancing. For a test that needs the HTTP API, set Config.Clock
+// to a [github.com/benbjohnson/clock.Mock], the same one as in the code under test, and
+// call its Add from one goroutine only. Do not call its Timer, Ticker, After, Tick or
+// Sleep: they run due timers themselves and can deadlock with Add. This package uses
+// AfterFunc alone.
 package telnyxtest

@@ -2,11 +2,11 @@ package telnyxtest
 
 import "strings"
 
-// Endpoint is one of the two calls of the API, or both. Current and legacy
-// paths are the same Endpoint.
+// Endpoint is a set of the two HTTP endpoints of the API. The current and the legacy
+// path of an endpoint are the same Endpoint.
 type Endpoint uint8
 
-// The calls.
+// The endpoints.
 const (
 	Create  Endpoint = 1 << iota // generate_join_client_token, create_access_token
 	Refresh                      // refresh_client_token, refresh_access_token
@@ -14,8 +14,8 @@ const (
 	Any = Create | Refresh
 )
 
-// String returns "create", "refresh", "any", or "other" for a request that is
-// neither.
+// String returns "create", "refresh", "any", or "other" for the zero Endpoint: a path
+// that the API does not have.
 func (e Endpoint) String() string {
 	switch e {
 	case Create:
@@ -28,20 +28,20 @@ func (e Endpoint) String() string {
 	return "other"
 }
 
-// basePath begins every path of the API.
+// basePath is the prefix of every path of the API.
 const basePath = "/v2"
 
-// route is one path of the API and the names of its fields.
+// route is one path of the API, with the names of its fields.
 type route struct {
 	endpoint  Endpoint
 	legacy    bool
-	ttl       string // request
-	token     string // response
-	expiresAt string // response
+	ttl       string // request field
+	token     string // response field
+	expiresAt string // response field
 }
 
-// routes by the last element of the path. The legacy pair was documented from
-// 2021-04-22 to 2021-05-04.
+// routes maps the last path element to its route. Telnyx documented the legacy pair
+// from 2021-04-22 to 2021-05-04.
 var routes = map[string]route{
 	"generate_join_client_token": {Create, false, "token_ttl_secs", "token", "token_expires_at"},
 	"refresh_client_token":       {Refresh, false, "token_ttl_secs", "token", "token_expires_at"},
@@ -49,8 +49,8 @@ var routes = map[string]route{
 	"refresh_access_token":       {Refresh, true, "ttl_secs", "access_token", "access_token_expires_at"},
 }
 
-// parsePath splits /v2/rooms/{room}/actions/{action}, without cleaning it: a
-// client that does not escape its room IDs should find out.
+// parsePath splits /v2/rooms/{room}/actions/{action}. It does not clean the path, so
+// that clients that do not escape room IDs get an error.
 func parsePath(path string) (r route, room string, ok bool) {
 	rest, ok := strings.CutPrefix(path, basePath+"/rooms/")
 	if !ok {
@@ -61,7 +61,7 @@ func parsePath(path string) (r route, room string, ok bool) {
 	return r, strings.ToLower(room), ok
 }
 
-// isUUID reports whether s, in lower case, has the form of a UUID.
+// isUUID reports whether s has the form of a UUID in lower case.
 func isUUID(s string) bool {
 	if len(s) != 36 {
 		return false

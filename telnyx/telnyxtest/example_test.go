@@ -14,7 +14,7 @@ import (
 
 const room = "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0"
 
-// create asks for a token and prints what it gets.
+// create requests a token and prints the response.
 func create(srv *telnyxtest.Server) {
 	ctx := context.Background()
 	url := srv.URL + "/rooms/" + room + "/actions/generate_join_client_token"
@@ -23,15 +23,14 @@ func create(srv *telnyxtest.Server) {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := srv.Client().Do(req)
 	if err != nil {
-		fmt.Println("no answer")
+		fmt.Println("no response")
 		return
 	}
 	defer resp.Body.Close()
 	fmt.Printf("%d, retry after %q\n", resp.StatusCode, resp.Header.Get("Retry-After"))
 }
 
-// A client of the API meets an outage, and then a limit of one call per minute.
-// No time passes but that of the fake clock.
+// An outage, and then a limit of one call per minute, on a mock clock.
 func Example() {
 	mock := clock.NewMock()
 	srv := telnyxtest.NewServer(telnyxtest.Config{Clock: mock})
@@ -54,16 +53,17 @@ func Example() {
 	// 3 creates, 1 faulty
 }
 
-// Faults stand in line: each meets its calls before the next one's turn comes.
+// Faults apply in the order in which they were injected.
 func ExampleServer_Inject() {
 	srv := telnyxtest.NewServer(telnyxtest.Config{})
 	defer srv.Close()
 
-	// The next two creates in this room meet a proxy's page, the third nothing.
+	// Two creates of this room get the error page of a proxy. The next call gets a
+	// connection reset.
 	srv.Inject(telnyxtest.Fault{On: telnyxtest.Create, Room: room, Times: 2, Status: 502, Body: telnyxtest.HTMLBody})
 	srv.Inject(telnyxtest.Fault{Times: 1, Reset: true})
 
-	// Every answer is a bit late and tells when to come back, until further notice.
+	// Every response is delayed and has a Retry-After, until remove is called.
 	remove := srv.Inject(telnyxtest.Fault{Latency: time.Millisecond, Header: http.Header{"Retry-After": {"7"}}})
 
 	create(srv)
@@ -75,6 +75,6 @@ func ExampleServer_Inject() {
 	// Output:
 	// 502, retry after "7"
 	// 502, retry after "7"
-	// no answer
+	// no response
 	// 201, retry after ""
 }

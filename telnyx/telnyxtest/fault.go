@@ -11,56 +11,58 @@ import (
 	"time"
 )
 
-// Fault makes calls go wrong; see [Server.Inject]. Its first fields say which
-// calls, the others what happens to them.
+// Fault changes how the server handles calls; see [Server.Inject]. The fields of the
+// first block select calls, the others say what happens to them.
 //
-// A fault that only delays or adds headers joins whatever else happens to a
-// call. Of the others that match, the one injected first acts alone: two faults
-// with Times 1 meet two calls, in order.
+// Faults that only add latency or headers combine with any other fault. Of the other
+// faults that match a call, only the one injected first applies: two faults with Times
+// 1 apply to two calls, in order.
 type Fault struct {
-	On    Endpoint      // these calls; 0: Any
-	Room  string        // of this room; "": of all
-	Times int           // this often; 0: any number of times
-	For   time.Duration // so long, by Config.Clock, from Inject on; 0: for ever
+	On    Endpoint      // the endpoints it applies to; 0: Any
+	Room  string        // the room it applies to; "": all rooms
+	Times int           // the number of calls it applies to; 0: unlimited
+	For   time.Duration // how long it applies, on Config.Clock, from Inject on; 0: until removed
 
-	// Latency is the time by which the answer leaves later. The call is handled
-	// when it arrives: tokens age on the way.
+	// Latency delays the response, on Config.Clock. The server handles the call when
+	// it arrives, so that the tokens in the response are as old as the latency.
 	Latency time.Duration
 
-	// Hang keeps the call without an answer until the client leaves, or until
-	// the fault is removed: then the call is answered after all. Times and For
-	// running out let go of nobody.
+	// Hang withholds the response until the client disconnects or the fault is
+	// removed, which releases the call to its normal response. A call that hangs is
+	// not released when Times or For runs out.
 	Hang bool
 
-	// Reset cuts the connection instead of answering (RST).
+	// Reset resets the connection (TCP RST) instead of responding.
 	Reset bool
 
-	// Status and Body are the answer, whatever the request. 0: the regular one.
+	// Status and Body replace the response, whatever the request. Status 0: the
+	// regular response.
 	Status int
 	Body   Body
 
-	// Header is set on the answer, regular or not. A key with no values takes
-	// the header away, "Date" for one.
+	// Header is set on the response. A key without values removes the header, even
+	// "Date".
 	Header http.Header
 
-	// Truncate cuts the answer's body in half; Content-Length announces it all.
+	// Truncate sends the first half of the body, with the Content-Length of all of it.
 	Truncate bool
 
-	// TokenTTL is the lifetime of the token in a regular answer, in whole
-	// seconds, whatever the request asks for; negative: it has expired. 0: as asked.
+	// TokenTTL is the lifetime of the token in a regular response, in whole seconds.
+	// It overrides the request. Negative: the token has expired. 0: as requested.
 	TokenTTL time.Duration
 
-	// Edit changes the "data" object of a regular answer before it is sent. It
-	// is called from many goroutines at the same time.
+	// Edit changes the "data" object of a regular response before it is sent. It is
+	// called concurrently.
 	Edit func(data map[string]any)
 }
 
-// Outage is a fault for every call: 503 for d, or until removed where d is 0.
+// Outage returns a fault that answers every call with 503 for d, or until it is removed
+// if d is 0.
 func Outage(d time.Duration) Fault { return Fault{For: d, Status: http.StatusServiceUnavailable} }
 
-// RateLimited is a fault for every call during wait: 429 with a Retry-After and
-// an x-ratelimit-reset of wait, in seconds rounded up, the same for each call.
-// For one that counts calls and down, see [Server.SetRateLimit].
+// RateLimited returns a fault that answers every call with 429 during wait. Retry-After
+// and x-ratelimit-reset are wait in seconds, rounded up, and do not count down. For a
+// limit that counts calls, see [Server.SetRateLimit].
 func RateLimited(wait time.Duration) Fault {
 	seconds := ceilSeconds(wait)
 	return Fault{For: wait, Status: http.StatusTooManyRequests, Header: http.Header{
@@ -70,12 +72,12 @@ func RateLimited(wait time.Duration) Fault {
 	}}
 }
 
-// Inject makes calls go wrong from now on, until Times or For run out or remove
-// is called. remove can be called any number of times. Inject panics on a fault
-// that does nothing or cannot be.
+// Inject applies f to calls from now on, until Times or For runs out or remove is
+// called. Calling remove again does nothing. Inject panics if f is invalid or does
+// nothing.
 func (s *Server) Inject(f Fault) (remove func()) {
-	if objection := f.check(); objection != "" {
-		panic("telnyxtest: Inject: " + objection)
+	if problem := f.check(); problem != "" {
+		panic("telnyxtest: Inject: " + problem)
 	}
 	f.Room = strings.ToLower(f.Room)
 	if f.On == 0 {
@@ -84,23 +86,24 @@ func (s *Server) Inject(f Fault) (remove func()) {
 	return s.faults.add(f, s.clock.Now())
 }
 
-func (f Fault) check() (objection string) {
+// check returns what is wrong with f, or "".
+func (f Fault) check() (problem string) {
 	switch {
 	case f.On > Any:
 		return fmt.Sprintf("On is %d; want Create, Refresh or Any", f.On)
 	case f.Times < 0 || f.For < 0 || f.Latency < 0:
-		return fmt.Sprintf("Times is %d, For %v, Latency %v; want none negative", f.Times, f.For, f.Latency)
+		return fmt.Sprintf("Times is %d, For %v, Latency %v; want no negative value", f.Times, f.For, f.Latency)
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return fmt.Sprintf("Status is %d; want 200 to 599", f.Status)
 	case f.Status == 0 && f.Body.set:
-		return "a Body without a Status"
+		return "Body is set without a Status"
 	case !f.decides() && f.Latency == 0 && len(f.Header) == 0:
 		return "the fault does nothing"
 	}
 	return ""
 }
 
-// decides reports whether f is more than a delay and headers.
+// decides reports whether f does more than add latency and headers.
 func (f Fault) decides() bool {
 	return f.Hang || f.Reset || f.Status != 0 || f.Truncate || f.TokenTTL != 0 || f.Edit != nil
 }
@@ -109,7 +112,7 @@ func (f Fault) matches(e Endpoint, room string) bool {
 	return f.On&e != 0 && (f.Room == "" || f.Room == room)
 }
 
-// faults are those in force, oldest first.
+// faults holds the injected faults, oldest first.
 type faults struct {
 	mu   sync.Mutex
 	list []*injected
@@ -117,17 +120,17 @@ type faults struct {
 
 type injected struct {
 	Fault
-	until   time.Time     // zero: for ever
-	left    int           // calls it still acts on
+	until   time.Time     // zero: no end
+	left    int           // the number of calls it still applies to
 	removed chan struct{} // closed by remove
 }
 
-// plan is what happens to one call.
+// plan is the combination of the faults that apply to one call.
 type plan struct {
 	latency time.Duration
 	headers []http.Header
-	fault   Fault           // the one that decides; zero: none
-	removed <-chan struct{} // ends its Hang
+	fault   Fault           // the fault that decides the response; zero: none
+	removed <-chan struct{} // closed when that fault is removed
 }
 
 func (fs *faults) add(f Fault, now time.Time) (remove func()) {
@@ -149,7 +152,7 @@ func (fs *faults) add(f Fault, now time.Time) (remove func()) {
 	})
 }
 
-// plan says what happens to a call, and uses up the faults that do it.
+// plan returns the plan of a call, and counts the call against the faults in it.
 func (fs *faults) plan(e Endpoint, room string, now time.Time) plan {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -171,7 +174,7 @@ func (fs *faults) plan(e Endpoint, room string, now time.Time) plan {
 	return p
 }
 
-// ceilSeconds is d in whole seconds, rounded up.
+// ceilSeconds returns d in seconds, rounded up.
 func ceilSeconds(d time.Duration) string {
 	return strconv.Itoa(int(math.Ceil(d.Seconds())))
 }

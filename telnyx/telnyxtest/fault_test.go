@@ -11,9 +11,9 @@ import (
 	"github.com/benbjohnson/clock"
 )
 
-// Which faults act on which calls. Each call is "create A" and so on, or "+3s"
-// for time that passes; each outcome is a status, 201 where no fault decided.
-func TestWhichCallsAFaultMeets(t *testing.T) {
+// Which faults apply to which calls. Each call is an endpoint and a room, or "+3s" to move
+// the clock. Each outcome is a status, 201 if no fault applied.
+func TestFaultSelection(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		faults []Fault
@@ -25,25 +25,25 @@ func TestWhichCallsAFaultMeets(t *testing.T) {
 		{"once", []Fault{{Status: 503, Times: 1}}, "create A, create A", "503, 201"},
 		{"n times", []Fault{{Status: 503, Times: 2}}, "create A, refresh B, create A", "503, 503, 201"},
 		{"for a while", []Fault{{Status: 503, For: 6 * time.Second}}, "create A, +5s, create A, +1s, create A", "503, 503, 201"},
-		{"n times or a while, what ends first: times", []Fault{{Status: 503, Times: 1, For: time.Hour}}, "create A, create A", "503, 201"},
-		{"n times or a while, what ends first: while", []Fault{{Status: 503, Times: 9, For: time.Second}}, "create A, +1s, create A", "503, 201"},
+		{"Times ends before For", []Fault{{Status: 503, Times: 1, For: time.Hour}}, "create A, create A", "503, 201"},
+		{"For ends before Times", []Fault{{Status: 503, Times: 9, For: time.Second}}, "create A, +1s, create A", "503, 201"},
 		{"on create", []Fault{{Status: 503, On: Create}}, "create A, refresh A", "503, 201"},
 		{"on refresh", []Fault{{Status: 503, On: Refresh}}, "create A, refresh A", "201, 503"},
 		{"on any", []Fault{{Status: 503, On: Any}}, "create A, refresh A", "503, 503"},
 		{"on a room", []Fault{{Status: 503, Room: strings.ToUpper(roomA)}}, "create A, create B", "503, 201"},
 		{
-			"calls that do not match use nothing up",
+			"other calls do not count",
 			[]Fault{{Status: 503, On: Refresh, Room: roomA, Times: 1}},
 			"create A, refresh B, refresh A, refresh A", "201, 201, 503, 201",
 		},
 		{"in order", []Fault{{Status: 503, Times: 1}, {Status: 429, Times: 2}}, "create A, create A, create A, create A", "503, 429, 429, 201"},
 		{"the first of two", []Fault{{Status: 503}, {Status: 429}}, "create A, create A", "503, 503"},
 		{
-			"a narrow one behind a wide one",
+			"a selective one after a general one",
 			[]Fault{{Status: 503, Times: 1}, {Status: 429, Room: roomB, Times: 1}},
 			"create B, create A, create B", "503, 201, 429",
 		},
-		{"headers join", []Fault{{Header: http.Header{"X": {"y"}}, Times: 1}, {Status: 503, Times: 1}}, "create A, create A", "503, 201"},
+		{"headers combine", []Fault{{Header: http.Header{"X": {"y"}}, Times: 1}, {Status: 503, Times: 1}}, "create A, create A", "503, 201"},
 		{"an outage", []Fault{Outage(6 * time.Second)}, "create A, +6s, create A", "503, 201"},
 		{"a rate limit", []Fault{RateLimited(6 * time.Second)}, "create A, +6s, create A", "429, 201"},
 	} {
@@ -73,7 +73,7 @@ func TestWhichCallsAFaultMeets(t *testing.T) {
 	}
 }
 
-func TestRequestsToNowhereMeetNoFault(t *testing.T) {
+func TestFaultsDoNotApplyToOtherPaths(t *testing.T) {
 	srv := Start(t, Config{})
 	srv.Inject(Fault{Status: 503})
 	if got := post(t, srv, roomA, "nothing", `{}`); got.status != 404 {
@@ -88,11 +88,11 @@ func TestRemove(t *testing.T) {
 	removeFirst()
 	removeFirst()
 	if got := post(t, srv, roomA, create, `{}`); got.status != 500 {
-		t.Errorf("status %d, want that of the fault that stays, 500", got.status)
+		t.Errorf("status %d, want 500: the other fault remains", got.status)
 	}
 }
 
-func TestInjectRefusesNonsense(t *testing.T) {
+func TestInjectPanicsOnInvalidFaults(t *testing.T) {
 	srv := Start(t, Config{})
 	for _, f := range []Fault{
 		{},
@@ -109,7 +109,7 @@ func TestInjectRefusesNonsense(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%+v was accepted", f)
+					t.Errorf("Inject accepted %+v", f)
 				}
 			}()
 			srv.Inject(f)
@@ -117,8 +117,8 @@ func TestInjectRefusesNonsense(t *testing.T) {
 	}
 }
 
-// Delays and headers join a fault that decides, whichever came first.
-func TestDelaysAndHeadersJoin(t *testing.T) {
+// Latency and headers combine with another fault, whichever was injected first.
+func TestLatencyAndHeadersCombine(t *testing.T) {
 	srv, mock := startMock(t, Config{})
 	srv.Inject(Fault{Header: http.Header{"First": {"1"}}})
 	srv.Inject(Fault{Status: 503})

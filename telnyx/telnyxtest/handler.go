@@ -8,41 +8,45 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/benbjohnson/clock"
 )
 
-// maxBody bounds what is read of a request. The longest one, a refresh, has
+// maxBody limits the size of a request body. The longest one, that of a refresh, has
 // about 700 bytes.
 const maxBody = 1 << 20
 
-// request is a request as the API sees it.
+// request is a parsed request.
 type request struct {
 	Request
-	route       route // zero: the API has no such path
+	route       route // zero: not a path of the API
 	method      string
 	contentType string
 	bearer      string
 	body        []byte
 }
 
-// reply is what becomes of a request.
+// reply is the response to a request.
 type reply struct {
 	Body
 	status   int
 	header   http.Header
 	truncate bool
-	cut      bool // no answer: the connection is reset
+	cut      bool // no response: reset the connection
 }
 
-// serve is the handler.
+// serve is the HTTP handler.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if !s.enter() {
-		panic(http.ErrAbortHandler) // cuts the connection and logs nothing
+		panic(http.ErrAbortHandler) // closes the connection without a log line
 	}
 	defer s.handlers.Done()
 	send(w, s.handle(r.Context(), s.read(r)))
 }
 
-// enter reports whether the server is up; if so, Close waits for the handler.
+// enter reports whether the server is open. If so, Close waits until the caller calls
+// s.handlers.Done.
 func (s *Server) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,11 +57,11 @@ func (s *Server) enter() bool {
 	return true
 }
 
-// read takes a request apart, body included: only then does net/http notice a
-// client that goes.
+// read parses a request and reads its body: net/http notices that a client disconnects
+// only after that.
 func (s *Server) read(r *http.Request) request {
 	in := request{method: r.Method, contentType: r.Header.Get("Content-Type")}
-	in.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // half a body is not JSON, and answered so
+	in.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // part of a body is refused later: it is not JSON
 	in.At = s.clock.Now()
 	in.route, in.Room, _ = parsePath(r.URL.EscapedPath())
 	in.Endpoint, in.Legacy = in.route.endpoint, in.route.legacy
@@ -68,9 +72,9 @@ func (s *Server) read(r *http.Request) request {
 	return in
 }
 
-// leaksKey reports whether the request carries the API key where it does not
-// belong: anywhere but in the Authorization header, or, on refresh, there too.
-// Refresh needs no authorization at all (security: []), so that any counts.
+// leaksKey reports whether the request carries the API key outside the Authorization
+// header. Refresh needs no authorization ("security: []" in the OpenAPI document), so
+// that on refresh any Authorization header counts.
 func (s *Server) leaksKey(r *http.Request, in request) bool {
 	if in.Endpoint == Refresh && r.Header.Get("Authorization") != "" {
 		return true
@@ -86,8 +90,8 @@ func (s *Server) leaksKey(r *http.Request, in request) bool {
 	return false
 }
 
-// handle answers a request at the moment of its arrival, holds the answer for as
-// long as the faults want, enters it in the books and only then lets it go.
+// handle computes the response when the request arrives, holds it as the faults say,
+// and logs it before it is sent.
 func (s *Server) handle(ctx context.Context, in request) reply {
 	entry := in.Request
 	s.ledger.begin(entry)
@@ -106,7 +110,7 @@ func (s *Server) handle(ctx context.Context, in request) reply {
 	return out
 }
 
-// faulty is the answer that the plan makes of a request.
+// faulty returns the response to a request under the plan.
 func (s *Server) faulty(in request, p plan) reply {
 	var out reply
 	switch now := s.Now(); {
@@ -126,20 +130,37 @@ func (s *Server) faulty(in request, p plan) reply {
 	return out
 }
 
-// hold waits out the plan's latency and hang. It reports false if the client has
-// left or the server was closed.
+// hold waits for the latency and the hang of the plan. It returns false if the client
+// disconnects or the server is closed.
 func (s *Server) hold(ctx context.Context, p plan) bool {
 	if p.latency > 0 {
-		timer := s.clock.Timer(p.latency)
+		elapsed, timer := after(s.clock, p.latency)
 		defer timer.Stop()
-		if !held(ctx, s, timer.C) {
+		if !s.wait(ctx, elapsed) {
 			return false
 		}
 	}
-	return !p.fault.Hang || held(ctx, s, p.removed)
+	return !p.fault.Hang || s.wait(ctx, p.removed)
 }
 
-func held[T any](ctx context.Context, s *Server, until <-chan T) bool {
+// after returns a channel that receives a value once d has passed on c, and the timer
+// to stop. It does not use c.Timer: a [clock.Mock] runs due timers in that method too,
+// and deadlocks if two goroutines run the same one. For the same reason f may run
+// twice, so the send must not block.
+func after(c clock.Clock, d time.Duration) (<-chan struct{}, *clock.Timer) {
+	elapsed := make(chan struct{}, 1)
+	f := func() {
+		select {
+		case elapsed <- struct{}{}:
+		default:
+		}
+	}
+	return elapsed, c.AfterFunc(d, f)
+}
+
+// wait waits for until, and counts the call as held meanwhile. It returns false if ctx
+// ends or the server is closed first.
+func (s *Server) wait(ctx context.Context, until <-chan struct{}) bool {
 	s.ledger.hold(+1)
 	defer s.ledger.hold(-1)
 	select {
@@ -151,11 +172,10 @@ func held[T any](ctx context.Context, s *Server, until <-chan T) bool {
 	return false
 }
 
-// send writes the answer.
+// send writes the response.
 func send(w http.ResponseWriter, out reply) {
 	if out.cut {
-		// A lost connection looks like this: RST, which is what closing with
-		// unsent data dropped does.
+		// With a linger time of 0, closing drops unsent data and sends RST.
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			panic(http.ErrAbortHandler)
@@ -167,7 +187,7 @@ func send(w http.ResponseWriter, out reply) {
 	maps.Copy(w.Header(), out.header)
 	text := out.text
 	if out.truncate {
-		// net/http closes the connection of a handler that wrote less than it said.
+		// net/http closes the connection if a handler writes less than Content-Length.
 		w.Header().Set("Content-Length", strconv.Itoa(max(len(text), 1)))
 		text = text[:len(text)/2]
 	}

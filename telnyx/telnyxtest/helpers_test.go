@@ -20,10 +20,10 @@ const (
 	refresh = "refresh_client_token"
 )
 
-// epoch is a time with a fraction: what the API writes has none.
+// epoch has a fraction of a second, which the times of the API lack.
 var epoch = time.Date(2026, 7, 1, 12, 0, 0, 900e6, time.UTC)
 
-// startMock starts a server on a fake clock at epoch.
+// startMock starts a server with a mock clock set to epoch.
 func startMock(t *testing.T, config Config) (*Server, *clock.Mock) {
 	t.Helper()
 	mock := clock.NewMock()
@@ -32,15 +32,15 @@ func startMock(t *testing.T, config Config) (*Server, *clock.Mock) {
 	return Start(t, config), mock
 }
 
-// answer is what a client gets.
+// answer is the result of a request.
 type answer struct {
 	status int
 	header http.Header
 	text   string
-	err    error // of the exchange or of reading the body
+	err    error // from the request or from reading the body
 }
 
-// data returns the strings in the answer's data object.
+// data returns the data object of a success.
 func (a answer) data(t *testing.T) map[string]string {
 	t.Helper()
 	var body struct{ Data map[string]string }
@@ -50,7 +50,7 @@ func (a answer) data(t *testing.T) map[string]string {
 	return body.Data
 }
 
-// code returns the code of the first error, in whichever of the two shapes.
+// code returns the form of an error body and the code of its first error.
 func (a answer) code() string {
 	var body struct {
 		Code   string
@@ -63,7 +63,7 @@ func (a answer) code() string {
 	return "object " + body.Code
 }
 
-// exchange makes one request; change adjusts it first.
+// exchange makes one request. If change is not nil, it modifies the request first.
 func exchange(ctx context.Context, srv *Server, room, action, body string, change func(*http.Request)) answer {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, srv.URL+"/rooms/"+room+"/actions/"+action, strings.NewReader(body))
 	if err != nil {
@@ -90,7 +90,7 @@ func post(t *testing.T, srv *Server, room, action, body string) answer {
 	return exchange(t.Context(), srv, room, action, body, nil)
 }
 
-// background makes the call in a goroutine.
+// background makes the request in a goroutine.
 func background(ctx context.Context, srv *Server, room, action, body string) <-chan answer {
 	done := make(chan answer, 1)
 	go func() { done <- exchange(ctx, srv, room, action, body, nil) }()
@@ -102,6 +102,6 @@ func waitHeld(t *testing.T, srv *Server, n int) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := srv.WaitHeld(ctx, n); err != nil {
-		t.Fatalf("no %d calls are held: %v", n, err)
+		t.Fatalf("waiting for %d held calls: %v", n, err)
 	}
 }

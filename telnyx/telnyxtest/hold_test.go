@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Latency is by Config.Clock; the answer is as old as it took. Several add up.
+// Latency is on Config.Clock and adds up. The response is that of the arrival.
 func TestLatency(t *testing.T) {
 	srv, mock := startMock(t, Config{})
 	srv.Inject(Fault{Latency: 3 * time.Second})
@@ -18,7 +18,7 @@ func TestLatency(t *testing.T) {
 	mock.Add(5*time.Second - 1)
 	select {
 	case got := <-done:
-		t.Fatalf("answered early: %+v", got)
+		t.Fatalf("response before the end of the latency: %+v", got)
 	default:
 	}
 	if c := srv.Calls(); c.InFlight != 1 || c.Rooms[roomA].InFlight != 1 {
@@ -27,7 +27,7 @@ func TestLatency(t *testing.T) {
 	mock.Add(1)
 	got := <-done
 	if expires := got.data(t)["token_expires_at"]; expires != "2026-07-01T12:00:10Z" {
-		t.Errorf("expires at %s, want 10 s from the arrival", expires)
+		t.Errorf("expires at %s, want 10 s after the arrival", expires)
 	}
 	if date := got.header.Get("Date"); date != "Wed, 01 Jul 2026 12:00:00 GMT" {
 		t.Errorf("Date %q, want that of the arrival", date)
@@ -37,7 +37,7 @@ func TestLatency(t *testing.T) {
 	}
 }
 
-// A call that hangs is answered when the fault is removed, whatever Times says.
+// A call that hangs is released when the fault is removed, not when Times runs out.
 func TestHangUntilRemoved(t *testing.T) {
 	srv, mock := startMock(t, Config{})
 	remove := srv.Inject(Fault{Hang: true, Latency: time.Second, Times: 1})
@@ -48,15 +48,15 @@ func TestHangUntilRemoved(t *testing.T) {
 	waitHeld(t, srv, 1)
 	select {
 	case got := <-done:
-		t.Fatalf("answered while it should hang: %+v", got)
+		t.Fatalf("response from a call that hangs: %+v", got)
 	default:
 	}
 	remove()
 	(<-done).data(t)
 }
 
-// A call that hangs ends when its client leaves.
-func TestHangUntilTheClientLeaves(t *testing.T) {
+// A call that hangs ends when its client disconnects.
+func TestHangUntilTheClientDisconnects(t *testing.T) {
 	ended := make(chan Request, 1)
 	srv := Start(t, Config{OnRequest: func(r Request) { ended <- r }})
 	srv.Inject(Fault{Hang: true})
@@ -74,7 +74,7 @@ func TestHangUntilTheClientLeaves(t *testing.T) {
 
 func TestReset(t *testing.T) {
 	srv := Start(t, Config{})
-	post(t, srv, roomA, create, `{}`).data(t) // so that the next one finds a connection open
+	post(t, srv, roomA, create, `{}`).data(t) // leaves an idle connection for the next call
 	srv.Inject(Fault{Reset: true, Times: 1})
 	if got := post(t, srv, roomA, create, `{}`); !errors.Is(got.err, syscall.ECONNRESET) {
 		t.Errorf("got %+v, want a reset connection", got)

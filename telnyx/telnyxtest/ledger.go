@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// MaxRequests is how many requests the log keeps: the newest ones.
+// MaxRequests is the number of requests that [Server.Requests] keeps: the newest ones.
 const MaxRequests = 4096
 
-// Calls are the counts of a [Server] at one moment. A call counts from the
-// moment its request has been read, whatever is answered.
+// Calls are the counters of a [Server] at one moment. A call is counted when its
+// request has been read, whatever the response.
 type Calls struct {
 	Creates   int
 	Refreshes int
 	Other     int                  // requests to a path that the API does not have
-	Rooms     map[string]RoomCalls // by room ID in lower case
-	Statuses  map[int]int          // calls that have ended, by status; 0: without an answer
-	Injected  int                  // calls that a Fault decided; delays and headers alone do not count
-	KeyLeaks  int                  // calls that carried the API key where none is needed
+	Rooms     map[string]RoomCalls // by room ID, in lower case
+	Statuses  map[int]int          // calls that have ended, by status; 0: no response
+	Injected  int                  // ended calls decided by a Fault, not counting latency and headers alone
+	KeyLeaks  int                  // calls that carried the API key where none is allowed
 
-	// A call is in flight until its answer leaves. One whose client has gone
+	// A call is in flight until its response is sent. If the client disconnects, it
 	// stays in flight until the server notices.
 	InFlight    int
-	MaxInFlight int // at the same time, since the start
+	MaxInFlight int // the largest InFlight so far
 }
 
-// RoomCalls are the counts of one room.
+// RoomCalls are the counters of one room.
 type RoomCalls struct {
 	Creates     int
 	Refreshes   int
@@ -35,26 +35,26 @@ type RoomCalls struct {
 	MaxInFlight int
 }
 
-// Request is one request in the log. It holds no secret.
+// Request is one request in the log. It holds no secrets.
 type Request struct {
-	At       time.Time     // when it had been read, by Config.Clock
-	Took     time.Duration // until its answer left, by Config.Clock
+	At       time.Time     // when the request had been read, on Config.Clock
+	Took     time.Duration // from At until the response was sent, on Config.Clock
 	Endpoint Endpoint      // 0: a path that the API does not have
-	Legacy   bool          // came by the legacy path
-	Room     string        // as in the path, in lower case
-	Status   int           // of the answer; 0: none, the connection was cut or the client had gone
-	Injected bool          // a Fault decided the answer
-	KeyLeak  bool          // carried the API key where none is needed
+	Legacy   bool          // the request used the legacy path
+	Room     string        // the room ID in the path, in lower case
+	Status   int           // of the response; 0: none, the connection was reset or the client disconnected
+	Injected bool          // a Fault decided the response
+	KeyLeak  bool          // the request carried the API key where none is allowed
 }
 
-// ledger counts calls and keeps the log.
+// ledger counts calls and logs requests.
 type ledger struct {
 	mu      sync.Mutex
 	calls   Calls
-	log     []Request // a ring, once it has MaxRequests
-	next    int       // where the ring's next entry goes
-	held    int       // calls that wait for the clock or hang
-	changed chan struct{}
+	log     []Request     // a ring once it has MaxRequests entries
+	next    int           // the index of the ring's next entry
+	held    int           // calls that are delayed or hang
+	changed chan struct{} // closed and replaced when held changes
 }
 
 func newLedger() *ledger {
@@ -64,7 +64,7 @@ func newLedger() *ledger {
 	}
 }
 
-// begin counts a call in.
+// begin counts a call that begins.
 func (l *ledger) begin(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,8 +91,8 @@ func (l *ledger) begin(r Request) {
 	c.Rooms[r.Room] = room
 }
 
-// end counts it out and logs it. It comes before the first byte of the answer:
-// whoever has that finds the call in the books, and its place free.
+// end counts a call that ends and logs it. It runs before the first byte of the
+// response is sent, so that a client that has the response finds the call counted.
 func (l *ledger) end(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,7 +129,7 @@ func (l *ledger) requests() []Request {
 	return append(append([]Request{}, l.log[l.next:]...), l.log[:l.next]...)
 }
 
-// hold changes the number of calls held by n.
+// hold adds n to the number of held calls.
 func (l *ledger) hold(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

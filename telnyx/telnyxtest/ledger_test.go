@@ -32,9 +32,9 @@ func TestCalls(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v,\nwant %+v", got, want)
 	}
-	got.Rooms[roomA], got.Statuses[201] = RoomCalls{}, 0 // a copy
+	got.Rooms[roomA], got.Statuses[201] = RoomCalls{}, 0 // must be a copy
 	if again := srv.Calls(); !reflect.DeepEqual(again, want) {
-		t.Errorf("the counts changed with a snapshot: %+v", again)
+		t.Errorf("changing the result of Calls changed the counters: %+v", again)
 	}
 
 	later := epoch.Add(time.Second)
@@ -69,12 +69,12 @@ func TestMaxInFlight(t *testing.T) {
 	if c.InFlight != 0 || c.MaxInFlight != 3 || c.Rooms[roomA].MaxInFlight != 2 || c.Rooms[roomB].MaxInFlight != 1 {
 		t.Errorf("%+v", c)
 	}
-	// Whoever has its answer is no longer in flight: one after the other is one.
+	// A call whose response has arrived is no longer in flight.
 	for range 50 {
 		post(t, srv, "11111111-2222-3333-4444-555555555555", create, `{}`).data(t)
 	}
 	if got := srv.Calls().Rooms["11111111-2222-3333-4444-555555555555"].MaxInFlight; got != 1 {
-		t.Errorf("%d calls in flight where one followed the other", got)
+		t.Errorf("MaxInFlight is %d for consecutive calls, want 1", got)
 	}
 }
 
@@ -98,27 +98,27 @@ func TestWaitHeldEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v, want %v", err, cause)
 	}
 	if err := srv.WaitHeld(ctx, 0); err != nil {
-		t.Errorf("got %v for what is there", err)
+		t.Errorf("got %v, want nil: the condition holds already", err)
 	}
 }
 
-// The hook is told before the answer leaves, and can hold it back; a call that
-// it holds is in flight.
+// OnRequest is called before the response is sent and can delay it. The call is in flight
+// meanwhile.
 func TestOnRequest(t *testing.T) {
-	told, goOn := make(chan Request), make(chan struct{})
-	srv := Start(t, Config{OnRequest: func(r Request) { told <- r; <-goOn }})
+	requests, release := make(chan Request), make(chan struct{})
+	srv := Start(t, Config{OnRequest: func(r Request) { requests <- r; <-release }})
 	done := background(t.Context(), srv, roomA, create, `{}`)
-	if r := <-told; r.Endpoint != Create || r.Room != roomA || r.Status != 201 {
+	if r := <-requests; r.Endpoint != Create || r.Room != roomA || r.Status != 201 {
 		t.Errorf("%+v", r)
 	}
 	select {
 	case <-done:
-		t.Error("answered before the hook returned")
+		t.Error("response before OnRequest returned")
 	default:
 	}
 	if c := srv.Calls(); c.InFlight != 1 {
 		t.Errorf("%d in flight, want 1", c.InFlight)
 	}
-	close(goOn)
+	close(release)
 	(<-done).data(t)
 }

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// limiter counts calls in windows of fixed length. The zero limiter has no
-// limit.
+// limiter counts calls in windows of fixed length. The zero limiter sets no limit.
 type limiter struct {
 	mu     sync.Mutex
 	n      int
@@ -23,8 +22,8 @@ func (l *limiter) set(n int, window time.Duration) {
 	l.n, l.window, l.ends, l.used = n, window, time.Time{}, 0
 }
 
-// take counts a call at now and says whether it is within the limit, and with
-// which headers it is answered.
+// take counts a call at now. It reports whether the call is within the limit, and
+// returns the rate limit headers of the response.
 func (l *limiter) take(now time.Time) (ok bool, header http.Header) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

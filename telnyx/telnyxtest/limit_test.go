@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Windows of 2 calls in 1.5 s; each call is the time before it.
+// Windows of 2 calls in 1.5 s. Each row is one call, after a wait.
 func TestLimiter(t *testing.T) {
 	var l limiter
 	now := epoch
 	if ok, header := l.take(now); !ok || header != nil {
-		t.Errorf("the zero limiter answered %v, %v", ok, header)
+		t.Errorf("the zero limiter returned %v, %v", ok, header)
 	}
 	l.set(2, 1500*time.Millisecond)
 	for i, tt := range []struct {
@@ -36,16 +36,15 @@ func TestLimiter(t *testing.T) {
 	}
 	l.set(2, time.Hour)
 	if ok, h := l.take(now); !ok || h.Get("X-RateLimit-Remaining") != "1" {
-		t.Error("set did not begin anew")
+		t.Error("set did not reset the count")
 	}
 	l.set(0, 0)
 	if ok, _ := l.take(now); !ok {
-		t.Error("the limit is still there")
+		t.Error("set(0, 0) did not remove the limit")
 	}
 }
 
-// The limit is the account's: over all rooms and both endpoints. A fault's
-// answers do not count.
+// The limit applies to all rooms and both endpoints together. Faults do not count.
 func TestSetRateLimit(t *testing.T) {
 	srv, mock := startMock(t, Config{})
 	srv.SetRateLimit(2, 10*time.Second)

@@ -11,35 +11,36 @@ import (
 	"github.com/benbjohnson/clock"
 )
 
-// DefaultAPIKey is the API key of a server whose [Config] names none.
+// DefaultAPIKey is the API key of a server without a [Config].APIKey.
 const DefaultAPIKey = "KEY-of-telnyxtest"
 
-// Config describes a [Server]. The zero Config is a good one.
+// Config configures a [Server]. The zero Config uses the defaults.
 type Config struct {
-	// APIKey is the bearer key that create wants. Defaults to [DefaultAPIKey].
+	// APIKey is the bearer token that the create endpoint requires. Defaults to
+	// [DefaultAPIKey].
 	APIKey string
 
-	// Rooms are the IDs of the rooms that exist; a call for any other answers
-	// 404. Defaults to all: every UUID is a room.
+	// Rooms lists the IDs of the rooms that exist, in either case. A call for any
+	// other room gets a 404. Defaults to every UUID.
 	Rooms []string
 
-	// Clock is the time of everything the server does. Defaults to the real one.
+	// Clock is the source of all times (see the package documentation). Defaults to
+	// the real clock.
 	Clock clock.Clock
 
-	// OnRequest is told of every request when its answer is decided, just before
-	// that leaves: a hook that blocks holds the answer back. It is called from
-	// many goroutines at the same time and may call any method of the Server but
-	// Close. Defaults to none.
+	// OnRequest, if not nil, is called with every request once its response is
+	// decided and before it is sent: a hook that blocks delays the response. It is
+	// called concurrently, and may call any method of the Server but Close.
 	OnRequest func(Request)
 }
 
-// Server is a Telnyx rooms API on a loopback port. All methods are safe for
-// concurrent use.
+// Server is a Telnyx rooms API on a loopback port. Its methods are safe for concurrent
+// use.
 type Server struct {
-	// URL is the base URL of the API, "http://127.0.0.1:port/v2". Constant.
+	// URL is the base URL of the API, "http://127.0.0.1:port/v2". Do not change it.
 	URL string
 
-	// APIKey is the key that create wants. Constant.
+	// APIKey is the key that the create endpoint requires. Do not change it.
 	APIKey string
 
 	clock     clock.Clock
@@ -53,16 +54,16 @@ type Server struct {
 	limit  limiter
 	ledger *ledger
 
-	closed   chan struct{} // closed by Close: releases the calls that wait
+	closed   chan struct{} // closed by Close: ends the calls that are held
 	handlers sync.WaitGroup
 
-	mu   sync.Mutex // over all that follows, and over handlers.Add against Close
+	mu   sync.Mutex // guards skew and down, and handlers.Add against Close
 	skew time.Duration
 	down bool
 }
 
-// NewServer starts a server; Close ends it. It panics if there is no loopback
-// port to listen on, as httptest does.
+// NewServer starts a server. Call Close to end it. NewServer panics if it cannot listen
+// on a loopback port, as [httptest.NewServer] does.
 func NewServer(config Config) *Server {
 	s := &Server{
 		APIKey:    config.APIKey,
@@ -90,17 +91,17 @@ func NewServer(config Config) *Server {
 	return s
 }
 
-// Start is NewServer with a Close at the end of the test: t is a *testing.T, or
-// anything else with a Cleanup.
+// Start calls [NewServer] and registers Close with t.Cleanup. t is usually a
+// *testing.T.
 func Start(t interface{ Cleanup(func()) }, config Config) *Server {
 	s := NewServer(config)
 	t.Cleanup(s.Close)
 	return s
 }
 
-// Close ends the server: calls that are delayed or hang lose their connection.
-// It returns when the last handler has; no goroutine is left. Further calls of
-// Close do nothing.
+// Close shuts the server down and closes all connections, those of calls that are
+// delayed or hang included. It returns after the last handler has; no goroutine of the
+// server is left. Calling it again does nothing but wait.
 func (s *Server) Close() {
 	s.mu.Lock()
 	down := s.down
@@ -111,65 +112,66 @@ func (s *Server) Close() {
 		return
 	}
 	close(s.closed)
-	// httptest waits for active connections; these may belong to a client that
-	// never sends the rest of its request. So they are cut, the listener first.
+	// httptest.Server.Close waits for active connections, and a client may never send
+	// the rest of its request. So close the listener and the connections first.
 	s.http.Listener.Close()
 	s.http.CloseClientConnections()
 	s.http.Close()
 	s.handlers.Wait()
 }
 
-// Client returns an HTTP client for this server, the same each time, which keeps
-// up to 256 connections open until Close.
+// Client returns an HTTP client for this server, always the same one. It keeps up to
+// 256 idle connections.
 func (s *Server) Client() *http.Client { return s.client }
 
-// Now returns the time by the server's own clock: Config.Clock plus the skew.
+// Now returns the server's own time: Config.Clock plus the skew set by SetSkew.
 func (s *Server) Now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.clock.Now().Add(s.skew)
 }
 
-// SetSkew puts the server's own clock ahead of Config.Clock by d, or behind it
-// where d is negative: the Date header, the times in tokens and answers, and
-// what counts as expired. Tokens minted before age, or get younger, by as much.
+// SetSkew sets the server's own time ahead of Config.Clock by d, or behind it if d is
+// negative. It applies to the Date header, to the times in tokens and responses, and to
+// the expiry of all tokens, those minted before included.
 func (s *Server) SetSkew(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.skew = d
 }
 
-// SetRateLimit lets n calls through per window, all rooms and both endpoints
-// together; further ones answer 429 with Retry-After and the x-ratelimit
-// headers, reset being the seconds to the end of the window. A window opens with
-// the first call after the one before has ended. Calls that a [Fault] answers
-// are not counted. n below 1: no limit. The count begins anew.
+// SetRateLimit limits the server to n calls per window, over all rooms and both
+// endpoints. Every response then has the x-ratelimit headers; calls beyond the limit get
+// a 429 with Retry-After. Both Retry-After and x-ratelimit-reset are the seconds until
+// the window ends, rounded up. A window begins with the first call after the previous
+// one has ended, on Config.Clock. Calls answered by a [Fault] do not count. With n below
+// 1 there is no limit. Each call of SetRateLimit resets the count.
 func (s *Server) SetRateLimit(n int, window time.Duration) { s.limit.set(n, window) }
 
-// Verify checks a client token as the room would when somebody joins with it:
-// this server's signature, the kind, the room, and the times by the server's own
-// clock. The error wraps [ErrInvalid], [ErrExpired] or [ErrRevoked].
+// Verify checks a client token as the room would when a participant joins: signature,
+// kind, room, validity at the server's own time, revocation. An error wraps
+// [ErrInvalid], [ErrExpired] or [ErrRevoked].
 func (s *Server) Verify(room, token string) error {
 	return s.issuer.check(token, typAccess, strings.ToLower(room), s.Now())
 }
 
-// RevokeRefreshTokens makes every refresh token handed out so far unusable, for
-// these rooms, or for all where none is named. New ones are good.
+// RevokeRefreshTokens revokes all refresh tokens minted so far for the given rooms, or
+// for all rooms if none are given. Tokens minted later are valid.
 func (s *Server) RevokeRefreshTokens(rooms ...string) { s.issuer.revoke(typRefresh, rooms) }
 
-// RevokeTokens does the same to client tokens: Verify refuses those handed out
-// so far, as a room does when somebody was thrown out.
+// RevokeTokens revokes all client tokens minted so far for the given rooms, or for all
+// rooms if none are given: Verify returns [ErrRevoked] for them.
 func (s *Server) RevokeTokens(rooms ...string) { s.issuer.revoke(typAccess, rooms) }
 
-// Calls returns the counts so far. A call whose client has its answer is
-// counted.
+// Calls returns a copy of the counters. A call whose client has received the response is
+// counted as ended.
 func (s *Server) Calls() Calls { return s.ledger.snapshot() }
 
-// Requests returns the log of the requests that have ended, oldest first, of the
-// last [MaxRequests].
+// Requests returns a copy of the log: the last [MaxRequests] requests that have ended, in
+// the order in which they ended.
 func (s *Server) Requests() []Request { return s.ledger.requests() }
 
-// WaitHeld waits until at least n calls are held by the Latency or Hang of a
-// [Fault], so that a test knows when to move its clock. It returns ctx's cause
-// when ctx ends first.
+// WaitHeld waits until at least n calls are held by the Latency or Hang of a [Fault]; a
+// test can then move its clock. If ctx ends first, it returns the cause of that (see
+// [context.Cause]).
 func (s *Server) WaitHeld(ctx context.Context, n int) error { return s.ledger.waitHeld(ctx, n) }

@@ -14,8 +14,7 @@ import (
 	"time"
 )
 
-// Many at the same time, on the real clock: every token is good, none is a
-// second one's.
+// Concurrent calls on the real clock: all tokens are valid and distinct.
 func TestConcurrentCalls(t *testing.T) {
 	srv := Start(t, Config{APIKey: "another"})
 	var tokens sync.Map
@@ -45,7 +44,7 @@ func TestConcurrentCalls(t *testing.T) {
 	}
 }
 
-// Skew moves the server's own clock: Date, times in answers, and what has expired.
+// SetSkew applies to Date, to the times in responses, and to expiry.
 func TestSkew(t *testing.T) {
 	srv, mock := startMock(t, Config{})
 	old := post(t, srv, roomA, create, `{"token_ttl_secs":3600}`).data(t)
@@ -69,8 +68,8 @@ func TestSkew(t *testing.T) {
 	}
 }
 
-// Close cuts off calls that hang and clients that never finish a request, can be
-// called again, and leaves no goroutine of the server or its client.
+// Close ends calls that hang and connections with unfinished requests, can be called
+// concurrently and again, and leaves no goroutine of the server or its client.
 func TestClose(t *testing.T) {
 	srv := NewServer(Config{})
 	post(t, srv, roomA, create, `{}`).data(t) // leaves an idle connection
@@ -79,8 +78,8 @@ func TestClose(t *testing.T) {
 	done := []<-chan answer{
 		background(t.Context(), srv, roomA, create, `{}`),
 		background(t.Context(), srv, roomB, create, `{}`),
-		// net/http does not notice that this client goes: part of its request
-		// has not been read.
+		// net/http does not notice that this client disconnects: part of the
+		// request has not been read.
 		background(t.Context(), srv, roomA, create, strings.Repeat(" ", maxBody+1<<20)),
 	}
 	waitHeld(t, srv, 3)
@@ -105,17 +104,17 @@ func TestClose(t *testing.T) {
 	wg.Wait()
 	for _, d := range done {
 		if got := <-d; got.err == nil {
-			t.Errorf("got %+v, want a lost connection", got)
+			t.Errorf("got %+v, want a connection error", got)
 		}
 	}
 	if got := post(t, srv, roomA, create, `{}`); got.err == nil {
-		t.Errorf("got %+v of a closed server", got)
+		t.Errorf("got %+v from a closed server", got)
 	}
 	wantNoGoroutine(t)
 }
 
-// wantNoGoroutine waits until no goroutine is in this package's server, in
-// net/http's or in a client's connection; these last end a moment after Close.
+// wantNoGoroutine waits until no goroutine runs in a Server, in a net/http server or in a
+// client connection. The last ones end shortly after Close.
 func wantNoGoroutine(t *testing.T) {
 	t.Helper()
 	stacks := make([]byte, 1<<20)
@@ -129,12 +128,12 @@ func wantNoGoroutine(t *testing.T) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("goroutines are left:\n%s", all)
+			t.Fatalf("goroutines remain:\n%s", all)
 		}
 	}
 }
 
-// A handler that comes in while the server closes loses its connection.
+// A request that arrives while the server closes is aborted.
 func TestNoEntryAfterClose(t *testing.T) {
 	srv := NewServer(Config{})
 	srv.Close()
@@ -182,7 +181,7 @@ func TestIsUUID(t *testing.T) {
 		"0ccc7b54-4df3-4bca-a65a-3da1ecc777f00": false,
 		"0ccc7b54-4df3-4bca-a65a-3da1ecc777fg":  false,
 		"0ccc7b5444df3-4bca-a65a-3da1ecc777f0":  false,
-		"0ccc7b54-4df3-4bca-a65a-3da1ecc777F0":  false, // lower case is what it is asked for
+		"0ccc7b54-4df3-4bca-a65a-3da1ecc777F0":  false, // lower case only
 	} {
 		if got := isUUID(s); got != want {
 			t.Errorf("%s: %v", s, got)

@@ -14,24 +14,24 @@ import (
 	"time"
 )
 
-// What [Server.Verify] has against a token.
+// The errors of [Server.Verify].
 var (
-	ErrInvalid = errors.New("telnyxtest: invalid token") // not of this server, not of this kind, not for this room
-	ErrExpired = errors.New("telnyxtest: token expired") // or, with a clock put back, not valid yet
-	ErrRevoked = errors.New("telnyxtest: token revoked")
+	ErrInvalid = errors.New("telnyxtest: invalid token") // not a client token of this server for this room
+	ErrExpired = errors.New("telnyxtest: token expired") // or not valid yet, if the clock was set back
+	ErrRevoked = errors.New("telnyxtest: token revoked") // see Server.RevokeTokens
 )
 
-// The two kinds of token, as the claim typ names them.
+// The two kinds of token: the values of the claim typ.
 const (
 	typAccess  = "access"
 	typRefresh = "refresh"
 )
 
-// jwtHeader is the header of every token: {"alg":"Ed25519","typ":"JWT"}. RFC
-// 8037 would have "EdDSA"; the document's example has this.
+// jwtHeader is the header of every token. Its alg is "Ed25519", as in the example in
+// Telnyx's API document, not "EdDSA" as in RFC 8037.
 var jwtHeader = encode([]byte(`{"alg":"Ed25519","typ":"JWT"}`))
 
-// claims are those of the document's example, in its order.
+// claims are the claims of the example in the API document, in its order.
 type claims struct {
 	Audience      string  `json:"aud"`
 	ExpiresAt     int64   `json:"exp"`
@@ -53,32 +53,32 @@ type grant struct {
 
 func resource(room string) string { return "telnyx:video:rooms:" + room }
 
-// issuer mints tokens and checks them. It keeps none: a token is known by its
-// signature, and whether it was revoked by the serial number in its jti.
+// issuer mints and checks tokens. It stores none: it recognizes a token by its signature,
+// and a revoked one by the serial number in its jti.
 type issuer struct {
 	key  ed25519.PrivateKey
-	salt [8]byte // the first half of every jti
-	user string  // whom the grants name: the owner of the account, not a participant
+	salt [8]byte // the first 8 bytes of every jti
+	user string  // the subject of the grants: the owner of the account, not a participant
 
 	mu      sync.Mutex
 	serial  uint64                // of the newest token
-	revoked map[revocation]uint64 // the newest serial that is refused
+	revoked map[revocation]uint64 // the largest revoked serial
 }
 
-// revocation names the tokens of one kind of one room, or of all where room is "".
+// revocation identifies the tokens of one kind of one room, or of all rooms if room is "".
 type revocation struct{ typ, room string }
 
 func newIssuer() *issuer {
 	i := &issuer{revoked: make(map[revocation]uint64)}
-	// Neither reports an error: a system without randomness ends the program.
+	// These two never return an error: crypto/rand crashes the program instead.
 	_, i.key, _ = ed25519.GenerateKey(nil)
 	_, _ = rand.Read(i.salt[:])
 	i.user = i.jti(0)
 	return i
 }
 
-// mint returns a token and its expiry, which is issued, cut to whole seconds,
-// plus ttl.
+// mint returns a token and its expiry, which is issued plus ttl, both truncated to whole
+// seconds.
 func (i *issuer) mint(typ, room string, issued time.Time, ttl time.Duration) (string, time.Time) {
 	i.mu.Lock()
 	i.serial++
@@ -100,38 +100,38 @@ func (i *issuer) mint(typ, room string, issued time.Time, ttl time.Duration) (st
 		NotBefore:     iat - 1,
 		ExpiresAt:     exp,
 		ID:            i.jti(serial),
-		Subject:       "null", // the word, as in the example
+		Subject:       "null", // the string "null", as in the example
 		Type:          typ,
 	})
 	if err != nil {
-		panic(err) // strings and numbers only
+		panic(err) // cannot happen: strings and numbers only
 	}
 	return i.sign(string(payload)), time.Unix(exp, 0).UTC()
 }
 
-// sign makes a JWT of a payload.
+// sign returns a JWT with the payload.
 func (i *issuer) sign(payload string) string {
 	signed := jwtHeader + "." + encode([]byte(payload))
 	return signed + "." + encode(ed25519.Sign(i.key, []byte(signed)))
 }
 
-// check returns nil if token is a token of this issuer, of this kind and for
-// this room, neither revoked nor outside its times at now.
+// check returns nil if this issuer minted the token, for this kind and room, and if it is
+// valid at now and not revoked.
 func (i *issuer) check(token, typ, room string, now time.Time) error {
 	signed, signature, ok := cutLast(token, ".")
 	if !ok {
-		return fmt.Errorf("%w: no JWT", ErrInvalid)
+		return fmt.Errorf("%w: not a JWT", ErrInvalid)
 	}
 	if !ed25519.Verify(i.key.Public().(ed25519.PublicKey), []byte(signed), decode(signature)) {
 		return fmt.Errorf("%w: not signed by this server", ErrInvalid)
 	}
-	// From here on it is one of ours, and so of the right form.
+	// The signature is this issuer's, so the token is well-formed from here on.
 	var c claims
 	_, payload, _ := strings.Cut(signed, ".")
 	if err := json.Unmarshal(decode(payload), &c); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	at := now.Unix() // rounds down: a moment counts once it is reached
+	at := now.Unix() // rounds down: a time counts once it is reached
 	switch {
 	case c.Type != typ:
 		return fmt.Errorf("%w: typ is %q, want %q", ErrInvalid, c.Type, typ)
@@ -147,8 +147,8 @@ func (i *issuer) check(token, typ, room string, now time.Time) error {
 	return nil
 }
 
-// revoke refuses from now on what was minted so far. Rooms keep the case they
-// are compared in: lower.
+// revoke revokes all tokens of the kind that were minted so far, for the rooms, or for all
+// rooms if there are none.
 func (i *issuer) revoke(typ string, rooms []string) {
 	if len(rooms) == 0 {
 		rooms = []string{""}
@@ -168,7 +168,7 @@ func (i *issuer) isRevoked(c claims) bool {
 	return serial <= max(i.revoked[revocation{c.Type, room}], i.revoked[revocation{c.Type, ""}])
 }
 
-// jti makes a UUID (version 8, RFC 9562: own layout) out of a serial number.
+// jti returns a UUID of version 8 (RFC 9562, 5.8: custom layout) with a serial number in it.
 func (i *issuer) jti(serial uint64) string {
 	id := append(i.salt[:], 0, 0, 0, 0, 0, 0, 0, 0)
 	id[6] = id[6]&0x0f | 0x80
@@ -181,20 +181,20 @@ func (i *issuer) jti(serial uint64) string {
 func serialOf(jti string) uint64 {
 	tail, err := hex.DecodeString(strings.ReplaceAll(jti[19:], "-", ""))
 	if err != nil {
-		panic(err) // it is under our signature
+		panic(err) // cannot happen: the jti is signed by this issuer
 	}
 	return binary.BigEndian.Uint64(tail) &^ (1 << 63)
 }
 
-// stamp writes a time as the API does: whole seconds, UTC, with Z.
+// stamp formats a time as the API does: UTC, whole seconds, with Z.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// base64url is strict: a token changed in its last, spare bits is another token.
+// base64url is strict: a token with its trailing padding bits changed is another token.
 var base64url = base64.RawURLEncoding.Strict()
 
 func encode(b []byte) string { return base64url.EncodeToString(b) }
 
-// decode returns nil for what is no base64: no signature, then.
+// decode returns nil if s is not base64url, which no signature matches.
 func decode(s string) []byte {
 	b, err := base64url.DecodeString(s)
 	if err != nil {

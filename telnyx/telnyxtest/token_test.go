@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A token has the header and the claims of the document's example, and about
-// its length.
+// Tokens have the header and the claims of the example in the API document, and about its
+// length.
 func TestTokenShape(t *testing.T) {
 	for _, typ := range []string{typAccess, typRefresh} {
 		token, expires := newIssuer().mint(typ, roomB, time.Unix(1619093695, 999e6), 600*time.Second)
@@ -40,7 +40,7 @@ func TestJTIsAreUUIDsInOrder(t *testing.T) {
 	for _, serial := range []uint64{0, 1, 255, 256, 1<<62 - 1} {
 		jti := i.jti(serial)
 		if !isUUID(jti) || jti[14] != '8' || !strings.ContainsRune("89ab", rune(jti[19])) {
-			t.Errorf("%s is no UUID of version 8", jti)
+			t.Errorf("%s is not a UUID of version 8", jti)
 		}
 		if got := serialOf(jti); got != serial {
 			t.Errorf("serialOf(jti(%d)) is %d", serial, got)
@@ -54,7 +54,7 @@ func TestJTIsAreUUIDsInOrder(t *testing.T) {
 		}
 	}
 	if c1.ID == c2.ID {
-		t.Error("two tokens with one jti")
+		t.Error("two tokens have the same jti")
 	}
 }
 
@@ -62,13 +62,12 @@ func TestVerify(t *testing.T) {
 	const ttl = 10 * time.Second
 	issuer, foreign := newIssuer(), newIssuer()
 	token, expires := issuer.mint(typAccess, roomA, epoch, ttl)
-	stranger, _ := foreign.mint(typAccess, roomA, epoch, ttl)
+	other, _ := foreign.mint(typAccess, roomA, epoch, ttl)
 	refreshToken, _ := issuer.mint(typRefresh, roomA, epoch, ttl)
 	issued := epoch.Truncate(time.Second)
 
-	// A token of the room with the signature of another, and with one bit of it
-	// changed that carries no information.
-	parts, strange := strings.Split(token, "."), strings.Split(stranger, ".")
+	// spare differs from token in one padding bit of the signature.
+	parts, otherParts := strings.Split(token, "."), strings.Split(other, ".")
 	last := token[len(token)-1:]
 	spare := token[:len(token)-1] + string(alphabet[strings.Index(alphabet, last)^1])
 
@@ -87,9 +86,9 @@ func TestVerify(t *testing.T) {
 		{"before nbf", token, roomA, issued.Add(-time.Second - 1), ErrExpired},
 		{"another room", token, roomB, epoch, ErrInvalid},
 		{"refresh token", refreshToken, roomA, epoch, ErrInvalid},
-		{"another server", stranger, roomA, epoch, ErrInvalid},
-		{"another signature", parts[0] + "." + parts[1] + "." + strange[2], roomA, epoch, ErrInvalid},
-		{"another payload", parts[0] + "." + strange[1] + "." + parts[2], roomA, epoch, ErrInvalid},
+		{"another server", other, roomA, epoch, ErrInvalid},
+		{"another signature", parts[0] + "." + parts[1] + "." + otherParts[2], roomA, epoch, ErrInvalid},
+		{"another payload", parts[0] + "." + otherParts[1] + "." + parts[2], roomA, epoch, ErrInvalid},
 		{"another header", encode([]byte(`{"alg":"none"}`)) + "." + parts[1] + "." + parts[2], roomA, epoch, ErrInvalid},
 		{"spare bit", spare, roomA, epoch, ErrInvalid},
 		{"no signature", parts[0] + "." + parts[1] + ".", roomA, epoch, ErrInvalid},
@@ -106,8 +105,8 @@ func TestVerify(t *testing.T) {
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// What is signed by us but is no set of claims is refused, not believed.
-func TestVerifySignedNonsense(t *testing.T) {
+// A payload that is signed but malformed is refused.
+func TestVerifyMalformedPayload(t *testing.T) {
 	i := newIssuer()
 	if err := i.check(i.sign("x"), typAccess, roomA, epoch); !errors.Is(err, ErrInvalid) {
 		t.Errorf("got %v, want %v", err, ErrInvalid)
@@ -135,7 +134,7 @@ func TestRevocation(t *testing.T) {
 				}
 				spared, _ := i.mint(other, roomA, epoch, time.Hour)
 				old := map[string]string{}
-				for _, room := range []string{roomB, roomA} { // up to the very last one
+				for _, room := range []string{roomB, roomA} { // roomA last: revoke includes the newest token
 					old[room], _ = i.mint(typ, room, epoch, time.Hour)
 				}
 				revoke(tt.rooms...)
