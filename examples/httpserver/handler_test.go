@@ -136,7 +136,7 @@ func TestStatusPage(t *testing.T) {
 	get(t.Context(), handler, "/rooms/lobby/token")
 
 	page := get(t.Context(), handler, "/debug/rooms").Body.String()
-	for _, want := range []string{room, "valid", "refresh in ", roomtoken.NewSecret(answer.Token).Fingerprint(), "lobby", "failed", "is no UUID"} {
+	for _, want := range []string{room, "valid", "refresh in ", roomtoken.NewSecret(answer.Token).Fingerprint(), "lobby", "failed", "is not a UUID"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is missing in the page:\n%s", want, page)
 		}
