@@ -1,6 +1,7 @@
 package roomtoken
 
 import (
+	"sync"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -19,13 +20,18 @@ type alarm struct {
 }
 
 // ring returns a channel that is closed when the alarm rings.
-func (a *alarm) ring(c clock.Clock) <-chan struct{} {
+func (a *alarm) ring(e *engine) <-chan struct{} {
 	if a.after <= 0 {
 		return nil
 	}
 	if a.timer == nil {
-		rang := make(chan struct{})
-		a.rang, a.timer = rang, c.AfterFunc(a.after, func() { close(rang) })
+		at, rang := e.clock.Now().Mono.Add(a.after), make(chan struct{})
+		var once sync.Once
+		ring := func() { once.Do(func() { close(rang) }) }
+		a.rang, a.timer = rang, e.config.Clock.AfterFunc(a.after, ring)
+		if !e.clock.Now().Mono.Before(at) { // a test's clock was moved before the timer was set
+			ring()
+		}
 	}
 	return a.rang
 }

@@ -29,7 +29,7 @@ func (e *engine) close() error {
 		}
 		select {
 		case <-progress:
-		case <-timeout.ring(e.config.Clock):
+		case <-timeout.ring(e):
 			if calls == 0 {
 				return fmt.Errorf("roomtoken: closed, but Config.OnEvent or Config.Logger has not returned within CallTimeout (%v)", timeout.after)
 			}

@@ -27,26 +27,35 @@ const (
 // out. It takes the lock.
 func (e *engine) schedule() {
 	for {
-		pause, ok := e.turn()
-		switch {
-		case !ok:
+		until, ok := e.turn()
+		if !ok {
 			return
-		case pause <= 0:
-			runtime.Gosched() // let those who wait for the lock have it
-			continue
 		}
-		timer := e.config.Clock.AfterFunc(pause, e.wakeScheduler) // not Timer, see alarm
-		select {
-		case <-e.woken:
-		case <-e.closing:
-		}
-		timer.Stop()
+		e.sleep(until)
 	}
 }
 
-// turn does one batch of what is due and returns how long to sleep; ok is false after
+// sleep waits until it is that time, or somebody wakes the scheduler. It needs no lock.
+func (e *engine) sleep(until monotime.Time) {
+	pause := until.Sub(e.clock.Now().Mono)
+	if pause <= 0 {
+		runtime.Gosched() // let those who wait for the lock have it
+		return
+	}
+	timer := e.config.Clock.AfterFunc(pause, e.wakeScheduler) // not Timer, see alarm
+	defer timer.Stop()
+	if !e.clock.Now().Mono.Before(until) {
+		return // a test's clock was moved before the timer was set
+	}
+	select {
+	case <-e.woken:
+	case <-e.closing:
+	}
+}
+
+// turn does one batch of what is due and returns until when to sleep; ok is false after
 // Close. It takes the lock.
-func (e *engine) turn() (pause time.Duration, ok bool) {
+func (e *engine) turn() (until monotime.Time, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -76,7 +85,7 @@ func (e *engine) turn() (pause time.Duration, ok bool) {
 	}
 	_, key, ok := timers.Min()
 	if ok && !key.After(now.Mono) || e.replanning != nil {
-		return 0, true // there is more to do, but the lock was held long enough
+		return now.Mono, true // there is more to do, but the lock was held long enough
 	}
 	if ok {
 		if timers.Len() > manyTimers {
@@ -87,7 +96,7 @@ func (e *engine) turn() (pause time.Duration, ok bool) {
 	if opens := e.account.opens(now.Mono); opens > 0 {
 		e.sleepUntil = min(e.sleepUntil, opens)
 	}
-	return e.sleepUntil.Sub(now.Mono), true
+	return e.sleepUntil, true
 }
 
 // followWall plans all rooms anew, a batch at a time, after the wall clock has jumped

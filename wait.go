@@ -67,7 +67,7 @@ func (w *waiter) await() (Token, error) {
 		case <-e.closing:
 		case <-w.ctx.Done():
 			return Token{}, w.giveUp()
-		case <-timeout.ring(e.config.Clock):
+		case <-timeout.ring(e):
 			return Token{}, w.giveUp()
 		}
 		// Usually the token is there now, and its cohort released: then ten thousand

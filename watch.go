@@ -142,7 +142,7 @@ func (w *watch) sleep(v view) {
 	select {
 	case <-v.changed:
 	case <-w.holds:
-	case <-timeout.ring(w.engine.config.Clock):
+	case <-timeout.ring(w.engine):
 	case <-w.ctx.Done():
 	case <-w.engine.closing:
 	}
