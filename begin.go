@@ -11,32 +11,61 @@ import (
 
 // begin begins the room's next call. The room has none in flight and stands in no
 // queue.
-func (e *engine) begin(r *room, forCaller bool) {
+func (e *engine) begin(r *room, forCaller bool, as role) {
 	e.mu.assertHeld()
-	ctx := e.life
-	if forCaller && r.demand != nil && r.demand.ctx != nil {
-		ctx = valuesCtx{e.life, context.WithoutCancel(r.demand.ctx)}
-	}
 	e.begun++
 	now := e.clock.Look() // the token's age counts from here
+	ctx := e.life
+	if d := r.demand; d != nil {
+		e.lane.Remove(d)
+		if of := d.ctx(); of != nil && r.wanted(e.valid(r.rec, now, 0)) {
+			ctx = valuesCtx{e.life, context.WithoutCancel(of)}
+		}
+	}
 	c := &call{
 		room:      r,
 		roomID:    r.rec.roomID(),
 		number:    e.begun,
 		forCaller: forCaller,
+		forced:    r.waiters() != nil && r.waiters().forced > 0,
+		sick:      e.sick(r),
+		chronic:   e.sick(r) && r.failure.total() > 1,
+		inLane:    as == passing,
 		began:     now,
 	}
 	e.choose(c, now)
 	r.call = c
-	e.calls[c] = struct{}{}
-	if forCaller {
-		e.callerCalls++
+	e.count(c, 1)
+	switch as {
+	case probing:
+		e.breaker.BeganProbe(c.number)
+	case passing:
+		e.breaker.BeganInLane(c.number, now.Mono)
+	case ordinary, nobody:
 	}
-	e.account.begin(c)
+	e.pace.Began(now.Mono)
 	e.report(Event{Kind: EventCallBegun, RoomID: c.roomID, Call: c.kind})
 	e.flights.Go(c.roomID,
 		func() error { e.invoke(ctx, c); return nil },
 		func(thrown error) { e.finish(c, thrown) })
+}
+
+// count adds a call to the calls in flight, or with -1 takes it away.
+func (e *engine) count(c *call, n int) {
+	if n > 0 {
+		e.calls[c] = struct{}{}
+	} else {
+		delete(e.calls, c)
+	}
+	if c.forCaller {
+		e.callerCalls += n
+	}
+	if c.sick {
+		e.sickCalls += n
+	}
+	if c.inLane && !c.overdue {
+		e.laneCalls += n
+	}
 }
 
 // choose decides whether the call is a create or a refresh.

@@ -17,6 +17,10 @@ type call struct {
 	number    uint64 // the first call of a Manager has 1
 	refresh   Token  // what Refresh is called with
 	forCaller bool   // somebody waited when it began: it takes one of the callers' slots
+	forced    bool   // the room's token was valid, but did not live long enough for a caller
+	sick      bool   // its room was failing when it began: it is no witness
+	chronic   bool   // its room has failed more than once, and calls have not come back since
+	inLane    bool   // see breaker.Breaker
 	began     monotime.Reading
 	returned  atomic.Bool // the source has returned
 
@@ -27,6 +31,7 @@ type call struct {
 	result    *record  // the token that it got
 	recovered int      // consecutive failures that it put an end to
 	overdue   bool     // CallTimeout has passed
+	retry     bool     // ResetBackoff came while it ran: if it fails, the next attempt is at once
 	rejected  []Secret // tokens that were invalidated while it ran
 }
 

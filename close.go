@@ -55,8 +55,10 @@ func (e *engine) shutDown() []*slots {
 	e.closed = true
 	e.end(ErrClosed)
 	e.forgetting = true
-	e.rooms = 0
-	e.replanning = nil
+	e.rooms, e.states = 0, [RoomStuck + 1]int{}
+	e.replanning, e.reviewing, e.resetting, e.refused = nil, nil, nil, nil
+	e.memo = memo{}
+	e.waiting, e.watching = 0, 0
 	e.emptyQueues()
 	return e.cache.clear()
 }

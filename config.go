@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/benbjohnson/clock"
+
+	"github.com/roomtoken/roomtoken/internal/policy"
 )
 
 // Config configures a [Manager]. The zero Config uses the defaults. In every field,
@@ -24,9 +26,10 @@ type Config struct {
 	// Defaults to 0.1, or to half of RefreshAfter where that is less.
 	Jitter float64
 
-	// MinValidity is the least time that a token has left when it is handed out, or a
-	// tenth of the token's lifetime where that is less. Negative: none, tokens are
-	// handed out until they expire. Defaults to 30 s.
+	// MinValidity is the least time that a token has left when it is handed out, or half
+	// of the token's lifetime where that is less. Renewals come earlier to keep it.
+	// Negative: none, tokens are handed out until they expire. Defaults to 30 s, or to a
+	// tenth of the lifetime where that is less.
 	MinValidity time.Duration
 
 	// IdleAfter is how long a room is kept fresh after it was last asked for or
@@ -41,12 +44,18 @@ type Config struct {
 	MaxRooms int
 
 	// MaxConcurrentCalls bounds the number of calls to the source at a time. A quarter
-	// of them, rounded down, is kept for renewals. Defaults to 64.
+	// of them, rounded down, is kept for renewals and a quarter for callers who wait; most
+	// of it is lent while there are none. Defaults to 64.
 	//
 	// It bounds how many rooms can be kept fresh: the number of rooms times the
 	// duration of a call, divided by the time between two renewals of a room, must be
 	// less than MaxConcurrentCalls.
 	MaxConcurrentCalls int
+
+	// CallsPerSecond bounds how many calls begin per second, for accounts whose limit is
+	// known. Calls are spaced evenly. 0: no bound of the Manager's own; a rate limit that
+	// the source reports slows the calls down in any case.
+	CallsPerSecond float64
 
 	// CallTimeout is the time after which a call to the source counts as failed.
 	// Defaults to 10 s.
@@ -66,6 +75,11 @@ type Config struct {
 	// more.
 	BackoffMax time.Duration
 
+	// MaxRetryAfter is the longest wait that a server can ask for with a Retry-After; a
+	// longer one is cut to it. At most 24 h. Defaults to 10 min. See also
+	// [Manager.ResetBackoff].
+	MaxRetryAfter time.Duration
+
 	// Clock is a clock for tests. Prefer testing/synctest, which needs none; a
 	// *clock.Mock is the second choice. Defaults to the real clock.
 	//
@@ -73,9 +87,12 @@ type Config struct {
 	// of a *clock.Mock can deadlock when several goroutines use them.
 	Clock clock.Clock
 
-	// Logger receives what an operator wants to read: failures and fallbacks at level
-	// Warn, recoveries and holds at Info, each call and token at Debug. It never
-	// receives a secret. Defaults to none.
+	// Logger receives what an operator wants to read. At level Warn: failures, fallbacks,
+	// rooms that have lost their token, holds, and that the source is back; at most a few
+	// lines of each kind per minute, then how many were left out. At Error: a panic in
+	// the source, with its stack. At Info: invalidations and recovered rooms. At Debug:
+	// everything, also that a room does not exist, which may be anybody's typing error.
+	// It never receives a secret. Defaults to none.
 	Logger *slog.Logger
 
 	// OnEvent receives everything that happens, in order, one Event at a time, on a
@@ -98,6 +115,7 @@ const (
 	defaultMaxWait            = 30 * time.Second
 	defaultBackoffMin         = 500 * time.Millisecond
 	defaultBackoffMax         = 30 * time.Second
+	defaultMaxRetryAfter      = 10 * time.Minute
 
 	maxRefreshAfter = 0.85
 )
@@ -151,6 +169,14 @@ func (c Config) withDefaults() (Config, error) {
 		refuse("BackoffMax", c.BackoffMax, fmt.Sprintf("at least BackoffMin, which is %v", c.BackoffMin))
 	}
 
+	if !(c.CallsPerSecond >= 0 && !math.IsInf(c.CallsPerSecond, 1)) { // NaN fails too
+		refuse("CallsPerSecond", c.CallsPerSecond, "at least 0")
+	}
+	setDefault(&c.MaxRetryAfter, defaultMaxRetryAfter)
+	if c.MaxRetryAfter < 0 || c.MaxRetryAfter > maxRetryAfter {
+		refuse("MaxRetryAfter", c.MaxRetryAfter, "more than 0 and at most 24h, or 0 for the default")
+	}
+
 	// A time longer than any token lives is as good as for ever. Sums with it must not
 	// overflow.
 	for _, d := range []*time.Duration{&c.MinValidity, &c.IdleAfter, &c.CallTimeout, &c.MaxWait, &c.BackoffMin, &c.BackoffMax} {
@@ -164,4 +190,9 @@ func setDefault[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
+}
+
+// renewal returns when tokens are renewed. explicit: the user has set MinValidity.
+func (c Config) renewal(explicit bool) policy.Renewal {
+	return policy.Renewal{After: c.RefreshAfter, Jitter: c.Jitter, MinValidity: c.MinValidity, Explicit: explicit}
 }

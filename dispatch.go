@@ -2,80 +2,204 @@ package roomtoken
 
 import "github.com/roomtoken/roomtoken/internal/monotime"
 
+// role is why a call may begin.
+type role uint8
+
+const (
+	nobody   role = iota
+	ordinary      // its turn has come
+	probing       // it tries whether the source works again
+	passing       // its room is innocent, and goes beside the probe and the window
+)
+
 // dispatch begins calls while there are rooms that may have one and free slots.
 func (e *engine) dispatch(now monotime.Reading) {
 	e.mu.assertHeld()
-	skipped := 0
-	for len(e.calls) < e.config.MaxConcurrentCalls && e.account.admits(now.Mono) && !e.closed {
-		r, forCaller := e.nextReady()
-		if r == nil {
-			return
+	for !e.closed && len(e.calls) < e.config.MaxConcurrentCalls {
+		r, as := e.nextReady(now)
+		if as == nobody {
+			break
 		}
-		if !forCaller && e.idle(r, now) { // nobody has asked for it while it stood in line
-			if skipped++; skipped > batch {
-				e.wakeScheduler()
-				return
-			}
-			e.plan(r, now)
-			continue
-		}
+		forCaller := r.queue == callerQueue || r.queue == sickCallerQueue
 		e.move(r, noQueue, 0)
-		e.begin(r, forCaller)
+		e.begin(r, forCaller, as)
 		e.rerank(r, now)
+		e.countState(r, now)
+	}
+	if at := e.opens(now); at > 0 && at.Before(e.sleepUntil) {
+		e.sleepUntil = at
+		e.wakeScheduler()
 	}
 }
 
-// nextReady returns the room that gets the next slot, nil if none may have it: the
-// one for which somebody waits, or will wait, first. A quarter of the slots is kept
-// for renewals, so that a rush of cold rooms does not let warm ones expire.
-func (e *engine) nextReady() (r *room, forCaller bool) {
-	if e.account.guarded {
-		if r := e.nextProbe(); r != nil {
-			return r, r.queue != renewalQueue
+// nextReady returns the room that gets the next slot, and why it may begin.
+func (e *engine) nextReady(now monotime.Reading) (*room, role) {
+	b := &e.breaker
+	if b.Held(now.Mono) || e.pace.Opens(now.Mono) > 0 {
+		return nil, nobody
+	}
+	if b.Guarded() {
+		if b.MayProbe(now.Mono) {
+			if r := e.nextProbe(now); r != nil {
+				return r, probing
+			}
+		}
+		return e.nextInLane(now)
+	}
+	if !e.window.Full() && len(e.calls)-e.overdue-e.laneCalls >= e.window.Size(e.config.MaxConcurrentCalls) {
+		return e.nextInLane(now)
+	}
+	return e.nextInOrder(now)
+}
+
+// nextInLane returns the innocent room that may pass the others.
+func (e *engine) nextInLane(now monotime.Reading) (*room, role) {
+	if at, ok := e.breaker.LaneOpens(now.Mono); !ok || at > 0 {
+		return nil, nobody
+	}
+	for {
+		d, key, ok := e.lane.Min()
+		switch {
+		case !ok:
+			return nil, nobody
+		case !inLine(d.room.queue):
+			e.lane.Remove(d)
+		case key > 0 && !e.breaker.Guarded(): // forgiven rooms do not pass while calls come back
+			return nil, nobody
+		default:
+			return d.room, passing
 		}
 	}
-	caller, since, waiting := e.queues[callerQueue].Min()
-	if !waiting {
-		caller, since, waiting = e.queues[warmQueue].Min()
-	}
-	renewal, latest, due := e.queues[renewalQueue].Min()
-	switch {
-	case waiting && e.callersMayBegin() && (!due || !since.After(latest)):
-		return caller, true
-	case due:
-		return renewal, false
-	default:
-		return nil, false
-	}
 }
 
-// callersMayBegin reports whether a slot is free that is not kept for renewals.
-func (e *engine) callersMayBegin() bool {
-	return e.callerCalls < e.config.MaxConcurrentCalls-e.config.MaxConcurrentCalls/4
-}
-
-// nextProbe returns the room whose call says most about the source, if one is found
-// soon: a room that has had a token, or was never tried, and has not failed. Rooms
-// that fail for reasons of their own would keep the account guarded.
-func (e *engine) nextProbe() *room {
-	var untried *room
-	for _, id := range []queueID{renewalQueue, callerQueue, warmQueue} {
-		if id != renewalQueue && !e.callersMayBegin() {
+// nextInOrder returns the room for which somebody waits, or would wait, first. Failing
+// rooms have their share of the slots, so have callers and renewals.
+func (e *engine) nextInOrder(now monotime.Reading) (next *room, as role) {
+	var least monotime.Time
+	for q := callerQueue; q < queueCount; q++ {
+		if !e.hasSlot(q) {
 			continue
 		}
-		looks := batch
-		for r := range e.queues[id].All {
-			switch {
-			case r.transientFailures() > 0:
-			case r.lifetime > 0:
-				return r
-			case untried == nil:
-				untried = r
-			}
-			if looks--; looks == 0 {
-				break
-			}
+		if r, key := e.head(q, now); r != nil && (next == nil || key.Before(least)) {
+			next, least, as = r, key, ordinary
 		}
 	}
-	return untried
+	return next, as
 }
+
+// hasSlot reports whether a slot is free for rooms in that queue. A quarter of the slots
+// is kept for callers and a quarter for renewals; a class with nothing in line lends
+// three quarters of what is kept for it.
+func (e *engine) hasSlot(q queueID) bool {
+	slots := e.config.MaxConcurrentCalls
+	if q >= sickCallerQueue && e.sickCalls >= e.sickSlots() {
+		return false
+	}
+	used, others := e.callerCalls, e.queues[renewalQueue].Len()+e.queues[sickRenewalQueue].Len()
+	if q == renewalQueue || q == sickRenewalQueue {
+		used, others = len(e.calls)-e.callerCalls, e.queues[callerQueue].Len()+e.queues[sickCallerQueue].Len()
+	}
+	kept := slots / 4
+	if others == 0 {
+		kept -= kept * 3 / 4
+	}
+	return used < slots-kept
+}
+
+// sickSlots returns how many slots failing rooms may hold: all but one, or a quarter
+// while an innocent room waits.
+func (e *engine) sickSlots() int {
+	slots := e.config.MaxConcurrentCalls
+	if _, key, ok := e.lane.Min(); ok && key <= 0 {
+		return max(slots/4, 1)
+	}
+	return max(slots-1, 1)
+}
+
+// head returns the first room in the queue and its key. Rooms whose time is over go
+// behind: nobody can be served any more who waits for them, or their token is gone. Rooms
+// that nobody has asked for while they stood in line are not renewed.
+func (e *engine) head(q queueID, now monotime.Reading) (*room, monotime.Time) {
+	for range batch {
+		r, key, ok := e.queues[q].Min()
+		if !ok {
+			return nil, 0
+		}
+		caller := q == callerQueue || q == sickCallerQueue
+		switch {
+		case !caller && e.idle(r, now):
+			e.plan(r, now)
+		case !isBehind(key) && (caller && r.demand.waiters != nil && !e.servable(r.demand.waiters, now) ||
+			!caller && !e.valid(r.rec, now, 0)):
+			e.queues[q].Set(r, now.Mono.Add(behind))
+			e.countState(r, now)
+		default:
+			return r, key
+		}
+	}
+	e.wakeScheduler()
+	return nil, 0
+}
+
+// nextProbe returns the room whose call says most about the source: one whose token is
+// still valid, else the newest innocent one, else one that has not failed, else the next
+// in order.
+func (e *engine) nextProbe(now monotime.Reading) *room {
+	if r := e.refused; r != nil {
+		e.refused = nil
+		if r.life == alive && r.call == nil && r.pending() == nil {
+			return r
+		}
+	}
+	if r, key := e.head(renewalQueue, now); r != nil && !isBehind(key) {
+		return r
+	}
+	if d, _, ok := e.lane.Min(); ok && inLine(d.room.queue) {
+		return d.room
+	}
+	var next *room
+	var least monotime.Time
+	for _, qs := range [][]queueID{{renewalQueue, callerQueue}, {sickCallerQueue, sickRenewalQueue}} {
+		for _, q := range qs {
+			if r, key := e.head(q, now); r != nil && (next == nil || key.Before(least)) {
+				next, least = r, key
+			}
+		}
+		if next != nil {
+			return next
+		}
+	}
+	return nil
+}
+
+// opens returns when the next call may begin for a room that stands in line; 0: nothing
+// but a slot or an answer is missing.
+func (e *engine) opens(now monotime.Reading) (at monotime.Time) {
+	earlier := func(t monotime.Time) {
+		if t > 0 && (at == 0 || t < at) {
+			at = t
+		}
+	}
+	if e.queued() == 0 && e.refused == nil {
+		return 0
+	}
+	earlier(e.breaker.Opens(now.Mono))
+	earlier(e.pace.Opens(now.Mono))
+	if e.lane.Len() > 0 && (e.breaker.Guarded() || !e.window.Full()) {
+		if t, ok := e.breaker.LaneOpens(now.Mono); ok {
+			earlier(t)
+		}
+	}
+	return at
+}
+
+// queued returns how many rooms stand in line.
+func (e *engine) queued() (n int) {
+	for q := callerQueue; q < queueCount; q++ {
+		n += e.queues[q].Len()
+	}
+	return n
+}
+
+// inUse returns the number of rooms that are kept fresh.
+func (e *engine) inUse() int { return max(e.rooms-e.states[RoomIdle], 1) }

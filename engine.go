@@ -6,16 +6,19 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"github.com/roomtoken/roomtoken/internal/breaker"
 	"github.com/roomtoken/roomtoken/internal/flight"
 	"github.com/roomtoken/roomtoken/internal/monotime"
+	"github.com/roomtoken/roomtoken/internal/pace"
 	"github.com/roomtoken/roomtoken/internal/policy"
 	"github.com/roomtoken/roomtoken/internal/queue"
+	"github.com/roomtoken/roomtoken/internal/window"
 )
 
 // engine is the state machine behind a Manager: it knows where every room stands,
 // and decides which room gets the next call. All rooms' deadlines are in one queue,
 // for the earliest of which one goroutine waits, see schedule; rooms whose call may
-// begin stand in three further queues for a free slot, see dispatch.
+// begin stand in further queues for a free slot, see dispatch.
 //
 // Its methods require mu to be held unless they say otherwise.
 type engine struct {
@@ -40,19 +43,41 @@ type engine struct {
 	// consumer, nor over a wait; what it is held over takes microseconds.
 	mu     mutex
 	closed bool
-	rooms  int // in the cache, orphaned ones not counted
+	rooms  int                // in the cache, orphaned ones not counted
+	states [RoomStuck + 1]int // rooms by state
 
-	queues      [queueCount]*queue.Queue[monotime.Time, *room] // each room stands in one at most
-	recency     *queue.Queue[rank, *room]                      // the rooms that can be evicted
-	reranked    int                                            // rooms since the last eviction
-	calls       map[*call]struct{}                             // in flight
-	callerCalls int                                            // those of them that began for a caller
-	begun       uint64                                         // calls, since NewManager
-	account     account
+	waiting  int // callers who wait
+	watching int // watches
+
+	queues   [queueCount]*queue.Queue[monotime.Time, *room] // each room stands in one at most
+	lane     *queue.Queue[monotime.Time, *demand]           // of innocent rooms that wait for a call, newest first
+	recency  *queue.Queue[rank, *room]                      // the rooms that can be evicted
+	reranked int                                            // rooms since the last eviction
+	patience *queue.Queue[monotime.Time, *waiters]          // cohorts by when the first of their members leaves
+
+	calls       map[*call]struct{} // in flight
+	callerCalls int                // those of them that began for a caller
+	sickCalls   int                // those of them whose room was failing
+	laneCalls   int                // those of them in the lane
+	overdue     int                // those of them that are overdue
+	begun       uint64             // calls, since NewManager
+	latency     time.Duration      // of the last call that got a token
+
+	breaker breaker.Breaker
+	window  window.Window
+	pace    pace.Pace
+	refused *room         // answered for the failures of others, it is the next probe; nil: none
+	guarded bool          // calls are held back; watches have learned of it
+	cause   string        // of what led to it, see causeOf
+	outage  monotime.Time // when the present outage began; 0: there is none
+	memo    memo          // failures of rooms that were evicted
 
 	sleepUntil   monotime.Time // when the scheduler looks again
 	plannedAhead time.Duration // how far the wall clock was ahead, at least, when rooms were planned
-	replanning   *cursor       // of the walk that plans all rooms anew; nil: there is none
+	replanning   *cursor       // of the walk that plans all rooms anew after a jump of the wall clock; nil: there is none
+	reviewing    *cursor       // of the walk that does so while rooms stand in line for long
+	resetting    *cursor       // of the walk that tries all rooms now
+	reviewAt     monotime.Time // when the rooms in line are planned anew
 	scheduling   bool          // the scheduler's goroutine runs
 	forgetting   bool          // Close is about to drop the refresh tokens
 
@@ -60,9 +85,10 @@ type engine struct {
 	delivering bool    // a goroutine delivers events
 	deliverer  string  // its name, see goroutine
 	stats      Stats   // the counters
+	waits      waitTimes
 
 	progress broadcast // sent when a goroutine that Close waits for ends
-	holds    broadcast // sent when all calls are held back, or for longer
+	holds    broadcast // sent when calls are held back that were not before
 }
 
 // batch is how many rooms are handled before the lock is released, so that a million
@@ -71,18 +97,21 @@ const batch = 256
 
 // newEngine returns an engine whose scheduler is not running yet. config has its
 // defaults, except for Clock.
-func newEngine(source TokenSource, config Config) *engine {
+func newEngine(source TokenSource, config Config, renewal policy.Renewal) *engine {
+	backoff := policy.Backoff{Min: config.BackoffMin, Max: config.BackoffMax}
 	e := &engine{
 		source:     source,
 		config:     config,
 		clock:      monotime.New(config.Clock),
-		renewal:    policy.Renewal{After: config.RefreshAfter, Jitter: config.Jitter, MinValidity: config.MinValidity},
-		backoff:    policy.Backoff{Min: config.BackoffMin, Max: config.BackoffMax},
+		renewal:    renewal,
+		backoff:    backoff,
 		memory:     config.IdleAfter,
 		observe:    observer(config),
 		woken:      make(chan struct{}, 1),
 		cache:      newCache(),
 		calls:      make(map[*call]struct{}),
+		breaker:    breaker.Breaker{Backoff: backoff},
+		pace:       pace.Pace{Limit: config.CallsPerSecond},
 		scheduling: true,
 	}
 	if e.config.Clock == nil {
@@ -102,7 +131,9 @@ func (e *engine) emptyQueues() {
 	for id := timerQueue; id < queueCount; id++ {
 		e.queues[id] = queue.New[monotime.Time](func(r *room) *queue.Position { return &r.position })
 	}
+	e.lane = queue.New[monotime.Time](func(d *demand) *queue.Position { return &d.lane })
 	e.recency = queue.New[rank](func(r *room) *queue.Position { return &r.recency })
+	e.patience = queue.New[monotime.Time](func(k *waiters) *queue.Position { return &k.patience })
 }
 
 // lookUp returns the room, nil if it is not in memory.
@@ -121,6 +152,30 @@ func (e *engine) move(r *room, to queueID, key monotime.Time) {
 	r.queue = to
 	if to != noQueue {
 		e.queues[to].Set(r, key)
+	}
+}
+
+// release ends the wait of all who wait for a room, with a token or an error. With
+// neither they start over.
+func (e *engine) release(d *demand, token *record, err error) {
+	if k := d.waiters; k != nil {
+		e.patience.Remove(k)
+		e.releaseCohort(k, token, err)
+		d.waiters = nil
+	}
+}
+
+// releaseCohort ends the wait of all in a cohort.
+func (e *engine) releaseCohort(k *waiters, token *record, err error) {
+	e.waiting -= k.count
+	k.release(token, err)
+}
+
+// renew makes all who wait for a room look at it again.
+func (e *engine) renew(d *demand) {
+	if k := d.waiters; k != nil {
+		e.patience.Remove(k)
+		d.waiters = k.renew()
 	}
 }
 
@@ -160,10 +215,54 @@ func (e *engine) refreshable(r *room, now monotime.Reading) bool {
 
 // idle reports whether nobody has asked for the room for so long that it need not be
 // kept fresh.
-func (e *engine) idle(r *room, now monotime.Reading) bool {
+func (e *engine) idle(r *room, now monotime.Reading) bool { return !now.Mono.Before(e.idleAt(r, now)) }
+
+// idleAt returns when the room is idle if nobody asks for it until then.
+func (e *engine) idleAt(r *room, now monotime.Reading) monotime.Time {
+	if e.config.IdleAfter <= 0 || r.demand != nil {
+		return monotime.Never
+	}
 	const aTick = time.Duration(1 << tickBits) // lastUsed is rounded down to one
-	return e.config.IdleAfter > 0 && r.demand == nil &&
-		now.Mono.Sub(r.lastUsed()) >= max(e.config.IdleAfter, aTick)
+	return r.lastUsed(now).Add(max(e.config.IdleAfter, aTick))
+}
+
+// sick reports whether the room's last call failed, and calls have not come back since
+// from an outage.
+func (e *engine) sick(r *room) bool {
+	return r.failure.total() > 0 && !e.breaker.Forgiven(r.failure.at)
+}
+
+// innocent reports whether the room has not failed since the source last worked.
+func (e *engine) innocent(r *room) bool {
+	return r.failure.total() == 0 || e.breaker.Innocent(r.failure.at)
+}
+
+// mend clears a permanent failure that was the credential's, once the credential has
+// been mended.
+func (e *engine) mend(r *room) {
+	if f := r.failure; f != nil && f.permanent > 0 && !f.own && f.mended != e.breaker.Mended() {
+		r.failure, r.nextAttempt = f.refusalsOnly(), 0
+	}
+}
+
+// permanentlyFailed reports whether callers are answered with the permanent failure of
+// their room.
+func (e *engine) permanentlyFailed(r *room, now monotime.Reading) bool {
+	f := r.failure
+	return f != nil && f.permanent > 0 && now.Mono.Before(r.nextAttempt)
+}
+
+// nextAllowed returns when the next call for the room may begin at the earliest, as far
+// as backoff, rate limits and probes go; 0: now.
+func (e *engine) nextAllowed(r *room, now monotime.Reading) monotime.Time {
+	next := r.nextAttempt
+	if r.pending() != nil {
+		next = max(next, r.failure.handOutAfter)
+	}
+	if e.breaker.Held(now.Mono) || e.breaker.Guarded() && (!e.innocent(r) || e.breaker.State() == breaker.Refused) {
+		next = max(next, e.breaker.Opens(now.Mono))
+	}
+	return next
 }
 
 // wakeScheduler makes the scheduler look again. It never blocks and needs no lock.

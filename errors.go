@@ -13,6 +13,13 @@ var (
 	// the room does not exist. [Permanent] wraps an error in it.
 	ErrPermanent = errors.New("roomtoken: permanent failure")
 
+	// ErrUnauthorized means that the server refused the source's own credential, whichever
+	// room the call was for. It is an ErrPermanent.
+	ErrUnauthorized error = &permanentError{errors.New("roomtoken: unauthorized")}
+
+	// ErrRoomNotFound means that there is no such room. It is an ErrPermanent.
+	ErrRoomNotFound error = &permanentError{errors.New("roomtoken: room not found")}
+
 	// ErrRateLimited means that the account, not only the room, must wait. The
 	// Manager begins no call for any room until the wait that the error carries (see
 	// [RetryAfter]) is over, or a step of its own backoff where it carries none.

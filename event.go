@@ -35,6 +35,12 @@ const (
 	// EventHeldBack: no call for any room begins before Until. RoomID is the room
 	// whose call led to it. Sets Err, Until.
 	EventHeldBack
+	// EventTokenLost: a room in use has no token any more, because it could not be
+	// renewed in time. Sets Err.
+	EventTokenLost
+	// EventRecovered: the source answers again after an outage or a hold. RoomID is the
+	// room whose call showed it. Sets Duration, of the outage, and Rooms.
+	EventRecovered
 )
 
 var eventNames = [...]string{
@@ -47,6 +53,8 @@ var eventNames = [...]string{
 	EventRoomForgotten:    "room forgotten",
 	EventRoomEvicted:      "room evicted",
 	EventHeldBack:         "calls held back",
+	EventTokenLost:        "token lost",
+	EventRecovered:        "source is back",
 }
 
 // String returns the kind as text, such as "token published".
@@ -82,6 +90,7 @@ type Event struct {
 	ExpiresAt   time.Time     // when the token expires
 	Generation  uint64        // how many tokens the room has had, including this one
 	Reason      string        // why, one of the Reason constants
+	Rooms       int           // how many rooms are without a token
 }
 
 // String returns the event as a line of text.

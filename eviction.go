@@ -20,20 +20,21 @@ func (e *engine) admit(roomID string) (*room, monotime.Reading, error) {
 			return nil, now, ErrClosed
 		}
 		r := e.lookUp(roomID)
-		if r != nil && !r.orphaned {
+		if r != nil && r.life == alive {
 			return r, now, nil
 		}
 		done, err := e.makeSpace(now)
 		if err != nil {
-			return nil, now, fmt.Errorf("%w: room %q: each of %d (MaxRooms) is watched, waited for, or has a call in flight",
-				err, shorten(roomID), e.config.MaxRooms)
+			return nil, now, &Error{RoomID: roomID, Err: fmt.Errorf("%w: each of %d (MaxRooms) is watched, waited for, or has a call in flight",
+				err, e.config.MaxRooms)}
 		}
 		if done {
 			if r == nil {
 				r = newRoom(roomID, now)
 				e.cache.put(r.rec)
+				e.memo.restore(r, roomID)
 			}
-			r.orphaned = false
+			r.life = alive
 			if e.rooms++; e.rooms == 1 {
 				e.wakeScheduler() // it has slept without a look at the clock
 			}
@@ -53,7 +54,7 @@ func (e *engine) makeSpace(now monotime.Reading) (done bool, err error) {
 		// A room whose token runs out while its renewal stands in line is not ranked anew.
 		r, gone, ok := e.queues[renewalQueue].Min()
 		if ok && !gone.After(now.Mono) && r.recency.Queued() && !e.valid(r.rec, now, 0) {
-			e.evict(r, ReasonMaxRooms)
+			e.evict(r, ReasonMaxRooms, now)
 			continue
 		}
 		r, key, ok := e.recency.Min()
@@ -71,13 +72,14 @@ func (e *engine) makeSpace(now monotime.Reading) (done bool, err error) {
 			continue
 		}
 		e.reranked = 0
-		e.evict(r, ReasonMaxRooms)
+		e.evict(r, ReasonMaxRooms, now)
 	}
 	return true, nil
 }
 
 // evict drops the room for a reason of the Manager's own.
-func (e *engine) evict(r *room, reason string) {
+func (e *engine) evict(r *room, reason string, now monotime.Reading) {
+	e.memo.keep(r, now.Mono)
 	e.stats.Evictions++
 	e.report(Event{Kind: EventRoomEvicted, RoomID: r.rec.roomID(), Reason: reason})
 	e.drop(r)
@@ -86,16 +88,21 @@ func (e *engine) evict(r *room, reason string) {
 // drop takes the room out of memory. Those who wait for it start over.
 func (e *engine) drop(r *room) {
 	e.mu.assertHeld()
-	r.dropped = true
+	if r.life == alive {
+		e.rooms--
+	}
+	if r.state != 0 {
+		e.states[r.state]--
+		r.state = 0
+	}
+	r.life = dropped
 	e.move(r, noQueue, 0)
 	e.recency.Remove(r)
 	e.cache.remove(r.rec)
 	r.dropRefresh() // a Token that somebody keeps keeps the room alive, see record.secret
-	if !r.orphaned {
-		e.rooms--
-	}
-	if r.demand != nil {
-		r.demand.release(nil, nil)
+	if d := r.demand; d != nil {
+		e.lane.Remove(d)
+		e.release(d, nil, nil)
 	}
 }
 
@@ -106,14 +113,14 @@ func (e *engine) replace(r *room, rec *record) {
 	r.rec = rec
 	e.cache.put(rec)
 	// A hit may have found the old one meanwhile.
-	if last := old.lastUsed.Load() &^ dormantMark; last > rec.lastUsed.Load() {
+	if last := old.lastUsed.Load() &^ dormantMark; laterTick(last, rec.lastUsed.Load()) {
 		rec.lastUsed.Store(last)
 	}
 }
 
 // rankOf returns the room's rank now.
 func (e *engine) rankOf(r *room, now monotime.Reading) rank {
-	key := rank(r.lastUsed())
+	key := rank(r.lastUsed(now))
 	if e.valid(r.rec, now, 0) {
 		key += hasToken
 	}
@@ -125,7 +132,7 @@ func (e *engine) rankOf(r *room, now monotime.Reading) rank {
 func (e *engine) rerank(r *room, now monotime.Reading) {
 	switch {
 	case e.config.MaxRooms < 0:
-	case r.dropped || r.call != nil || r.demand != nil:
+	case r.life == dropped || r.call != nil || r.demand != nil:
 		e.recency.Remove(r)
 	default:
 		e.recency.Set(r, e.rankOf(r, now))

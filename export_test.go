@@ -53,19 +53,19 @@ func (m *Manager) CheckInvariants() (faults []string) {
 			fault("room %q is in the cache twice", id)
 		case r.rec != rec:
 			fault("room %q: the cache holds another record than the room", id)
-		case r.dropped:
+		case r.life == dropped:
 			fault("room %q is dropped, yet in the cache", id)
 		case e.cache.get(id) != rec:
 			fault("room %q is not found under its ID", id)
 		}
 		seen[r] = true
-		if !r.orphaned {
+		if r.life == alive {
 			counted++
 		}
-		if r.orphaned && r.call == nil {
+		if r.life == orphaned && r.call == nil {
 			fault("room %q is orphaned without a call", id)
 		}
-		if r.orphaned && r.demand != nil {
+		if r.life == orphaned && r.demand != nil {
 			fault("room %q is orphaned, yet somebody wants its token", id)
 		}
 		if c := r.call; c != nil {
@@ -103,7 +103,7 @@ func (m *Manager) CheckInvariants() (faults []string) {
 			for _, problem := range checkDemand(r, d) {
 				fault("room %q: %s", id, problem)
 			}
-		} else if e.valid(rec, now, 0) && r.call == nil && (r.queue == callerQueue || r.queue == warmQueue) {
+		} else if e.valid(rec, now, 0) && r.call == nil && (r.queue == callerQueue || r.queue == sickCallerQueue) {
 			fault("room %q has a valid token and nobody waits, yet its call counts as a caller's", id)
 		}
 	}
@@ -130,9 +130,38 @@ func (m *Manager) CheckInvariants() (faults []string) {
 	if e.config.MaxRooms >= 0 && e.rooms > e.config.MaxRooms {
 		fault("%d rooms, MaxRooms is %d", e.rooms, e.config.MaxRooms)
 	}
-	if p := e.account.probe; p != nil {
-		if _, ok := e.calls[p]; !ok {
-			fault("the probe is not in flight")
+	states := [RoomStuck + 1]int{}
+	for r := range seen {
+		if r.life == alive {
+			states[r.state]++
+		}
+	}
+	if states != e.states {
+		fault("rooms by state: %v, counted %v", e.states, states)
+	}
+	sick, lane, overdue := 0, 0, 0
+	for c := range e.calls {
+		if c.sick {
+			sick++
+		}
+		if c.inLane && !c.overdue {
+			lane++
+		}
+		if c.overdue {
+			overdue++
+		}
+	}
+	check("calls of failing rooms", e.sickCalls, sick)
+	check("calls in the lane", e.laneCalls, lane)
+	check("overdue calls", e.overdue, overdue)
+	for d := range e.lane.All {
+		if d.room.demand != d || d.waiters == nil {
+			fault("the lane holds a demand that is not a room's, or without waiters")
+		}
+	}
+	for k := range e.patience.All {
+		if k.demand.waiters != k || k.released() {
+			fault("a cohort that nobody waits in has patience")
 		}
 	}
 	shards := 0
@@ -154,9 +183,6 @@ func checkDemand(r *room, d *demand) (problems []string) {
 	}
 	k := d.waiters
 	if k == nil {
-		if r.queue == warmQueue {
-			problem("it is being warmed, yet nobody waits")
-		}
 		return problems
 	}
 	if k.count <= 0 || k.forced < 0 || k.forced > k.count || k.warming < 0 || k.warming > k.count {
@@ -164,9 +190,6 @@ func checkDemand(r *room, d *demand) (problems []string) {
 	}
 	if k.released() || k.orphaned {
 		problem("its cohort is released: %v, orphaned: %v", k.released(), k.orphaned)
-	}
-	if r.queue == warmQueue && (d.watchers > 0 || k.warming != k.count || r.lifetime > 0) {
-		problem("it is only being warmed: %d waiters, %d of Warm, %d watchers, lifetime %v", k.count, k.warming, d.watchers, r.lifetime)
 	}
 	return problems
 }

@@ -1,6 +1,10 @@
 package roomtoken
 
-import "github.com/roomtoken/roomtoken/internal/monotime"
+import (
+	"time"
+
+	"github.com/roomtoken/roomtoken/internal/monotime"
+)
 
 // failureState is a room's memory of failures since its last good token. It is
 // kept apart from the room because most rooms have none.
@@ -9,17 +13,41 @@ type failureState struct {
 	permanent int // consecutive permanent failures
 	refusals  int // consecutive tokens that were invalidated before their renewal was due
 
-	lastCall CallKind // the call that failed last
-	lastErr  error    // its error; nil: only refusals so far
-	lastText string   // the text of lastErr, taken where a panic in Error is contained
+	lastCall  CallKind // the call that failed last
+	lastErr   error    // its error; nil: only refusals so far
+	lastCause string   // the cause of lastErr, see causeOf
+
+	since  monotime.Time // the first failure
+	at     monotime.Time // the last failure
+	own    bool          // the permanent failure is the room's own, whatever the credential
+	mended uint64        // the breaker's count at the last permanent failure
 
 	refused      Secret        // the token that was invalidated last
 	replaceAfter monotime.Time // while nobody asks, it is not replaced before
+	handOutAge   time.Duration // its replacement is not handed out younger than this
+	pending      *grantRecord  // the replacement that waits for that age
+	handOutAfter monotime.Time // when pending has it
 }
 
 // note keeps the error of a call that failed.
 func (f *failureState) note(c *call, o outcome) {
-	f.lastCall, f.lastErr, f.lastText = c.kind, o.err, o.text
+	f.lastCall, f.lastErr, f.lastCause = c.kind, o.err, o.cause
+}
+
+// count counts a failure.
+func (f *failureState) count(c *call, o outcome, now monotime.Time) {
+	if f.total() == 0 {
+		f.since = now
+	}
+	f.at = now
+	f.note(c, o)
+	if o.verdict == permanent {
+		f.permanent++
+		f.transient = 0
+	} else {
+		f.transient++
+		f.permanent = 0
+	}
 }
 
 // total returns the number of consecutive failures of either kind, and 0 without a
@@ -31,5 +59,21 @@ func (f *failureState) total() int {
 	return f.transient + f.permanent
 }
 
+// refusalsOnly returns what is left of the memory once a call has got a token, or a bad
+// credential has been mended: the tokens that were refused.
+func (f *failureState) refusalsOnly() *failureState {
+	if f == nil || f.refusals == 0 {
+		return nil
+	}
+	return &failureState{refusals: f.refusals, refused: f.refused, handOutAge: f.handOutAge}
+}
+
 // hasFailed reports whether a call has failed, rather than a token been refused.
 func (f *failureState) hasFailed() bool { return f != nil && f.lastErr != nil }
+
+// grantRecord is a grant that was found usable.
+type grantRecord struct {
+	rec       *record
+	lifetime  time.Duration // of the token
+	renewLeft time.Duration // see room
+}

@@ -1,8 +1,10 @@
 package roomtoken
 
 import (
+	"github.com/roomtoken/roomtoken/internal/breaker"
 	"github.com/roomtoken/roomtoken/internal/monotime"
 	"github.com/roomtoken/roomtoken/internal/policy"
+	"github.com/roomtoken/roomtoken/internal/window"
 )
 
 // finish ends a call. panicked is the *flight.PanicError of a source that panicked or
@@ -15,9 +17,10 @@ func (e *engine) finish(c *call, panicked error) {
 	defer e.mu.Unlock()
 	now := e.clock.Look()
 	r := c.room
-	delete(e.calls, c)
-	if c.forCaller {
-		e.callerCalls--
+	inFlight := len(e.calls) - e.overdue
+	e.count(c, -1)
+	if c.overdue {
+		e.overdue--
 	}
 	r.call = nil
 	if e.closed {
@@ -26,67 +29,144 @@ func (e *engine) finish(c *call, panicked error) {
 		return
 	}
 	if c.outcome.verdict == granted {
-		e.publish(c, now) // or find the grant unusable, which is a failure
+		e.accept(c, now) // or find the grant unusable, which is a failure
 	}
-	held := e.judgeAccount(c, c.outcome, now)
+	change := e.judgeSource(c, c.outcome, inFlight, now)
 	fellBack := e.judgeRoom(c, c.outcome, now)
+	if c.retry { // ResetBackoff came while it ran
+		r.nextAttempt = 0
+	}
 	e.reportEnd(c, now)
 	if fellBack {
 		e.fallBack(c.roomID, ReasonRefreshRejected)
 	}
-	if held {
-		e.holdBack(c, now)
-	}
+	e.follow(change, c, c.outcome, now)
 	e.answer(c, now)
-	if r.orphaned {
+	if r.life == orphaned {
 		e.drop(r)
 	}
 	e.settle(r, now)
-	if r.call == nil { // after a refused refresh the create has begun: nobody need look
-		r.wake()
+}
+
+// judgeSource draws the consequences of an outcome for all rooms.
+func (e *engine) judgeSource(c *call, o outcome, inFlight int, now monotime.Reading) breaker.Change {
+	bc := breaker.Call{Number: c.number, Room: c.roomID, Began: c.began.Mono, Witness: !c.sick}
+	if o.verdict == transient && c.overdue {
+		e.breaker.Left(c.number) // it counted when it became overdue
+		return breaker.Change{}
+	}
+	var change breaker.Change
+	switch o.verdict {
+	case limited:
+		wait := min(o.wait, e.config.MaxRetryAfter)
+		change = e.breaker.RateLimited(bc, o.err, wait, now.Mono)
+		if change.Later {
+			e.pace.RateLimited(now.Mono, e.breaker.Opens(now.Mono))
+		}
+		e.window.Ended(window.Refusal, c.began.Mono, now.Mono, inFlight)
+	case granted:
+		e.latency = c.took(now)
+		e.pace.Succeeded(now.Mono)
+		change = e.breaker.Ended(bc, breaker.Success, nil, now.Mono, e.inUse())
+		e.window.Ended(window.Success, c.began.Mono, now.Mono, inFlight)
+	case transient:
+		change = e.breaker.Ended(bc, breaker.Failure, o.err, now.Mono, e.inUse())
+		switch {
+		case c.chronic: // it says nothing of the source's load
+		case o.timedOut:
+			e.window.Ended(window.Timeout, c.began.Mono, now.Mono, inFlight)
+		default:
+			e.window.Ended(window.Refusal, c.began.Mono, now.Mono, inFlight)
+		}
+	case rejected, permanent, shorter:
+		change = e.breaker.Ended(bc, o.blames, o.err, now.Mono, e.inUse())
+	}
+	return change
+}
+
+// follow acts on what the end of a call has changed for all rooms.
+func (e *engine) follow(change breaker.Change, c *call, o outcome, now monotime.Reading) {
+	if change.Later {
+		e.cause = o.cause
+		e.report(Event{
+			Kind: EventHeldBack, RoomID: c.roomID, Err: e.breaker.Err(),
+			Until: e.clock.Time(now, e.breaker.Opens(now.Mono)),
+		})
+		if !e.guarded {
+			e.guarded = true
+			e.holds.send()
+		}
+		if e.outage == 0 && e.breaker.State() != breaker.Open {
+			e.outage = max(now.Mono, 1)
+		}
+		e.wakeImpatient(now)
+	}
+	if change.Opened {
+		e.window.Open(now.Mono, e.config.MaxConcurrentCalls)
+		if e.outage > 0 {
+			e.report(Event{
+				Kind: EventRecovered, RoomID: c.roomID, Duration: now.Mono.Sub(e.outage),
+				Rooms: e.states[RoomFailing] + e.states[RoomFailed] + e.states[RoomStuck],
+			})
+		}
+		e.guarded, e.outage = false, 0
+		e.reviewing = e.cache.cursor() // rooms that failed are not failing again, and permanent errors may be over
+	}
+	if change.Later || change.Opened {
+		e.wakeScheduler()
 	}
 }
 
-// judgeAccount draws the consequences of an outcome for all rooms. It reports whether
-// all calls are held back now, or for longer.
-func (e *engine) judgeAccount(c *call, o outcome, now monotime.Reading) (held bool) {
-	switch {
-	case o.verdict == limited:
-		return e.account.rateLimited(c, o, now.Mono, e.backoff)
-	case o.verdict != transient:
-		e.account.answered(c, now.Mono)
-	case c.overdue:
-		e.account.lost(c) // it counted when it became overdue
-	default:
-		return e.account.failed(c, o.err, now.Mono, e.config.MaxConcurrentCalls, e.backoff)
+// wakeImpatient makes those look at their room again who may now wait in vain: all of
+// them where the credential is bad, else those who leave before calls may begin.
+func (e *engine) wakeImpatient(now monotime.Reading) {
+	until := e.breaker.Opens(now.Mono)
+	if s := e.breaker.State(); s == breaker.Refused || s == breaker.Suspect {
+		until = monotime.Never
 	}
-	return false
+	for {
+		k, earliest, ok := e.patience.Min()
+		if !ok || !earliest.Before(until) {
+			return
+		}
+		e.renew(k.demand)
+	}
 }
 
 // judgeRoom draws the consequences of an outcome for its room. It reports whether the
 // room's refresh token is gone with it.
 func (e *engine) judgeRoom(c *call, o outcome, now monotime.Reading) (fellBack bool) {
 	r := c.room
+	wait := min(o.wait, e.config.MaxRetryAfter)
 	switch {
-	case c.orphaned || o.verdict == granted:
+	case c.orphaned || o.verdict == granted || o.verdict == shorter:
 	case o.verdict == limited: // no failure of the room, but the last error that is known
 		r.failures().note(c, o)
+		e.tellFailure(r, now)
 	case o.verdict == permanent:
 		f := r.failures()
-		f.permanent++
-		f.transient = 0
-		f.note(c, o)
-		r.nextAttempt = now.Mono.Add(max(policy.PermanentWait(f.permanent), o.wait))
+		f.count(c, o, now.Mono)
+		f.mended, f.own = e.breaker.Mended(), o.blames == breaker.Answer
+		backoff := policy.Permanent
+		if o.blames == breaker.Unauthorized {
+			backoff = policy.Credential
+		}
+		r.nextAttempt = now.Mono.Add(max(backoff.Wait(f.permanent), wait))
+		e.tellFailure(r, now)
+	case o.verdict == transient && o.local: // this process's failure, not the room's
+		r.failures().note(c, o)
+		r.nextAttempt = now.Mono.Add(e.backoff.Wait(1))
+		e.tellFailure(r, now)
 	case o.verdict == transient && !c.overdue: // an overdue call counted when it became overdue
 		f := r.failures()
-		f.transient++
-		f.permanent = 0
-		f.note(c, o)
-		r.nextAttempt = now.Mono.Add(max(e.backoff.Wait(f.transient), o.wait))
+		f.count(c, o, now.Mono)
+		r.nextAttempt = now.Mono.Add(max(e.backoff.Wait(f.transient), wait))
+		e.tellFailure(r, now)
 	default:
-		if o.wait > 0 {
+		if wait > 0 {
 			r.failures().note(c, o)
-			r.nextAttempt = max(r.nextAttempt, now.Mono.Add(o.wait))
+			r.nextAttempt = max(r.nextAttempt, now.Mono.Add(wait))
+			e.tellFailure(r, now)
 		}
 		if o.verdict == rejected && r.refresh.Equal(c.refresh.Value) {
 			r.dropRefresh()
@@ -96,14 +176,18 @@ func (e *engine) judgeRoom(c *call, o outcome, now monotime.Reading) (fellBack b
 	return false
 }
 
-// holdBack reports that the call made all others wait.
-func (e *engine) holdBack(c *call, now monotime.Reading) {
-	e.report(Event{
-		Kind: EventHeldBack, RoomID: c.roomID, Err: e.account.err,
-		Until: e.clock.Time(now, e.account.until),
-	})
-	e.wakeScheduler()
-	e.holds.send() // waiting for any room may be in vain now
+// tellFailure wakes those for whom a failure of the room changes something: callers who
+// leave before the next attempt, and watches that have not yielded this failure.
+func (e *engine) tellFailure(r *room, now monotime.Reading) {
+	d := r.demand
+	if d == nil {
+		return
+	}
+	suspect := e.breaker.State() == breaker.Suspect // those of rooms that fail are answered at once
+	if k := d.waiters; k != nil && (suspect || k.earliest.Before(e.nextAllowed(r, now))) {
+		e.renew(d)
+	}
+	d.changed.send()
 }
 
 // answer releases those whom the call's outcome answers: with its token, or with the
@@ -112,55 +196,78 @@ func (e *engine) answer(c *call, now monotime.Reading) {
 	var err error
 	switch {
 	case c.outcome.verdict == permanent:
-		failure := &roomError{roomID: c.roomID, call: c.kind, err: c.outcome.err, permanent: true}
+		failure := &Error{RoomID: c.roomID, Call: c.kind, Err: c.outcome.err}
 		if !c.orphaned {
 			e.explain(failure, c.room, now)
 		}
 		err = failure
-	case c.outcome.verdict != granted && !c.orphaned:
+	case c.result == nil && !c.orphaned:
 		return // they wait for the next attempt, if they can
 	}
 	if c.orphaned {
 		if c.waiters != nil {
 			c.waiters.servedBy = c.number
-			c.waiters.release(c.result, err)
+			e.releaseCohort(c.waiters, c.result, err)
 		}
 		return
 	}
-	if k := c.room.waiters(); k != nil {
-		if c.result != nil {
-			k.servedBy = c.number
+	if d := c.room.demand; d != nil {
+		if d.waiters != nil && c.result != nil {
+			d.waiters.servedBy = c.number
 			c.room.use(now) // they have not picked it up yet
 		}
-		c.room.demand.release(c.result, err)
+		e.release(d, c.result, err)
+		d.changed.send()
 	}
 }
 
 // reportEnd reports the end of a call, and the token that it brought.
 func (e *engine) reportEnd(c *call, now monotime.Reading) {
 	ended := Event{Kind: EventCallEnded, RoomID: c.roomID, Call: c.kind, Duration: c.took(now), Err: c.outcome.err}
+	e.noteCall(c, ended, now)
 	if ended.Err != nil {
-		if c.kind == CallRefresh {
-			e.stats.RefreshFailures++
-		} else {
-			e.stats.CreateFailures++
-		}
 		if !c.orphaned {
 			ended.Failures = c.room.failure.total()
 		}
-		if at := max(c.room.nextAttempt, e.account.opens(now.Mono)); at.After(now.Mono) {
+		if at := max(c.room.nextAttempt, e.breaker.Opens(now.Mono)); at.After(now.Mono) {
 			ended.Until = e.clock.Time(now, at)
 		}
 	}
 	e.report(ended)
 	if c.result != nil && !c.orphaned {
-		e.report(Event{
-			Kind: EventTokenPublished, RoomID: c.roomID, Call: c.kind,
-			Fingerprint: e.fingerprint(c.outcome.grant.Token.Value),
-			ExpiresAt:   c.outcome.grant.Token.ExpiresAt, Generation: uint64(c.room.generation),
-			Failures: c.recovered,
-		})
+		e.reportToken(c.room, c.kind, c.recovered)
 	}
+}
+
+// noteCall counts a call that ended.
+func (e *engine) noteCall(c *call, ended Event, now monotime.Reading) {
+	s := &e.stats
+	failed := ended.Err != nil
+	times := map[bool]*Histogram{false: &s.CreateTimes, true: &s.CreateFailureTimes}
+	if c.kind == CallRefresh {
+		times = map[bool]*Histogram{false: &s.RefreshTimes, true: &s.RefreshFailureTimes}
+	}
+	times[failed].observe(ended.Duration)
+	switch {
+	case !failed:
+		s.LastSuccessAt = e.clock.Time(now, now.Mono)
+		return
+	case c.kind == CallRefresh:
+		s.RefreshFailures++
+	default:
+		s.CreateFailures++
+	}
+	s.LastError, s.LastErrorAt = ended.Err, e.clock.Time(now, now.Mono)
+}
+
+// reportToken reports that the room has a new token.
+func (e *engine) reportToken(r *room, kind CallKind, recovered int) {
+	e.report(Event{
+		Kind: EventTokenPublished, RoomID: r.rec.roomID(), Call: kind,
+		Fingerprint: e.fingerprint(r.rec.secret()),
+		ExpiresAt:   r.rec.token().ExpiresAt, Generation: uint64(r.generation),
+		Failures: recovered,
+	})
 }
 
 // overrun gives up on a source that has not returned soon after its ctx ended: its
@@ -173,21 +280,25 @@ func (e *engine) overrun(c *call) {
 	}
 	now := e.clock.Now()
 	o := failed(&timeoutError{after: e.config.CallTimeout})
+	o.timedOut = true
 	e.report(Event{Kind: EventCallOverdue, RoomID: c.roomID, Call: c.kind, Duration: c.took(now), Err: o.err})
-	held := e.judgeAccount(c, o, now)
+	change := e.judgeSource(c, o, len(e.calls)-e.overdue, now)
 	e.judgeRoom(c, o, now)
-	c.overdue = true
-	if held {
-		e.holdBack(c, now)
+	if c.inLane {
+		e.laneCalls--
 	}
+	e.stats.LastError, e.stats.LastErrorAt = o.err, e.clock.Time(now, now.Mono)
+	c.overdue = true
+	e.overdue++
+	e.follow(change, c, o, now)
 	if c.waiters != nil { // it is orphaned, and nothing else is known of its room
-		c.waiters.release(nil, &roomError{roomID: c.roomID, call: c.kind, err: o.err})
+		e.releaseCohort(c.waiters, nil, &Error{RoomID: c.roomID, Call: c.kind, Err: o.err})
 		c.waiters = nil
 	}
 	if d := c.room.demand; d != nil {
-		failure := &roomError{roomID: c.roomID}
+		failure := &Error{RoomID: c.roomID}
 		e.explain(failure, c.room, now)
-		d.release(nil, failure)
+		e.release(d, nil, failure)
 		d.changed.send()
 	}
 	e.settle(c.room, now)

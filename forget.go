@@ -1,7 +1,5 @@
 package roomtoken
 
-import "context"
-
 // forget is Manager.Forget. It takes the lock.
 //
 // A room that is watched, or has a call in flight, leaves a fresh room behind: the
@@ -9,25 +7,23 @@ import "context"
 func (e *engine) forget(roomID string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.memo.forget(roomID)
 	old := e.lookUp(roomID)
-	if old == nil || old.orphaned {
+	if old == nil || old.life == orphaned {
 		return
 	}
 	e.report(Event{Kind: EventRoomForgotten, RoomID: roomID})
 	if c := old.call; c != nil && !c.orphaned { // the call is theirs who wait for it now
 		c.orphaned = true
-		if c.waiters = old.waiters(); c.waiters != nil {
-			c.waiters.orphaned = true
-			old.demand.waiters = nil
+		if k := old.waiters(); k != nil {
+			e.patience.Remove(k)
+			k.orphaned = true
+			c.waiters, old.demand.waiters = k, nil
 		}
 	}
+	e.drop(old) // those who wait for something else start over
 	d := old.demand
 	watched := d != nil && d.watchers > 0
-	var ctx context.Context
-	if watched {
-		ctx = d.ctx
-	}
-	e.drop(old) // those who wait for something else start over
 	if old.call == nil && !watched {
 		return
 	}
@@ -38,12 +34,11 @@ func (e *engine) forget(roomID string) {
 		fresh.call.room = fresh
 	}
 	if watched {
-		fresh.demand = d
-		d.room, d.ctx = fresh, ctx
+		fresh.demand, d.room = d, fresh
 		d.changed.send()
 		e.rooms++
 	} else {
-		fresh.orphaned = true
+		fresh.life = orphaned
 	}
 	old.demand, old.call = nil, nil
 	e.cache.put(fresh.rec)

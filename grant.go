@@ -6,6 +6,7 @@ import (
 	"math/rand" // not v2: backoff draws from this one too, and the simulation seeds both
 	"time"
 
+	"github.com/roomtoken/roomtoken/internal/breaker"
 	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
@@ -14,9 +15,14 @@ import (
 // and would be called in a loop.
 const minCallGap = 100 * time.Millisecond
 
-// publish makes the grant of a call the room's, or turns the call's outcome into a
+// minForcedGap is the least time between the beginnings of two calls for callers whom a
+// valid token of the room does not serve: where a new token just suffices they must not
+// cost a call each.
+const minForcedGap = time.Second
+
+// accept makes the grant of a call the room's, or turns the call's outcome into a
 // failure if the grant is unusable.
-func (e *engine) publish(c *call, now monotime.Reading) {
+func (e *engine) accept(c *call, now monotime.Reading) {
 	r, g := c.room, c.outcome.grant
 	rec, lifetime, err := e.validateGrant(c, now)
 	switch {
@@ -32,43 +38,131 @@ func (e *engine) publish(c *call, now monotime.Reading) {
 		c.outcome = failed(err)
 		return
 	}
-	c.result = rec
 	if c.orphaned {
+		c.result = rec
 		return
 	}
+	left := e.clock.Left(rec.validity().expiry, now)
+	if e.valid(r.rec, now, 0) && left < e.left(r, now) {
+		e.refuseShorter(c, left, now)
+		return
+	}
+	next := &grantRecord{rec: rec, lifetime: lifetime, renewLeft: e.renewLeft(r, rec, lifetime, left)}
 	c.recovered = r.failure.total()
-	e.clearFailures(r)
-	e.scheduleRenewal(c, rec, lifetime, now)
-	r.generation++
-	e.replace(r, rec)
+	e.scheduleAttempt(c, next, left)
+	r.failure = e.failureAfterSuccess(r)
+	if f := r.failure; f != nil {
+		if age := min(f.handOutAge, lifetime/3); age > c.took(now) {
+			f.pending, f.handOutAfter = next, c.began.Mono.Add(age)
+			return
+		}
+	}
+	c.result = rec
+	e.publish(r, next, now)
 }
 
-// clearFailures drops the room's memory of failures after a success. Refusals are
-// remembered until a token has lasted.
-func (e *engine) clearFailures(r *room) {
-	f := r.failure
-	r.failure = nil
-	if f != nil && f.refusals > 0 && r.rec.text == "" { // the token before was refused
-		r.failure = &failureState{refusals: f.refusals, refused: f.refused}
+// refuseShorter turns the outcome of a call into a failure because its token, which has
+// that much left, ends before the valid one that it would replace. A refresh that does so
+// is of no use any more; a create is made again when the present token is no better.
+func (e *engine) refuseShorter(c *call, left time.Duration, now monotime.Reading) {
+	r := c.room
+	c.outcome = failed(fmt.Errorf("%w: it ends before the token that it would replace", ErrInvalidGrant))
+	c.outcome.blames = breaker.Answer
+	if c.kind == CallRefresh {
+		c.outcome.verdict = rejected
+		r.refresh = c.refresh.Value // whichever it is, the next call is a create
+		return
+	}
+	c.outcome.verdict = shorter
+	better := min(e.left(r, now)-left, e.validUntil(r, now).Sub(now.Mono))
+	r.renewLeft = e.left(r, now) - max(better, minCallGap)
+	r.nextAttempt = c.began.Mono.Add(minForcedGap)
+}
+
+// publish hands a token out from now on.
+func (e *engine) publish(r *room, g *grantRecord, now monotime.Reading) {
+	e.noteSlack(r, now)
+	r.lifetime, r.renewLeft = g.lifetime, g.renewLeft
+	r.generation++
+	r.need.Store(0)
+	e.replace(r, g.rec)
+}
+
+// noteSlack notes for how long the token that is replaced would still have been handed
+// out.
+func (e *engine) noteSlack(r *room, now monotime.Reading) {
+	skipped := r.flags&flagSkipped != 0
+	r.flags.set(flagSkipped, false)
+	if r.rec.text == "" || skipped {
+		return
+	}
+	slack := max(e.validUntil(r, now).Sub(now.Mono), 0)
+	e.stats.Slack.observe(slack)
+	if slack == 0 {
+		e.stats.Lapses++
 	}
 }
 
-// scheduleRenewal decides when the token in rec is renewed.
-func (e *engine) scheduleRenewal(c *call, rec *record, lifetime time.Duration, now monotime.Reading) {
-	r := c.room
-	r.lifetime = lifetime
-	age := e.renewal.At(lifetime, rand.Float64()) // spreads load, guards nothing
-	r.renewLeft = lifetime - age
-	left := e.clock.Left(rec.validity().expiry, now)
-	if left <= r.renewLeft {
+// handOut publishes a token that was held back after refusals, once its time has come.
+func (e *engine) handOut(r *room, now monotime.Reading) {
+	g := r.pending()
+	if g == nil || r.failure.handOutAfter.After(now.Mono) {
+		return
+	}
+	r.failure.pending = nil
+	if !e.valid(g.rec, now, 0) {
+		return // it has not lasted so long: another is created
+	}
+	e.publish(r, g, now)
+	e.reportToken(r, CallCreate, 0)
+	if d := r.demand; d != nil {
+		if d.waiters != nil {
+			d.waiters.servedBy = e.begun
+			r.use(now)
+		}
+		e.release(d, g.rec, nil)
+		d.changed.send()
+	}
+}
+
+// failureAfterSuccess returns what is left of the room's memory of failures after a
+// success. Refusals are remembered until a token has lasted.
+func (e *engine) failureAfterSuccess(r *room) *failureState {
+	if r.rec.text != "" { // the token before was not refused
+		return nil
+	}
+	return r.failure.refusalsOnly()
+}
+
+// renewLeft returns how much the token in rec has left when it is renewed.
+func (e *engine) renewLeft(r *room, rec *record, lifetime, left time.Duration) time.Duration {
+	draw := rand.Float64() // spreads load, guards nothing
+	need := time.Duration(r.need.Load()) * time.Millisecond
+	at := lifetime - e.renewal.Age(lifetime, need, draw)
+	if left <= at {
 		// It was old when it came, and the next one may be the very same: renew it by the
 		// time that it has left beyond its margin.
-		r.renewLeft = left - e.renewal.At(left-rec.margin, 0)
+		at = left - e.renewal.Age(left-rec.margin, 0, 0)
 	}
+	return at
+}
+
+// scheduleAttempt decides before when no further call begins, and whether it is a create:
+// where a chain of refreshes brings less and less, its session is about to end.
+func (e *engine) scheduleAttempt(c *call, g *grantRecord, left time.Duration) {
+	r := c.room
 	r.nextAttempt = 0
-	if left-r.renewLeft < minCallGap {
+	switch {
+	case c.forced:
+		r.nextAttempt = c.began.Mono.Add(minForcedGap)
+	case left-g.renewLeft < minCallGap:
 		r.nextAttempt = c.began.Mono.Add(minCallGap)
 	}
+	shrunk := c.kind == CallRefresh && g.lifetime < r.lifetime/4*3
+	if shrunk && r.flags&flagShrunk != 0 {
+		r.dropRefresh()
+	}
+	r.flags.set(flagShrunk, shrunk)
 }
 
 // validateGrant returns the grant of a call as a record, and the token's lifetime, or

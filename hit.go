@@ -19,6 +19,9 @@ func (e *engine) hit(roomID string, atLeast time.Duration) *record {
 	if !validity.covers(e.clock, now, atLeast) {
 		return nil
 	}
+	if atLeast > validity.margin {
+		rec.owner.needs(atLeast)
+	}
 	if rec.lastUsed.Load() != tick(now) {
 		e.touch(rec, now)
 	}
@@ -33,7 +36,7 @@ func (e *engine) touch(rec *record, now monotime.Reading) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if r := rec.owner; !r.dropped && !e.closed {
+	if r := rec.owner; r.life != dropped && !e.closed {
 		now = e.clock.Now() // getting the lock may have taken long
 		r.use(now)
 		e.settle(r, now)

@@ -27,7 +27,13 @@ func (e *engine) invalidate(roomID string, rejected Secret) bool {
 		f.refusals, f.replaceAfter = 0, 0
 	}
 	if f.refusals > 1 {
-		r.nextAttempt = max(r.nextAttempt, now.Mono.Add(e.backoff.Wait(f.refusals-1)))
+		// The replacement is created at once and handed out later: so a server that refuses
+		// everything is no mint loop, and one that accepts a token only some time after its
+		// issue is served.
+		f.handOutAge = e.backoff.Wait(f.refusals - 1)
+	}
+	if f.total() == 0 {
+		r.nextAttempt = 0
 	}
 	r.dropRefresh()
 	e.stats.Invalidations++

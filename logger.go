@@ -2,56 +2,161 @@ package roomtoken
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 )
+
+// logBudget is how many lines of a kind that can come often are logged per minute at
+// Warn or above. An outage of a thousand rooms must not bury what matters.
+const logBudget = 2
+
+// eventLog logs events. Its methods are called by one goroutine at a time.
+type eventLog struct {
+	log    *slog.Logger
+	budget map[string]*lineBudget // by message
+}
+
+// lineBudget counts the lines of a kind in the present minute.
+type lineBudget struct {
+	from    time.Time
+	lines   int
+	skipped int // lines beyond the budget, logged at Debug
+}
 
 // logEvents returns an observer that logs events.
 func logEvents(log *slog.Logger) func(Event) {
-	return func(e Event) {
-		level := logLevel(e)
-		if !log.Enabled(context.Background(), level) {
-			return
-		}
-		attrs := []slog.Attr{slog.String("room", shorten(e.RoomID))}
-		if e.Call != 0 {
-			attrs = append(attrs, slog.String("call", e.Call.String()))
-		}
-		if e.Duration != 0 {
-			attrs = append(attrs, slog.Duration("duration", e.Duration))
-		}
-		if e.Reason != "" {
-			attrs = append(attrs, slog.String("reason", e.Reason))
-		}
-		if e.Failures != 0 {
-			attrs = append(attrs, slog.Int("failures", e.Failures))
-		}
-		if e.Fingerprint != "" {
-			attrs = append(attrs, slog.String("token", e.Fingerprint))
-		}
-		if !e.ExpiresAt.IsZero() {
-			attrs = append(attrs, slog.Time("expires", e.ExpiresAt), slog.Uint64("generation", e.Generation))
-		}
-		if e.Err != nil {
-			attrs = append(attrs, slog.String("err", fmt.Sprint(e.Err)))
-		}
-		if !e.Until.IsZero() {
-			attrs = append(attrs, slog.Time("until", e.Until))
-		}
-		log.LogAttrs(context.Background(), level, "roomtoken: "+e.Kind.String(), attrs...)
+	l := &eventLog{log: log, budget: map[string]*lineBudget{}}
+	return l.observe
+}
+
+func (l *eventLog) observe(e Event) {
+	l.summarize(e.Time)
+	level := logLevel(e)
+	if level >= slog.LevelWarn && e.Kind != EventRecovered && !l.within(e) {
+		level = slog.LevelDebug
 	}
+	ctx := context.Background()
+	if l.log.Enabled(ctx, level) {
+		attrs := logAttrs(e)
+		if p := panicOf(e); p != nil && level == slog.LevelError {
+			attrs = append(attrs, slog.String("stack", string(p.Stack)))
+		}
+		l.log.LogAttrs(ctx, level, "roomtoken: "+logText(e), attrs...)
+	}
+}
+
+// within reports whether the budget of the event's line allows one more.
+func (l *eventLog) within(e Event) bool {
+	text := logText(e)
+	b := l.budget[text]
+	if b == nil {
+		b = &lineBudget{from: e.Time}
+		l.budget[text] = b
+	}
+	if b.lines++; b.lines <= logBudget {
+		return true
+	}
+	b.skipped++
+	return false
+}
+
+// summarize begins a new minute for the lines whose minute is over, and logs how many
+// lines were left out.
+func (l *eventLog) summarize(now time.Time) {
+	for text, b := range l.budget {
+		if since := now.Sub(b.from); since >= 0 && since < time.Minute {
+			continue
+		}
+		if b.skipped > 0 {
+			l.log.LogAttrs(context.Background(), slog.LevelWarn, "roomtoken: more of the same",
+				slog.String("line", text), slog.Int("lines", b.skipped))
+		}
+		delete(l.budget, text)
+	}
+}
+
+// logText returns the message of an event's line.
+func logText(e Event) string {
+	switch {
+	case panicOf(e) != nil:
+		return "the source panicked"
+	case e.Kind == EventCallEnded && e.Err != nil:
+		return "call failed"
+	case e.Kind == EventRecovered:
+		return fmt.Sprintf("source is back after %v, %d rooms without a token", e.Duration.Round(time.Second), e.Rooms)
+	default:
+		return e.Kind.String()
+	}
+}
+
+// panicOf returns what the source threw in the call that ended, nil if it threw
+// nothing. Other events with the same error do not count, so that its stack is logged
+// once at most.
+func panicOf(e Event) *PanicError {
+	if e.Kind != EventCallEnded {
+		return nil
+	}
+	p, _ := e.Err.(*PanicError) //nolint:errorlint // a source may pass on another Manager's
+	return p
 }
 
 // logLevel returns the level at which an event is logged, see Config.Logger.
 func logLevel(e Event) slog.Level {
-	switch {
-	case e.Kind == EventCallOverdue, e.Kind == EventFellBack, e.Kind == EventCallEnded && e.Err != nil:
-		return slog.LevelWarn
-	case e.Kind == EventHeldBack, e.Kind == EventTokenInvalidated, e.Kind == EventTokenPublished && e.Failures > 0:
-		return slog.LevelInfo
-	default:
-		return slog.LevelDebug
+	if panicOf(e) != nil {
+		return slog.LevelError
 	}
+	switch e.Kind {
+	case EventCallEnded:
+		if e.Err != nil && !errors.Is(e.Err, ErrRoomNotFound) { // that may be anybody's typing error
+			return slog.LevelWarn
+		}
+	case EventCallOverdue, EventFellBack, EventTokenLost, EventRecovered, EventHeldBack:
+		return slog.LevelWarn
+	case EventTokenInvalidated:
+		return slog.LevelInfo
+	case EventTokenPublished:
+		if e.Failures > 0 {
+			return slog.LevelInfo
+		}
+	case EventCallBegun, EventRoomForgotten, EventRoomEvicted:
+	}
+	return slog.LevelDebug
+}
+
+// logAttrs returns what an event's line says beside its message. What holds for all
+// rooms names none.
+func logAttrs(e Event) []slog.Attr {
+	var attrs []slog.Attr
+	if e.Kind != EventHeldBack && e.Kind != EventRecovered {
+		attrs = append(attrs, slog.String("room", shorten(e.RoomID)))
+	}
+	if e.Call != 0 {
+		attrs = append(attrs, slog.String("call", e.Call.String()))
+	}
+	if e.Duration != 0 {
+		attrs = append(attrs, slog.Duration("duration", e.Duration))
+	}
+	if e.Reason != "" {
+		attrs = append(attrs, slog.String("reason", e.Reason))
+	}
+	if e.Failures != 0 {
+		attrs = append(attrs, slog.Int("failures", e.Failures))
+	}
+	if e.Fingerprint != "" {
+		attrs = append(attrs, slog.String("token", e.Fingerprint))
+	}
+	if !e.ExpiresAt.IsZero() {
+		attrs = append(attrs, slog.Time("expires", e.ExpiresAt), slog.Uint64("generation", e.Generation))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("err", textOf(e.Err)))
+	}
+	if !e.Until.IsZero() {
+		attrs = append(attrs, slog.Time("until", e.Until))
+	}
+	return attrs
 }
 
 // observer returns who receives the events: the Logger and OnEvent, nil if there is

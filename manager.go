@@ -33,11 +33,11 @@ func NewManager(source TokenSource, config Config) (*Manager, error) {
 	if source == nil {
 		return nil, errors.New("roomtoken: NewManager needs a TokenSource, not nil")
 	}
-	config, err := config.withDefaults()
+	full, err := config.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	e := newEngine(source, config)
+	e := newEngine(source, full, full.renewal(config.MinValidity > 0))
 	go e.schedule()
 	return &Manager{cache: e.cache, clock: e.clock, engine: e}, nil
 }
@@ -90,7 +90,14 @@ func (m *Manager) TokenValidFor(ctx context.Context, roomID string, atLeast time
 }
 
 func (m *Manager) wait(ctx context.Context, roomID string, atLeast time.Duration) (Token, error) {
-	return newWaiter(ctx, m.engine, roomID, atLeast, max(m.engine.config.MaxWait, 0)).await()
+	e := m.engine
+	began := e.clock.Now().Mono
+	w := newWaiter(ctx, e, roomID, atLeast, max(e.config.MaxWait, 0))
+	tok, err := w.await()
+	if w.waiting {
+		e.waits.observe(e.clock.Now().Mono.Sub(began), err)
+	}
+	return tok, err
 }
 
 // Cached returns the room's token if there is a valid one in memory. It never calls
@@ -123,7 +130,7 @@ func (m *Manager) Cached(roomID string) (Token, bool) {
 // watch: the room starts over.
 func (m *Manager) Watch(ctx context.Context, roomID string) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		w := &watch{engine: m.engine, ctx: ctx, roomID: roomID}
+		w := &watch{caller: caller{ctx: ctx}, engine: m.engine, roomID: roomID}
 		w.run(yield)
 	}
 }
@@ -157,6 +164,12 @@ func (m *Manager) Invalidate(roomID string, rejected Token) bool {
 // of a backoff try again at once. Watches go on and start over. A hold of the account
 // stays (see [ErrRateLimited]).
 func (m *Manager) Forget(roomID string) { m.engine.forget(roomID) }
+
+// ResetBackoff forgets waits, holds and permanent errors of these rooms, and tries them
+// now if somebody waits or they are in use. Without a room ID it does so for all rooms
+// and for the source as a whole: call it when you know that the network is back, or that
+// the API key was mended. If a call in flight fails, it is tried again at once.
+func (m *Manager) ResetBackoff(roomIDs ...string) { m.engine.resetBackoff(roomIDs) }
 
 // Stats returns the counters and gauges at this moment. Its cost does not depend on
 // the number of rooms.

@@ -1,6 +1,7 @@
 package roomtoken
 
 import (
+	"errors"
 	"runtime"
 	"strings"
 
@@ -96,9 +97,14 @@ func (e *engine) observerThrew(event Event, thrown error) {
 	if e.config.Logger == nil {
 		return
 	}
+	var stack []byte
+	var p *flight.PanicError
+	if errors.As(thrown, &p) {
+		stack = p.Stack
+	}
 	var again error // if the logger throws, there is nobody left to report it to
 	flight.Contain(func() error {
-		e.config.Logger.Error("roomtoken: an observer of events panicked", "event", event.Kind.String(), "panic", thrown.Error())
+		e.config.Logger.Error("roomtoken: an observer of events panicked", "event", event.Kind.String(), "panic", thrown.Error(), "stack", string(stack))
 		return nil
 	}, &again)
 }

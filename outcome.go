@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"syscall"
 	"time"
 
+	"github.com/roomtoken/roomtoken/internal/breaker"
 	"github.com/roomtoken/roomtoken/internal/flight"
 )
 
@@ -19,6 +20,7 @@ const (
 	rejected                 // the refresh token was refused
 	permanent                // repeating the call cannot help
 	limited                  // the account must wait
+	shorter                  // the grant is good, but ends before the present token
 )
 
 // outcome is the result of a call, as far as it is known without the lock.
@@ -26,40 +28,57 @@ type outcome struct {
 	verdict verdict
 	grant   Grant
 	err     error
-	text    string        // err.Error(), called where a panic in it is contained
+	cause   string        // of err, see causeOf; found where a panic in its methods is contained
 	wait    time.Duration // that the server asked for
+
+	blames   breaker.Verdict // of a permanent failure or a refused refresh token: whose it is
+	timedOut bool            // of a transient failure: there was no answer in time
+	local    bool            // of a transient failure: this process could not make the call
 }
 
 // classify returns what an error of the source means.
 func classify(kind CallKind, err error) outcome {
-	o := outcome{err: err, text: err.Error(), wait: retryAfterOf(err)}
+	o := outcome{err: err, cause: causeOf(err), wait: retryAfterOf(err)}
 	switch {
 	case errors.Is(err, ErrRateLimited):
 		o.verdict = limited
 	case kind == CallRefresh && (errors.Is(err, ErrRefreshRejected) || errors.Is(err, ErrPermanent)):
-		o.verdict = rejected
+		o.verdict, o.blames = rejected, breaker.Answer
+	case errors.Is(err, ErrUnauthorized):
+		o.verdict, o.blames = permanent, breaker.Unauthorized
+	case errors.Is(err, ErrRoomNotFound):
+		o.verdict, o.blames = permanent, breaker.Answer
 	case errors.Is(err, ErrPermanent):
-		o.verdict = permanent
+		o.verdict, o.blames = permanent, breaker.Denial
+	default:
+		o.timedOut = errors.Is(err, context.DeadlineExceeded)
+		o.local = isLocal(err)
 	}
 	return o
 }
 
+// isLocal reports whether a call failed for want of this process's own resources.
+func isLocal(err error) bool {
+	for _, want := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, want) {
+			return true
+		}
+	}
+	return false
+}
+
 // failed returns the outcome of a call that failed for a reason of the Manager's
 // own.
-func failed(err error) outcome { return outcome{err: err, text: err.Error()} }
+func failed(err error) outcome { return outcome{err: err, cause: causeOf(err)} }
 
-// thrown returns the outcome of a call whose source panicked or called Goexit. Its
-// text does not hold the refresh token that the source was called with.
+// thrown returns the outcome of a call whose source panicked or called Goexit. It
+// does not hold the refresh token that the source was called with.
 func thrown(err error, refreshToken Secret) outcome {
-	text := err.Error()
 	var p *flight.PanicError
-	if errors.As(err, &p) {
-		text = "the source threw a " + text
+	if !errors.As(err, &p) {
+		return failed(err)
 	}
-	if secret := refreshToken.Reveal(); secret != "" {
-		text = strings.ReplaceAll(text, secret, redacted)
-	}
-	return failed(errors.New(text))
+	return failed(newPanicError(p, refreshToken))
 }
 
 // errCallTimeout is the cause with which a call's ctx ends at CallTimeout.

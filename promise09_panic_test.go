@@ -80,8 +80,12 @@ func TestPromise9ThrownInASource(t *testing.T) {
 				if !strings.Contains(text, c.say) {
 					t.Errorf("error = %v, want it to contain %q", p.err, c.say)
 				}
-				if !strings.Contains(text, "promise09_panic_test.go") {
-					t.Errorf("error = %v, want a stack with the source's file", p.err)
+				var thrown *roomtoken.PanicError
+				if !errors.As(p.err, &thrown) || !strings.Contains(string(thrown.Stack), "promise09_panic_test.go") {
+					t.Errorf("error = %v, want a PanicError whose stack has the source's file", p.err)
+				}
+				if all := fmt.Sprintf("%v %+v", p.err, p.err); strings.Contains(all, "goroutine ") || strings.Contains(all, ".go:") {
+					t.Errorf("error = %s, want no stack in it", all)
 				}
 				if errors.Is(p.err, roomtoken.ErrPermanent) || errors.Is(p.err, context.DeadlineExceeded) {
 					t.Errorf("error = %v, want neither ErrPermanent nor DeadlineExceeded", p.err)

@@ -124,3 +124,6 @@ const (
 
 // tick returns the monotonic time in whole ticks.
 func tick(now monotime.Reading) uint32 { return uint32(now.Mono>>tickBits) &^ dormantMark }
+
+// laterTick reports whether tick a is later than b. Ticks wrap around.
+func laterTick(a, b uint32) bool { return int32((a-b)<<1) > 0 }

@@ -8,8 +8,7 @@ import (
 // RetryAfter returns an error with the text of err that wraps err and carries the
 // wait that the server asked for. The wait counts from the moment the source
 // returns the error: no call for the room, or with [ErrRateLimited] for any room,
-// begins earlier. Waits of more than 24 hours are cut to 24 hours, negative ones
-// count as none. RetryAfter(nil, d) is nil.
+// begins earlier. Waits are cut to Config.MaxRetryAfter, negative ones count as none. RetryAfter(nil, d) is nil.
 func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil

@@ -1,6 +1,8 @@
 package roomtoken
 
 import (
+	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/monotime"
@@ -30,24 +32,63 @@ type room struct {
 
 	generation  uint32 // tokens published
 	refreshNsec uint32
-	queue       queueID        // the queue it stands in
-	orphaned    bool           // forgotten, and kept only while its call is in flight
-	dropped     bool           // no longer in the cache
+	need        atomic.Uint32 // the longest validity asked for since the newest token, in ms; hits write it
+	queue       queueID       // the queue it stands in
+	life        lifeState
+	state       RoomState // as it is counted in engine.states; 0: not counted
+	flags       roomFlags
 	position    queue.Position // in queue
 	recency     queue.Position // in engine.recency
 }
+
+// roomFlags are small facts about a room.
+type roomFlags uint8
+
+const (
+	// flagShrunk: the newest token came from a refresh and lives shorter than the one
+	// before.
+	flagShrunk roomFlags = 1 << iota
+	// flagSkipped: the renewal of the newest token was skipped because nobody asked.
+	flagSkipped
+)
+
+// set sets or clears a flag.
+func (f *roomFlags) set(flag roomFlags, on bool) {
+	if on {
+		*f |= flag
+	} else {
+		*f &^= flag
+	}
+}
+
+// lifeState says whether a room is in memory.
+type lifeState uint8
+
+const (
+	alive    lifeState = iota
+	orphaned           // forgotten, and kept only while its call is in flight
+	dropped            // no longer in the cache
+)
 
 // queueID names the queue that a room stands in.
 type queueID uint8
 
 const (
-	noQueue      queueID = iota // a call is in flight, or nothing is to be done
-	timerQueue                  // key: when something is to be done
-	callerQueue                 // its call may begin and somebody waits; key: since when
-	warmQueue                   // the same, where only Warm waits
-	renewalQueue                // its call may begin; key: when somebody would have to wait
+	noQueue          queueID = iota // a call is in flight, or nothing is to be done
+	timerQueue                      // key: when something is to be done
+	callerQueue                     // its call may begin and somebody waits; key: since when
+	renewalQueue                    // its call may begin; key: when somebody would have to wait
+	sickCallerQueue                 // callerQueue, of rooms that fail
+	sickRenewalQueue                // renewalQueue, of rooms that fail
 	queueCount
 )
+
+// behind is added to the keys of rooms that stand behind all others in callerQueue and
+// renewalQueue: nobody waits for them any more, or nobody who could be served in time.
+const behind = time.Duration(monotime.Never)
+
+// sick returns the queue for the same call of a room that fails.
+func (q queueID) sick() queueID { return q + sickCallerQueue - callerQueue }
 
 // rank orders the rooms that can be evicted, least first: when the room was last
 // used, and for rooms with a valid token hasToken more.
@@ -79,16 +120,12 @@ func (r *room) failures() *failureState {
 	return r.failure
 }
 
-// failedPermanently reports whether callers are answered with a permanent failure.
-func (r *room) failedPermanently(now monotime.Reading) bool {
-	return r.failure != nil && r.failure.permanent > 0 && now.Mono.Before(r.nextAttempt)
-}
-
-// wake makes all who wait for the room or watch it look at it again.
-func (r *room) wake() {
-	if r.demand != nil {
-		r.demand.wake()
+// pending returns the token that waits to be handed out, nil if there is none.
+func (r *room) pending() *grantRecord {
+	if r.failure == nil {
+		return nil
 	}
+	return r.failure.pending
 }
 
 // wakeWatches makes all watches of the room look at it again.
@@ -121,18 +158,6 @@ func (r *room) wanted(valid bool) bool {
 	return d != nil && (d.waiters != nil && d.waiters.forced > 0 || !valid && !d.empty())
 }
 
-// line returns the queue for rooms that somebody waits for: warmQueue if that is only
-// Warm and the room is new, so that a million rooms that are warmed do not keep a
-// caller waiting.
-func (r *room) line() queueID {
-	d := r.demand
-	warming := d.watchers == 0 && d.waiters != nil && d.waiters.warming == d.waiters.count
-	if warming && r.lifetime == 0 && r.queue != callerQueue {
-		return warmQueue
-	}
-	return callerQueue
-}
-
 // refreshExpiry returns the refresh token's expiry on both clocks.
 func (r *room) refreshExpiry() monotime.Expiry {
 	return monotime.Expiry{Mono: r.refreshMono, Sec: r.refreshSec, Nsec: r.refreshNsec}
@@ -159,9 +184,14 @@ func (r *room) dropSecrets() {
 	r.demand = nil
 }
 
-// lastUsed returns when the room was last asked for, in whole ticks.
-func (r *room) lastUsed() monotime.Time {
-	return monotime.Time(r.rec.lastUsed.Load()&^dormantMark) << tickBits
+// lastUsed returns when the room was last asked for, in whole ticks. Ticks wrap around
+// after 36 years; their distance from now does not.
+func (r *room) lastUsed(now monotime.Reading) monotime.Time {
+	age := (tick(now) - r.rec.lastUsed.Load()) &^ dormantMark
+	if age > 1<<30 { // it was asked for a moment after now was read
+		age = 0
+	}
+	return (now.Mono>>tickBits - monotime.Time(age)) << tickBits
 }
 
 // use notes that the room is asked for.
@@ -170,3 +200,13 @@ func (r *room) use(now monotime.Reading) { r.rec.lastUsed.Store(tick(now)) }
 // dormant reports whether the room's renewal was skipped because the room is idle.
 // The next hit starts it.
 func (r *room) dormant() bool { return r.rec.lastUsed.Load()&dormantMark != 0 }
+
+// needs notes that a caller needs the token to live for atLeast. It needs no lock.
+func (r *room) needs(atLeast time.Duration) {
+	ms := uint32(min(max(atLeast, 0)/time.Millisecond, math.MaxUint32))
+	for old := r.need.Load(); ms > old; old = r.need.Load() {
+		if r.need.CompareAndSwap(old, ms) {
+			return
+		}
+	}
+}

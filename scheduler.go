@@ -65,6 +65,7 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 	}
 	now := e.clock.Look()
 	e.followWall(now)
+	e.review(now)
 	timers := e.queues[timerQueue]
 	for range batch {
 		r, key, ok := timers.Min()
@@ -73,7 +74,7 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 		}
 		e.move(r, noQueue, 0)
 		e.settle(r, now)
-		if r.queue != noQueue && r.queue != timerQueue {
+		if inLine(r.queue) {
 			r.wakeWatches() // its call has to wait: they must notice the token's end themselves
 		}
 	}
@@ -84,7 +85,7 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 		e.sleepUntil = now.Mono.Add(lookEvery)
 	}
 	_, key, ok := timers.Min()
-	if ok && !key.After(now.Mono) || e.replanning != nil {
+	if ok && !key.After(now.Mono) || e.replanning != nil || e.reviewing != nil || e.resetting != nil {
 		return now.Mono, true // there is more to do, but the lock was held long enough
 	}
 	if ok {
@@ -93,7 +94,7 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 		}
 		e.sleepUntil = min(e.sleepUntil, key)
 	}
-	if opens := e.account.opens(now.Mono); opens > 0 {
+	if opens := e.opens(now); opens > 0 {
 		e.sleepUntil = min(e.sleepUntil, opens)
 	}
 	return e.sleepUntil, true
@@ -111,18 +112,44 @@ func (e *engine) followWall(now monotime.Reading) {
 		e.plannedAhead = ahead
 		e.replanning = e.cache.cursor()
 	}
-	if e.replanning == nil {
+	e.walk(&e.replanning, func(r *room) {
+		e.settle(r, now)
+		r.wakeWatches()
+	})
+	e.walk(&e.reviewing, func(r *room) { e.settle(r, now) })
+	e.walk(&e.resetting, func(r *room) { e.resetRoom(r, now) })
+}
+
+// walk does a batch of a walk over all rooms, nil if there is none.
+func (e *engine) walk(c **cursor, visit func(*room)) {
+	if *c == nil {
 		return
 	}
 	for range batch {
-		rec := e.replanning.next()
+		rec := (*c).next()
 		if rec == nil {
-			e.replanning = nil
+			*c = nil
 			return
 		}
-		if r := rec.owner; !r.dropped && r.rec == rec {
-			e.settle(r, now)
-			r.wakeWatches()
+		if r := rec.owner; r.life != dropped && r.rec == rec {
+			visit(r)
 		}
+	}
+}
+
+// review plans all rooms anew every lookEvery while rooms stand in line for long: some
+// are idle by now, or have lost their token.
+func (e *engine) review(now monotime.Reading) {
+	if now.Mono.Before(e.reviewAt) {
+		return
+	}
+	e.reviewAt = now.Mono.Add(lookEvery)
+	stuck := e.breaker.Guarded() || !e.window.Full() || e.overdue > 0
+	for _, q := range []queueID{renewalQueue, sickRenewalQueue} {
+		_, key, ok := e.queues[q].Min()
+		stuck = stuck || ok && key.Before(now.Mono)
+	}
+	if stuck && e.queued() > 0 && e.reviewing == nil {
+		e.reviewing = e.cache.cursor()
 	}
 }

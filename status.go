@@ -57,6 +57,7 @@ type RoomStatus struct {
 	State  RoomState
 
 	Fingerprint      string    // of the token, see Secret.Fingerprint; "": it has none
+	IssuedAt         time.Time // when the token's lifetime began; zero: it has none
 	ExpiresAt        time.Time // when the token expires; zero: it has none
 	RefreshExpiresAt time.Time // when the refresh token expires; zero: it has none, or that is unknown
 	HasRefreshToken  bool      // it has a refresh token that has neither been refused nor lapsed
@@ -66,12 +67,13 @@ type RoomStatus struct {
 	NextCallAt time.Time // when it may begin; in the past: it waits for a slot or the end of a hold
 	InFlight   CallKind  // the call in flight; 0: none
 
-	Failures    int       // consecutive failed calls
-	LastFailure CallKind  // the call that failed last since the newest token; 0: none
-	LastError   error     // the error of that call
-	LastUsed    time.Time // when the room was last asked for, rounded down to 0.54 s
-	Waiters     int       // callers who wait for its token
-	Watchers    int       // watches in progress
+	Failures     int       // consecutive failed calls
+	FailingSince time.Time // when the first of them failed; zero: none has
+	LastFailure  CallKind  // the call that failed last since the newest token; 0: none
+	LastError    error     // the error of that call, or what holds all calls back from a room without a token
+	LastUsed     time.Time // when the room was last asked for, rounded down to 0.54 s
+	Waiters      int       // callers who wait for its token
+	Watchers     int       // watches in progress
 }
 
 // statistics is Manager.Stats. It takes the lock.
@@ -86,13 +88,17 @@ func (e *engine) statistics() Stats {
 			s.CallsOverdue++
 		}
 	}
-	s.CallsQueued = e.queues[callerQueue].Len() + e.queues[warmQueue].Len() + e.queues[renewalQueue].Len()
+	s.CallsQueued = e.queued()
 	now := e.clock.Now()
-	if opens := e.account.opens(now.Mono); opens > 0 {
+	if opens := e.breaker.Opens(now.Mono); opens > 0 {
 		s.HeldUntil = e.clock.Time(now, opens)
-		s.RateLimited = e.account.limited
+		s.RateLimited = e.breaker.Held(now.Mono)
 	}
-	s.Probing = e.account.guarded
+	s.Probing = e.breaker.Guarded()
+	s.States = e.states
+	s.Waits, s.WaitFailures = e.waits.histogram(), e.waits.failures.Load()
+	s.Waiters, s.Watchers = e.waiting, e.watching
+	s.Window = e.window.Size(e.config.MaxConcurrentCalls)
 	return s
 }
 
@@ -101,7 +107,7 @@ func (e *engine) room(roomID string) (RoomStatus, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r := e.lookUp(roomID)
-	if r == nil || r.orphaned {
+	if r == nil || r.life != alive {
 		return RoomStatus{}, false
 	}
 	return e.status(r, e.clock.Now()), true
@@ -121,7 +127,7 @@ func (e *engine) allRooms(yield func(RoomStatus) bool) {
 func (e *engine) statusOf(r *room) (RoomStatus, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if r.dropped || r.orphaned || e.closed {
+	if r.life != alive || e.closed {
 		return RoomStatus{}, false
 	}
 	return e.status(r, e.clock.Now()), true
@@ -132,17 +138,24 @@ func (e *engine) status(r *room, now monotime.Reading) RoomStatus {
 	valid := e.valid(r.rec, now, 0)
 	s := RoomStatus{
 		RoomID:           r.rec.roomID(),
-		State:            state(r, now, valid),
+		State:            e.state(r, now),
 		RefreshExpiresAt: r.refreshToken().ExpiresAt,
 		HasRefreshToken:  e.refreshable(r, now),
 		Generation:       uint64(r.generation),
-		LastUsed:         e.clock.Time(now, r.lastUsed()),
+		LastUsed:         e.clock.Time(now, r.lastUsed(now)),
 	}
 	if r.rec.text != "" {
 		s.Fingerprint, s.ExpiresAt = r.rec.secret().Fingerprint(), r.rec.token().ExpiresAt
+		s.IssuedAt = s.ExpiresAt.Add(-r.lifetime)
 	}
 	if f := r.failure; f != nil {
-		s.Failures, s.LastFailure, s.LastError = f.total(), f.lastCall, f.lastErr
+		s.Failures, s.LastFailure = f.total(), f.lastCall
+		if s.Failures > 0 {
+			s.FailingSince = e.clock.Time(now, f.since)
+		}
+	}
+	if r.failure.hasFailed() || !valid {
+		s.LastError = e.lastErr(r)
 	}
 	if d := r.demand; d != nil {
 		s.Watchers = d.watchers
@@ -167,7 +180,7 @@ func (e *engine) status(r *room, now monotime.Reading) RoomStatus {
 // nextCall returns when the room's next call may begin; planned is false if none will
 // unless somebody asks.
 func (e *engine) nextCall(r *room, now monotime.Reading, valid bool) (at monotime.Time, planned bool) {
-	at = max(r.nextAttempt, e.account.opens(now.Mono))
+	at = e.nextAllowed(r, now)
 	switch {
 	case r.wanted(valid):
 		return max(at, now.Mono), true
@@ -179,22 +192,25 @@ func (e *engine) nextCall(r *room, now monotime.Reading, valid bool) (at monotim
 }
 
 // state returns the state of the room.
-func state(r *room, now monotime.Reading, valid bool) RoomState {
-	failing := r.failure.hasFailed()
-	switch {
+func (e *engine) state(r *room, now monotime.Reading) RoomState {
+	failed := r.failure.hasFailed()
+	switch valid := e.valid(r.rec, now, 0); {
 	case valid && r.dormant():
 		return RoomIdle
-	case valid && failing:
+	case valid && failed:
 		return RoomRetrying
 	case valid:
 		return RoomValid
 	case r.call != nil && r.call.overdue:
 		return RoomStuck
-	case r.failedPermanently(now):
+	case r.failure != nil && r.failure.permanent > 0:
 		return RoomFailed
-	case failing:
+	case failed || r.rec.text != "": // the token could not be renewed in time
 		return RoomFailing
 	default:
 		return RoomEmpty
 	}
 }
+
+// hasToken reports whether rooms in that state have a token that is handed out.
+func (s RoomState) hasToken() bool { return s == RoomValid || s == RoomRetrying || s == RoomIdle }

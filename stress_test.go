@@ -185,6 +185,9 @@ func (s *stressSource) call(ctx context.Context, room string) (roomtoken.Grant, 
 	case 0, 1, 2, 3, 4, 5:
 		return roomtoken.Grant{}, errDown
 	case 6:
+		if rand.IntN(50) > 0 { // more would slow the Manager down to a call per second
+			break
+		}
 		return roomtoken.Grant{}, roomtoken.RetryAfter(roomtoken.ErrRateLimited, 3*time.Millisecond)
 	case 7:
 		panic("at the disco")

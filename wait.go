@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/roomtoken/roomtoken/internal/breaker"
 	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
 // waiter is one caller who waits for a token. Its fields belong to the caller's
 // goroutine.
 type waiter struct {
+	caller  // its ctx
 	engine  *engine
-	ctx     context.Context //nolint:containedctx // of this one call
 	roomID  string
 	atLeast time.Duration
 	maxWait time.Duration // 0: only ctx bounds the wait
@@ -36,7 +37,7 @@ type waiter struct {
 }
 
 func newWaiter(ctx context.Context, e *engine, roomID string, atLeast, maxWait time.Duration) *waiter {
-	w := &waiter{engine: e, ctx: ctx, roomID: roomID, atLeast: atLeast, maxWait: maxWait, ctxDeadline: time.Duration(monotime.Never)}
+	w := &waiter{caller: caller{ctx: ctx}, engine: e, roomID: roomID, atLeast: atLeast, maxWait: maxWait, ctxDeadline: time.Duration(monotime.Never)}
 	if deadline, ok := ctx.Deadline(); ok {
 		w.ctxDeadline = time.Until(deadline)
 	}
@@ -103,7 +104,7 @@ func (w *waiter) look() (tok Token, wait bool, err error) {
 	}
 
 	r := w.room
-	if r == nil || r.dropped {
+	if r == nil || r.life == dropped {
 		if r, now, err = e.admit(w.roomID); err != nil {
 			return Token{}, false, err
 		}
@@ -111,7 +112,8 @@ func (w *waiter) look() (tok Token, wait bool, err error) {
 	}
 	dormant := r.dormant()
 	r.use(now)
-	if dormant { // even a caller who gets an error below has asked for the room
+	r.needs(w.atLeast)
+	if dormant || r.queue == noQueue { // even a caller who gets an error below has asked for the room
 		e.settle(r, now)
 	}
 	valid := e.valid(r.rec, now, 0)
@@ -163,7 +165,7 @@ func (w *waiter) collect(now monotime.Reading) (tok Token, answered bool, err er
 	if w.cohort == nil {
 		return Token{}, false, nil
 	}
-	w.cohort = w.cohort.latest()
+	w.cohort = w.cohort.current()
 	k := w.cohort
 	if !k.released() {
 		return Token{}, false, nil
@@ -178,7 +180,7 @@ func (w *waiter) collect(now monotime.Reading) (tok Token, answered bool, err er
 	w.servedBy = k.servedBy
 	// The token is in the cache, unless the room is gone from there or never had it. If
 	// it was replaced there, it may have been invalidated.
-	gone := k.orphaned || k.token.owner.dropped && k.token.owner.rec == k.token
+	gone := k.orphaned || k.token.owner.life == dropped && k.token.owner.rec == k.token
 	if gone && w.engine.valid(k.token, now, w.atLeast) {
 		return k.token.token(), true, nil
 	}
@@ -197,43 +199,67 @@ const (
 
 // answer returns what the caller gets. valid: the room has a valid token.
 func (w *waiter) answer(valid bool, now monotime.Reading) answer {
-	r := w.room
+	e, r := w.engine, w.room
 	switch {
-	case valid && w.engine.valid(r.rec, now, w.atLeast):
+	case valid && e.valid(r.rec, now, w.atLeast):
 		return serve
-	case r.lifetime > 0 && r.lifetime < w.atLeast, valid && w.servedBy > w.after:
+	case w.atLeast > 0 && e.tooShort(r, w.atLeast), valid && w.servedBy > w.after:
 		return refuseTooShort
-	case r.failedPermanently(now), r.call != nil && r.call.overdue:
+	case e.permanentlyFailed(r, now), r.call != nil && r.call.overdue:
+		return refuse
+	case valid || r.call != nil || r.pending() != nil:
+		return stay
+	case e.breaker.State() == breaker.Refused:
+		if e.innocent(r) {
+			e.refused = r // it has not had its chance: it is the next probe
+		}
+		return refuse
+	case e.breaker.State() == breaker.Suspect && e.sick(r):
 		return refuse
 	default:
 		return stay
 	}
 }
 
+// tooShort reports whether no token of the room is known to live for atLeast once its
+// call has taken its time.
+func (e *engine) tooShort(r *room, atLeast time.Duration) bool {
+	newest := r.lifetime
+	if p := r.pending(); p != nil {
+		newest = p.lifetime
+	}
+	return newest > 0 && newest-min(e.latency, e.config.CallTimeout) < atLeast
+}
+
 // inVain reports whether something has failed and the next attempt lies beyond the
 // end of the wait.
 func (w *waiter) inVain(r *room, now monotime.Reading) bool {
 	e := w.engine
-	next := max(r.nextAttempt, e.account.opens(now.Mono))
-	return r.call == nil && next.After(w.deadline) && (r.failure != nil || e.account.err != nil)
+	next := e.nextAllowed(r, now)
+	return r.call == nil && next.After(w.deadline) && (r.failure != nil || e.breaker.Err() != nil)
 }
 
 // signOn makes the waiter a member of the room's cohort. valid: the room has a valid
 // token, which does not live long enough for this caller.
 func (w *waiter) signOn(r *room, valid bool) {
+	d := r.want()
 	if w.cohort == nil {
-		d := r.want()
 		if d.waiters == nil {
-			d.waiters = newWaiters()
-		}
-		if d.ctx == nil {
-			d.ctx = w.ctx
+			d.waiters = newWaiters(d)
 		}
 		w.cohort, w.forced = d.waiters, false
 		w.cohort.count++
+		w.engine.waiting++
+		w.cohort.members.add(&w.caller)
 		if w.warms {
 			w.cohort.warming++
 		}
+	}
+	k := w.cohort
+	k.latest = max(k.latest, w.deadline)
+	if w.deadline < k.earliest {
+		k.earliest = w.deadline
+		w.engine.patience.Set(k, k.earliest)
 	}
 	if valid && !w.forced {
 		w.forced = true
@@ -247,12 +273,14 @@ func (w *waiter) signOff(now monotime.Reading) {
 	if w.cohort == nil {
 		return
 	}
-	k := w.cohort.latest()
+	k := w.cohort.current()
 	w.cohort = nil
 	if k.released() {
 		return
 	}
 	k.count--
+	w.engine.waiting--
+	k.members.remove(&w.caller)
 	if w.warms {
 		k.warming--
 	}
@@ -267,12 +295,14 @@ func (w *waiter) signOff(now monotime.Reading) {
 // leave ends the waiter's membership in its cohort. It takes the lock unless the
 // cohort was released.
 func (w *waiter) leave() {
-	if w.cohort == nil || w.cohort.latest().released() {
+	if w.cohort == nil || w.cohort.current().released() {
 		return
 	}
 	w.engine.mu.Lock()
 	defer w.engine.mu.Unlock()
-	w.signOff(w.engine.clock.Now())
+	if !w.engine.closed {
+		w.signOff(w.engine.clock.Now())
+	}
 }
 
 // giveUp leaves without a token and says why: the ctx has ended, or MaxWait has
@@ -293,7 +323,7 @@ func (w *waiter) giveUp() error {
 
 // failure returns the error with which the waiter leaves.
 func (w *waiter) failure(r *room, now monotime.Reading) error {
-	err := &roomError{roomID: w.roomID, ended: w.ended, cause: w.cause}
+	err := &Error{RoomID: w.roomID, ended: w.ended, cause: w.cause}
 	if w.ended == nil && w.maxWait > 0 && w.waiting && now.Mono.Sub(w.began) >= w.maxWait {
 		err.waited = w.maxWait
 	}
@@ -306,6 +336,6 @@ func (w *waiter) failure(r *room, now monotime.Reading) error {
 // tooShort returns the error for a caller who needs a token to live longer than any
 // of this source does.
 func tooShort(r *room, atLeast time.Duration) error {
-	return fmt.Errorf("%w: room %q: asked for a token with %v left, the newest had a lifetime of %v",
-		ErrTooShort, shorten(r.rec.roomID()), atLeast, r.lifetime)
+	return &Error{RoomID: r.rec.roomID(), Err: fmt.Errorf("%w: asked for a token with %v left, the newest had a lifetime of %v",
+		ErrTooShort, atLeast, r.lifetime)}
 }

@@ -1,44 +1,87 @@
 package roomtoken
 
-import "context"
+import (
+	"context"
+
+	"github.com/roomtoken/roomtoken/internal/monotime"
+	"github.com/roomtoken/roomtoken/internal/queue"
+)
 
 // demand is who wants a room's token: the callers who wait for it, and the watches.
 // The engine's lock guards it.
 type demand struct {
 	room     *room    // Forget replaces it
 	waiters  *waiters // the present cohort; nil: nobody waits
-	watchers int
-	changed  broadcast       // wakes the watches
-	ctx      context.Context //nolint:containedctx // of who came first: its values go into the call
+	watches  callers
+	watchers int            // in watches
+	changed  broadcast      // wakes the watches
+	lane     queue.Position // in engine.lane
 }
 
 // empty reports whether nobody wants the token.
 func (d *demand) empty() bool { return d.waiters == nil && d.watchers == 0 }
 
-// release ends the wait of all who wait, with a token or an error. With neither
-// they start over.
-func (d *demand) release(token *record, err error) {
-	if d.waiters != nil {
-		d.waiters.release(token, err)
-		d.waiters, d.ctx = nil, nil
+// ctx returns the ctx of the first of those who wait, or else watch: its values go
+// into the call. It is nil if there is none.
+func (d *demand) ctx() context.Context {
+	switch {
+	case d.waiters != nil && d.waiters.members.first != nil:
+		return d.waiters.members.first.ctx
+	case d.watches.first != nil:
+		return d.watches.first.ctx
+	default:
+		return nil
 	}
 }
 
-// wake makes all who wait and all watches look at the room again.
-func (d *demand) wake() {
-	if d.waiters != nil {
-		d.waiters = d.waiters.renew()
+// callers is a list of callers, first come first.
+type callers struct{ first, last *caller }
+
+// caller is one who waits or watches. Once it has left the list, nothing here holds its
+// ctx.
+type caller struct {
+	ctx        context.Context //nolint:containedctx // of this one call
+	prev, next *caller
+}
+
+func (l *callers) add(c *caller) {
+	c.prev, c.next = l.last, nil
+	if l.last != nil {
+		l.last.next = c
+	} else {
+		l.first = c
 	}
-	d.changed.send()
+	l.last = c
+}
+
+func (l *callers) remove(c *caller) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		l.last = c.prev
+	}
+	c.prev, c.next = nil, nil
 }
 
 // waiters is a cohort: the callers who wait for the same outcome. It is released
 // once, and its result is written before done is closed and never after: so ten
 // thousand callers who are served at once need no lock to learn of it.
 type waiters struct {
-	count   int // guarded by the engine's lock, like the other counts
-	warming int // of count: calls of Warm, which let others go first
-	forced  int // of count: callers whom the present token, though valid, does not serve
+	demand *demand
+
+	members callers // guarded by the engine's lock, like all up to done
+	count   int     // members
+	warming int     // of count: calls of Warm, which let others go first
+	forced  int     // of count: callers whom the present token, though valid, does not serve
+
+	earliest monotime.Time  // at which one of them leaves, of those who have looked
+	latest   monotime.Time  // at which the last of them leaves, at most
+	patience queue.Position // in engine.patience, by earliest
 
 	orphaned bool // their room was forgotten during its call: the call serves them, the cache does not
 
@@ -52,7 +95,9 @@ type waiters struct {
 	servedBy uint64 // the number of the call that brought token
 }
 
-func newWaiters() *waiters { return &waiters{done: make(chan struct{})} }
+func newWaiters(d *demand) *waiters {
+	return &waiters{demand: d, done: make(chan struct{}), earliest: monotime.Never}
+}
 
 // released reports whether the cohort has its result. It needs no lock.
 func (k *waiters) released() bool {
@@ -67,21 +112,23 @@ func (k *waiters) released() bool {
 // release gives all of them their result.
 func (k *waiters) release(token *record, err error) {
 	k.token, k.err = token, err
+	k.members = callers{}
 	close(k.done)
 }
 
 // renew moves all of them to a new cohort, and wakes them to look at the room again.
 func (k *waiters) renew() *waiters {
-	next := newWaiters()
-	next.count, next.warming, next.forced = k.count, k.warming, k.forced
-	k.next = next
+	next := newWaiters(k.demand)
+	next.members, next.count, next.warming, next.forced = k.members, k.count, k.warming, k.forced
+	next.latest = k.latest
+	k.next, k.members = next, callers{}
 	close(k.done)
 	return next
 }
 
-// latest returns the cohort to which the members of k belong by now. It needs no
+// current returns the cohort to which the members of k belong by now. It needs no
 // lock.
-func (k *waiters) latest() *waiters {
+func (k *waiters) current() *waiters {
 	for k.released() && k.next != nil {
 		k = k.next
 	}

@@ -3,7 +3,6 @@ package roomtoken
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 )
 
@@ -15,7 +14,7 @@ func (e *engine) warm(ctx context.Context, roomIDs []string) error {
 	var errs []error
 	failed := func(roomID string, err error) {
 		if errors.Is(err, ErrClosed) { // which names no room
-			err = fmt.Errorf("%w: room %q", err, shorten(roomID))
+			err = &Error{RoomID: roomID, Err: ErrClosed}
 		}
 		errs = append(errs, err)
 	}

@@ -4,19 +4,20 @@ import (
 	"context"
 	"time"
 
+	"github.com/roomtoken/roomtoken/internal/breaker"
 	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
 // watch is one watch of a room. Its fields belong to the consumer's goroutine.
 type watch struct {
+	caller // its ctx
 	engine *engine
-	ctx    context.Context //nolint:containedctx // of this one watch
 	roomID string
 
 	demand  *demand         // that counts it; nil: none yet
 	yielded *record         // whose token was yielded last
-	lastErr string          // the text of the failure that was yielded since
-	holds   <-chan struct{} // closed when all calls are held back, or for longer
+	lastErr string          // the cause of the failure that was yielded since, see causeOf
+	holds   <-chan struct{} // closed when calls are held back that were not before; nil: no matter
 }
 
 // run yields to the consumer until it leaves the loop or the watch ends.
@@ -51,10 +52,7 @@ type view struct {
 // look returns what there is to yield. It takes the lock.
 func (w *watch) look() view {
 	e := w.engine
-	ended := w.ctx.Err() // without the lock: it is the caller's code
-	if ended != nil {
-		ended = context.Cause(w.ctx)
-	}
+	ended := w.ended() // without the lock: it is the caller's code
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
@@ -68,31 +66,40 @@ func (w *watch) look() view {
 		}
 	}
 	now := e.clock.Now()
-	w.holds = e.holds.wait()
-	d, r := w.demand, w.demand.room
-	if d.ctx == nil {
-		d.ctx = w.ctx
-	}
+	r := w.demand.room
 	e.settle(r, now) // a watch keeps the room, and waits if its token is gone
+	changed := w.demand.changed.wait()
 	if !e.valid(r.rec, now, 0) {
-		if text := e.whyNoToken(r, now); text != "" && text != w.lastErr {
-			w.lastErr = text
-			err := &roomError{roomID: w.roomID}
+		w.holds = e.holds.wait()
+		if cause := e.whyNoToken(r, now); cause != "" && cause != w.lastErr {
+			w.lastErr = cause
+			err := &Error{RoomID: w.roomID}
 			e.explain(err, r, now)
 			return view{err: err}
 		}
-		return view{changed: d.changed.wait()}
+		return view{changed: changed}
 	}
+	w.holds = nil
 	if w.isNew(r.rec) {
 		w.yielded, w.lastErr = r.rec, ""
 		return view{token: r.rec.token()}
 	}
-	v := view{changed: d.changed.wait()}
+	v := view{changed: changed}
 	if r.failure != nil || e.left(r, now) <= r.renewLeft {
 		// Its renewal is late. Nothing else will tell the watch when the token is gone.
 		v.within = e.validUntil(r, now).Sub(now.Mono)
 	}
 	return v
+}
+
+// ended returns the error with which the watch ends if its ctx has ended, else nil.
+// It needs no lock.
+func (w *watch) ended() error {
+	err := w.ctx.Err()
+	if err == nil {
+		return nil
+	}
+	return &Error{RoomID: w.roomID, ended: err, cause: context.Cause(w.ctx), watched: true}
 }
 
 // signOn makes the room count the watch.
@@ -105,7 +112,9 @@ func (w *watch) signOn() error {
 		return err
 	}
 	w.demand = r.want()
+	w.demand.watches.add(&w.caller)
 	w.demand.watchers++
+	w.engine.watching++
 	r.use(now)
 	return nil
 }
@@ -123,13 +132,16 @@ func (w *watch) isNew(rec *record) bool {
 	return !same
 }
 
-// whyNoToken returns why a room has no valid token, "" if nothing has failed yet.
+// whyNoToken returns the cause for which a room has no valid token, "" if nothing has
+// failed yet.
 func (e *engine) whyNoToken(r *room, now monotime.Reading) string {
 	switch {
 	case r.failure.hasFailed():
-		return r.failure.lastText
-	case e.account.opens(now.Mono) > 0 && r.call == nil:
-		return "held back"
+		return r.failure.lastCause
+	case r.call != nil && r.call.overdue:
+		return "overdue"
+	case r.call == nil && e.breaker.Guarded() && (e.breaker.State() == breaker.Refused || !r.demand.lane.Queued()):
+		return e.cause
 	default:
 		return ""
 	}
@@ -157,7 +169,9 @@ func (w *watch) end() {
 		now := e.clock.Now()
 		r := w.demand.room
 		r.use(now)
+		w.demand.watches.remove(&w.caller)
 		w.demand.watchers--
+		e.watching--
 		e.settle(r, now)
 	}
 }

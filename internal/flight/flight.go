@@ -58,10 +58,14 @@ func Contain(call func() error, err *error) {
 		if returned {
 			return
 		}
-		if p := recover(); p != nil {
-			*err = &PanicError{Text: fmt.Sprintf("panic: %v", p), Stack: string(debug.Stack())}
-		} else {
-			*err = &PanicError{Text: "runtime.Goexit", Stack: string(debug.Stack())}
+		p := &PanicError{Text: "runtime.Goexit"}
+		*err = p
+		value := recover()
+		p.Stack = debug.Stack()
+		if value != nil {
+			p.Panicked, p.Text = true, "a value that cannot be printed" // its String may call Goexit
+			p.Text = fmt.Sprint(value)
+			p.Value = value
 		}
 	}()
 	*err = call()
@@ -70,9 +74,16 @@ func Contain(call func() error, err *error) {
 
 // PanicError is the error of a call that panicked or called runtime.Goexit.
 type PanicError struct {
-	Text  string // the value that was thrown
-	Stack string // where it was thrown
+	Panicked bool   // rather than called Goexit
+	Value    any    // that was thrown; nil after Goexit, and where it cannot be printed
+	Text     string // of the value
+	Stack    []byte // where it was thrown
 }
 
-// Error returns the text and the stack.
-func (p *PanicError) Error() string { return p.Text + "\n\n" + p.Stack }
+// Error returns what was thrown, without the stack.
+func (p *PanicError) Error() string {
+	if p.Panicked {
+		return "panic: " + p.Text
+	}
+	return p.Text
+}

@@ -42,8 +42,11 @@ func TestGoContains(t *testing.T) {
 			if !errors.As(err, &p) || !strings.Contains(p.Text, c.want) {
 				t.Fatalf("done got %v", err)
 			}
-			if !strings.Contains(err.Error(), "TestGoContains") {
-				t.Fatalf("the stack does not lead to the culprit:\n%v", err)
+			if !strings.Contains(string(p.Stack), "TestGoContains") || strings.Contains(err.Error(), "TestGoContains") {
+				t.Fatalf("the stack does not lead to the culprit, or is in the text:\n%v\n%s", err, p.Stack)
+			}
+			if p.Panicked != (name != "Goexit") || (p.Value != nil) != p.Panicked || strings.HasPrefix(err.Error(), "panic: ") != p.Panicked {
+				t.Fatalf("PanicError = %+v, want a value unless it is Goexit", p)
 			}
 			// The key is free again.
 			g.Go("k", func() error { return nil }, func(err error) { got <- err })
@@ -136,5 +139,21 @@ func TestContain(t *testing.T) {
 	}()
 	if err := <-gone; !errors.As(err, &p) {
 		t.Fatal(err)
+	}
+}
+
+// exits is a value that cannot be printed: its String calls Goexit.
+type exits struct{}
+
+func (exits) String() string { runtime.Goexit(); return "" }
+
+func TestGoContainsAValueThatCannotBePrinted(t *testing.T) {
+	var g Group
+	got := make(chan error)
+	g.Go("k", func() error { panic(exits{}) }, func(err error) { got <- err })
+	err := <-got
+	var p *PanicError
+	if !errors.As(err, &p) || !p.Panicked || p.Value != nil || len(p.Stack) == 0 {
+		t.Fatalf("done got %v (%+v), want a panic without its value", err, p)
 	}
 }

@@ -14,21 +14,37 @@ type Renewal struct {
 	After       float64       // fraction of the lifetime after which a token is renewed
 	Jitter      float64       // fraction of the lifetime by which a renewal is advanced, at most
 	MinValidity time.Duration // the least time a usable token has left
+	Explicit    bool          // the user has set MinValidity
 }
 
 // Margin returns how long before its expiry a token stops being handed out:
-// MinValidity, or a tenth of the lifetime where that is less.
+// MinValidity, or a part of the lifetime where that is less: half of it for a
+// MinValidity that the user has set, a tenth for the default.
 func (r Renewal) Margin(lifetime time.Duration) time.Duration {
+	if r.Explicit {
+		return min(r.MinValidity, lifetime/2)
+	}
 	return min(r.MinValidity, lifetime/10)
 }
 
-// At returns the age at which a token is renewed. draw is uniform in [0, 1) and
+// Age returns the age at which a token is renewed. draw is uniform in [0, 1) and
 // drawn once per token, so that tokens issued together are renewed apart; it only
-// advances the renewal. The refresh token plays no part here: it decides which
-// call is made, not when.
-func (r Renewal) At(lifetime time.Duration, draw float64) time.Duration {
-	return time.Duration(float64(lifetime) * (r.After - r.Jitter*draw))
+// advances the renewal. need is the longest validity that callers have asked for: up to
+// half of the lifetime it moves the renewal ahead, so that none of them has to wait. The
+// refresh token plays no part here: it decides which call is made, not when.
+func (r Renewal) Age(lifetime, need time.Duration, draw float64) time.Duration {
+	age := time.Duration(float64(lifetime) * (r.After - r.Jitter*draw))
+	if margin := r.Margin(lifetime); r.Explicit || need > margin {
+		floor := max(margin, min(need, lifetime/2))
+		lead := time.Duration(float64(lifetime) * (lead + r.Jitter*draw/2))
+		age = min(age, max(lifetime-floor-lead, 0))
+	}
+	return age
 }
+
+// lead is the fraction of the lifetime by which a renewal comes before the time at which
+// callers would have to wait.
+const lead = 1.0 / 20
 
 // alternateFrom is the number of consecutive failures from which create and
 // refresh alternate: by then the call that fails may be the only one that does.
@@ -74,19 +90,10 @@ func (b Backoff) Wait(failures int) time.Duration {
 	return min(max(g.NextBackOff(), b.Min), b.Max)
 }
 
-// The steps after a permanent failure. They are long because the same call is
-// not expected to succeed, and bounded because somebody may fix the cause.
-const (
-	permanentMin = 10 * time.Second
-	permanentMax = 5 * time.Minute
-)
+// Permanent is the backoff of a room after permanent failures: short at first because a
+// room that was just made may be unknown for a moment, and bounded because somebody may
+// fix the cause.
+var Permanent = Backoff{Min: time.Second, Max: 5 * time.Minute}
 
-// PermanentWait returns the wait after so many consecutive permanent failures, at
-// least one: 10 s, doubling up to 5 min.
-func PermanentWait(failures int) time.Duration {
-	wait := permanentMin
-	for range min(failures-1, 10) {
-		wait *= 2
-	}
-	return min(wait, permanentMax)
-}
+// Credential is the backoff after the source has refused the credential.
+var Credential = Backoff{Min: time.Second, Max: time.Minute}

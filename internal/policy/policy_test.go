@@ -30,7 +30,42 @@ func TestMargin(t *testing.T) {
 	}
 }
 
-func TestAt(t *testing.T) {
+func TestExplicitMargin(t *testing.T) {
+	for _, c := range []struct{ lifetime, minValidity, want time.Duration }{
+		{10 * min_, 2 * min_, 2 * min_},
+		{10 * min_, 7 * min_, 5 * min_},
+		{10 * sec, 30 * sec, 5 * sec},
+		{0, 30 * sec, 0},
+	} {
+		r := Renewal{After: 2.0 / 3, Jitter: 0.1, MinValidity: c.minValidity, Explicit: true}
+		if got := r.Margin(c.lifetime); got != c.want {
+			t.Errorf("Margin(%v) with an explicit MinValidity of %v = %v, want %v", c.lifetime, c.minValidity, got, c.want)
+		}
+		for _, draw := range []float64{0, 0.5, 0.999} {
+			if left := c.lifetime - r.Age(c.lifetime, 0, draw); left < c.want+c.lifetime/20 {
+				t.Errorf("a token of %v with an explicit MinValidity of %v is renewed with %v left", c.lifetime, c.minValidity, left)
+			}
+		}
+	}
+}
+
+func TestNeedMovesTheRenewalAhead(t *testing.T) {
+	r := Renewal{After: 2.0 / 3, MinValidity: 30 * sec}
+	for _, c := range []struct{ need, left time.Duration }{
+		{0, 200 * sec},
+		{10 * sec, 200 * sec},
+		{160 * sec, 200 * sec},
+		{240 * sec, 270 * sec},
+		{300 * sec, 330 * sec},
+		{500 * sec, 330 * sec}, // more than half cannot be had
+	} {
+		if got := 600*sec - r.Age(600*sec, c.need, 0); (got - c.left).Abs() > time.Millisecond {
+			t.Errorf("with a need of %v a token of 10 min is renewed with %v left, want %v", c.need, got, c.left)
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
 	for _, c := range []struct {
 		lifetime      time.Duration
 		after, jitter float64
@@ -43,7 +78,7 @@ func TestAt(t *testing.T) {
 		{10 * sec, 0.5, 0.1, 0.5, 4500 * time.Millisecond},
 		{0, 0.5, 0.1, 0.5, 0},
 	} {
-		got := Renewal{After: c.after, Jitter: c.jitter}.At(c.lifetime, c.draw)
+		got := Renewal{After: c.after, Jitter: c.jitter}.Age(c.lifetime, 0, c.draw)
 		if (got - c.want).Abs() > time.Microsecond {
 			t.Errorf("%+v: renewed at the age of %v", c, got)
 		}
@@ -54,7 +89,7 @@ func TestAt(t *testing.T) {
 		for _, lifetime := range []time.Duration{1, 10 * sec, time.Hour, math.MaxInt64 / 4} {
 			for _, draw := range []float64{0, 0.5, 0.999999} {
 				r := Renewal{After: after, Jitter: after / 2, MinValidity: time.Hour}
-				if at := r.At(lifetime, draw); at < 0 || at > lifetime-r.Margin(lifetime) {
+				if at := r.Age(lifetime, 0, draw); at < 0 || at > lifetime-r.Margin(lifetime) {
 					t.Errorf("lifetime %v is renewed at the age of %v", lifetime, at)
 				}
 			}
@@ -104,13 +139,19 @@ func TestBackoffBounds(t *testing.T) {
 	}
 }
 
-func TestPermanentWait(t *testing.T) {
-	for i, want := range []time.Duration{10 * sec, 20 * sec, 40 * sec, 80 * sec, 160 * sec, 300 * sec, 300 * sec} {
-		if got := PermanentWait(i + 1); got != want {
-			t.Errorf("the wait after %d permanent failures is %v, want %v", i+1, got, want)
+func TestFixedBackoffs(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		b     Backoff
+		steps []time.Duration
+	}{
+		{"Permanent", Permanent, []time.Duration{sec, 2 * sec, 4 * sec, 8 * sec, 16 * sec, 32 * sec, 64 * sec, 128 * sec, 200 * sec, 200 * sec}},
+		{"Credential", Credential, []time.Duration{sec, 2 * sec, 4 * sec, 8 * sec, 16 * sec, 32 * sec, 40 * sec, 40 * sec}},
+	} {
+		for i, step := range c.steps {
+			if wait := c.b.Wait(i + 1); wait < step || wait > step*3/2 {
+				t.Errorf("%s: the wait after %d failures is %v, want %v to %v", c.name, i+1, wait, step, step*3/2)
+			}
 		}
-	}
-	if got := PermanentWait(math.MaxInt); got != permanentMax {
-		t.Errorf("the wait after very many permanent failures is %v", got)
 	}
 }

@@ -66,6 +66,9 @@ func (q *Queue[K, T]) Min() (item T, key K, ok bool) {
 	return root.item, root.key, true
 }
 
+// Key returns the key of an item that stands in the queue.
+func (q *Queue[K, T]) Key(item T) K { return q.at(int(*q.position(item)) - 1).key }
+
 // Set puts the item into the queue under the key, or moves it there.
 func (q *Queue[K, T]) Set(item T, key K) {
 	p := q.position(item)

@@ -1,0 +1,109 @@
+package roomtoken_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+)
+
+// syncBuffer is a log that can be read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+// lines returns the records so far and forgets them.
+func (b *syncBuffer) lines(t *testing.T) (records []map[string]any) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for line := range strings.Lines(b.b.String()) {
+		var record map[string]any
+		if err := json.Unmarshal([]byte(line), &record); err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, record)
+	}
+	b.b.Reset()
+	return records
+}
+
+// An outage of a thousand rooms makes few lines, and none that matters is missing.
+func TestLogOfAnOutage(t *testing.T) {
+	var log syncBuffer
+	config := roomtoken.Config{Logger: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	inTown(t, config, func(tn *town) {
+		tn.watch("r", 1000)
+		time.Sleep(time.Minute)
+		if lines := log.lines(t); len(lines) > 0 {
+			t.Fatalf("a healthy source makes the lines %v", lines)
+		}
+		tn.on(func(ctx context.Context, _ string) error {
+			_ = takes(ctx, 100*time.Millisecond)
+			return errors.New("the source is down")
+		})
+		said := map[string]int{}
+		for minute := range 30 {
+			time.Sleep(time.Minute)
+			lines := log.lines(t)
+			if len(lines) > 20 {
+				t.Fatalf("%d lines in minute %d of the outage, want 20 at most", len(lines), minute)
+			}
+			for _, line := range lines {
+				said[line["msg"].(string)]++
+				if room, ok := line["room"]; ok && line["msg"] == "roomtoken: calls held back" {
+					t.Errorf("the line for all rooms names room %v", room)
+				}
+			}
+		}
+		for _, want := range []string{"call failed", "token lost", "calls held back", "more of the same"} {
+			if said["roomtoken: "+want] == 0 {
+				t.Errorf("no line %q in the outage: %v", want, said)
+			}
+		}
+		tn.on(nil)
+		time.Sleep(2 * time.Minute)
+		back := ""
+		for _, line := range log.lines(t) {
+			if msg := line["msg"].(string); strings.Contains(msg, "source is back") {
+				back = msg
+			}
+		}
+		if !strings.Contains(back, "rooms without a token") {
+			t.Errorf("the line of the recovery is %q", back)
+		}
+	})
+}
+
+// A room ID that does not exist may be anybody's typing error.
+func TestLogOfAnUnknownRoom(t *testing.T) {
+	var log syncBuffer
+	config := roomtoken.Config{Logger: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo}))}
+	inTown(t, config, func(tn *town) {
+		tn.on(func(context.Context, string) error { return fmt.Errorf("%w: 404", roomtoken.ErrRoomNotFound) })
+		for i := range 10 {
+			if _, err := tn.m.Token(context.Background(), fmt.Sprint("junk", i)); !errors.Is(err, roomtoken.ErrRoomNotFound) {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if lines := log.lines(t); len(lines) > 0 {
+			t.Errorf("unknown rooms make the lines %v", lines)
+		}
+	})
+}

@@ -1,0 +1,41 @@
+package roomtoken
+
+import "github.com/roomtoken/roomtoken/internal/monotime"
+
+// resetBackoff is Manager.ResetBackoff. It takes the lock.
+func (e *engine) resetBackoff(roomIDs []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return
+	}
+	now := e.clock.Now()
+	if len(roomIDs) > 0 {
+		for _, id := range roomIDs {
+			e.memo.forget(id)
+			if r := e.lookUp(id); r != nil {
+				e.resetRoom(r, now)
+			}
+		}
+		return
+	}
+	e.breaker.Reset(now.Mono)
+	e.pace.Forget()
+	e.window.Open(now.Mono, e.config.MaxConcurrentCalls)
+	e.guarded, e.outage = false, 0
+	e.memo = memo{}
+	e.resetting = e.cache.cursor()
+	e.wakeScheduler()
+}
+
+// resetRoom makes the room try now.
+func (e *engine) resetRoom(r *room, now monotime.Reading) {
+	r.nextAttempt = 0
+	if f := r.failure; f != nil {
+		f.transient, f.permanent, f.replaceAfter = 0, 0, 0
+	}
+	if r.call != nil {
+		r.call.retry = true
+	}
+	e.settle(r, now)
+}
