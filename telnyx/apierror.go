@@ -3,6 +3,7 @@ package telnyx
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,9 @@ import (
 //
 // For [errors.Is], an APIError matches at most one of [roomtoken.ErrPermanent],
 // [roomtoken.ErrRefreshRejected] and [roomtoken.ErrRateLimited], depending on Op and
-// StatusCode only; the package documentation has the table.
+// StatusCode only. If it matches ErrPermanent, it may match [roomtoken.ErrUnauthorized] or
+// [roomtoken.ErrRoomNotFound], too, depending on StatusCode, Code and the kind of body.
+// The package documentation has the table.
 type APIError struct {
 	// Op is the call that failed: roomtoken.CallCreate or roomtoken.CallRefresh.
 	Op roomtoken.CallKind
@@ -40,6 +43,9 @@ type APIError struct {
 	RequestID string
 
 	retryAfter time.Duration
+
+	// The body is not the API's: it is neither JSON nor empty, or could not be read.
+	foreign bool
 }
 
 // ErrorSource is the part of a request that caused an [APIError], as in the "source" of
@@ -53,8 +59,8 @@ type ErrorSource struct {
 }
 
 // newAPIError returns the error for a response with an error status. body is as much of
-// the response body as was read.
-func newAPIError(c call, resp *http.Response, body []byte, now time.Time) *APIError {
+// the response body as was read, and whole says that it is all of it.
+func newAPIError(c call, resp *http.Response, body []byte, whole bool, now time.Time) *APIError {
 	object := decodeErrorBody(body)
 	if location := resp.Header.Get("Location"); location != "" && resp.StatusCode <= 399 {
 		object.Detail = looseText(refusedRedirect(location))
@@ -70,6 +76,7 @@ func newAPIError(c call, resp *http.Response, body []byte, now time.Time) *APIEr
 		Source:     ErrorSource{Pointer: clean(object.Source.Pointer), Parameter: clean(object.Source.Parameter)},
 		RequestID:  clean(looseText(resp.Header.Get("X-Request-Id"))),
 		retryAfter: retryAfter(resp.StatusCode, resp.Header, now),
+		foreign:    !whole || contentEncoding(resp.Header) != "" || !isJSONOrEmpty(body),
 	}
 }
 
@@ -123,6 +130,10 @@ func (e *APIError) Is(target error) bool {
 		return e.StatusCode == http.StatusTooManyRequests
 	case roomtoken.ErrPermanent:
 		return e.Op == roomtoken.CallCreate && (e.isRedirect() || e.isRefusal())
+	case roomtoken.ErrUnauthorized:
+		return e.isUnauthorized()
+	case roomtoken.ErrRoomNotFound:
+		return e.isRoomNotFound()
 	case roomtoken.ErrRefreshRejected:
 		// A redirect says nothing about the refresh token, and a Create would
 		// probably be redirected, too: keep the token and try again.
@@ -142,6 +153,29 @@ func (e *APIError) isRefusal() bool {
 	return e.StatusCode >= 400 && e.StatusCode <= 499
 }
 
+// isUnauthorized reports whether a Create failed because of the API key or the account.
+func (e *APIError) isUnauthorized() bool {
+	return e.Op == roomtoken.CallCreate && e.isRefusal() &&
+		(e.StatusCode == http.StatusUnauthorized || slices.Contains(accountCodes, e.Code))
+}
+
+// isRoomNotFound reports whether a Create failed because there is no such room. A 404
+// that is not the API's says more about the base URL than about the room.
+func (e *APIError) isRoomNotFound() bool {
+	return e.Op == roomtoken.CallCreate && e.isRefusal() && !e.isUnauthorized() &&
+		(e.StatusCode == http.StatusNotFound && !e.foreign || slices.Contains(roomCodes, e.Code))
+}
+
+// Error codes that say what is wrong whatever the status is.
+var (
+	// accountCodes: the API key is bad, revoked, forbidden or invalid; authentication
+	// failed; the account is inactive, blocked or out of funds.
+	accountCodes = []string{"20001", "20002", "20003", "20008", "10009", "20012", "20013", "20100"}
+
+	// roomCodes: the room was not found; its ID is invalid.
+	roomCodes = []string{"10005", "65001"}
+)
+
 // codeNames are the meanings of error codes in Telnyx's documents, for responses without
 // a title.
 var codeNames = map[string]string{
@@ -150,8 +184,13 @@ var codeNames = map[string]string{
 	"10010": "authorization failed",
 	"10011": "too many requests",
 	"10033": "value out of range",
+	"20001": "bad API key",
+	"20002": "revoked API key",
+	"20003": "forbidden API key",
 	"20006": "expired access token",
+	"20008": "invalid API key",
 	"20012": "account inactive",
 	"20013": "account blocked",
+	"20100": "insufficient funds",
 	"65001": "invalid room ID",
 }

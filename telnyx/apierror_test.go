@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +149,7 @@ func TestErrorBodies(t *testing.T) {
 				}
 				want := test.want
 				want.Op, want.RoomID, want.StatusCode, want.RequestID = kind, testRoom, 403, "req-1"
+				want.foreign = !isJSONOrEmpty([]byte(test.body))
 				if *got != want {
 					t.Errorf("got  %+v\nwant %+v", *got, want)
 				}
@@ -183,7 +185,7 @@ func TestErrorText(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, test.want)
 		}
 	}
-	for _, code := range []string{"10005", "10009", "10010", "10011", "10033", "20006", "20012", "20013", "65001"} {
+	for _, code := range slices.Concat(accountCodes, roomCodes, []string{"10010", "10011", "10033", "20006"}) {
 		if err := (&APIError{Op: roomtoken.CallCreate, StatusCode: 403, Code: code}); !strings.Contains(err.Error(), ": "+codeNames[code]+" (code") || codeNames[code] == "" {
 			t.Errorf("code %s has no name in %q", code, err)
 		}

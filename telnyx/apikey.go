@@ -1,13 +1,8 @@
 package telnyx
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"strings"
-
-	"github.com/roomtoken/roomtoken"
 )
 
 // checkAPIKey returns an error unless key can be sent in an Authorization header. The
@@ -28,40 +23,3 @@ func checkAPIKey(key string) error {
 func isNotTokenChar(r rune) bool { return r <= ' ' || r > '~' }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
-
-// currentKey returns the API key for the Create c.
-func (s *Source) currentKey(ctx context.Context, c call) (key string, err error) {
-	if s.apiKeyFunc == nil {
-		return s.apiKey.Reveal(), nil
-	}
-	c.redactor = redactor{s.knownKey()}
-	defer func() {
-		if value := recover(); value != nil {
-			cause, _ := value.(error)
-			text := "Config.APIKeyFunc panicked: " + c.clean(fmt.Sprint(value), maxOwnText)
-			key, err = "", c.fail(text+"\n\n"+string(debug.Stack()), cause)
-		}
-	}()
-	key, err = s.apiKeyFunc(ctx)
-	if err != nil {
-		c.redactor = append(c.redactor, key) // the error may quote it
-		return "", c.fail("Config.APIKeyFunc failed: "+c.clean(err.Error(), maxOwnText), err)
-	}
-	if err := checkAPIKey(key); err != nil {
-		return "", c.fail("the key from Config.APIKeyFunc " + err.Error())
-	}
-	if key != s.knownKey() {
-		secret := roomtoken.NewSecret(key)
-		s.newestKey.Store(&secret)
-	}
-	return key, nil
-}
-
-// knownKey returns the API key without calling apiKeyFunc, or "" if it is not known yet.
-// Its purpose is redaction.
-func (s *Source) knownKey() string {
-	if secret := s.newestKey.Load(); secret != nil {
-		return secret.Reveal()
-	}
-	return s.apiKey.Reveal()
-}

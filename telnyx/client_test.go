@@ -241,9 +241,15 @@ func TestDefaultClientSetsADeadline(t *testing.T) {
 }
 
 func TestNilContextIsAnError(t *testing.T) {
-	given := newSource(t, Config{HTTPClient: &http.Client{Transport: roundTripper(nil)}})
-	if _, err := given.Create(nil, testRoom); err == nil || !strings.Contains(err.Error(), "nil Context") { //nolint:staticcheck // on purpose
-		t.Errorf("got %v", err)
+	for name, config := range map[string]Config{
+		"own client":   {},
+		"given client": {HTTPClient: &http.Client{Transport: roundTripper(nil)}},
+		"APIKeyFunc":   {APIKeyFunc: func(context.Context) (string, error) { return testKey, nil }},
+	} {
+		source := newSource(t, config)
+		if _, err := source.Create(nil, testRoom); err == nil || !strings.Contains(err.Error(), "nil Context") { //nolint:staticcheck // on purpose
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }
 

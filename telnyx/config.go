@@ -26,11 +26,19 @@ type Config struct {
 	// environment variable TELNYX_API_KEY.
 	APIKey string
 
-	// APIKeyFunc, if not nil, returns the API key for each Create. Use it for keys
-	// that rotate. APIKey must then be empty, and TELNYX_API_KEY is ignored. It is
-	// called concurrently, with the ctx of the Create. If it fails, Create returns
-	// its error wrapped: a transient failure unless the error wraps
-	// [roomtoken.ErrPermanent]. If it panics, Create returns an error.
+	// APIKeyFunc, if not nil, returns the API key for a Create. Use it for keys that
+	// rotate. APIKey must then be empty, and TELNYX_API_KEY is ignored.
+	//
+	// Creates that need the key at the same time share one call of it, which gets the
+	// ctx of the Create that began it. If that ctx ends first, the call is abandoned, and
+	// the others begin another. A key is not kept for later Creates. If the API refuses
+	// the key with [roomtoken.ErrUnauthorized], APIKeyFunc is called again, and the Create
+	// is repeated once if it returns another key; otherwise the first error stands.
+	//
+	// If APIKeyFunc fails, Create returns its error wrapped: a transient failure unless
+	// the error wraps [roomtoken.ErrPermanent]. If it panics or calls [runtime.Goexit],
+	// or while 16 abandoned calls have not returned, Create fails, too. A malformed key is
+	// a permanent failure.
 	APIKeyFunc func(context.Context) (string, error)
 
 	// BaseURL is the base URL of the API. Its scheme must be https, or http if the

@@ -23,9 +23,21 @@
 //	429                           roomtoken.ErrRateLimited   roomtoken.ErrRateLimited
 //	any other 4xx                 roomtoken.ErrPermanent     roomtoken.ErrRefreshRejected
 //
-// A success with an unusable body wraps [roomtoken.ErrInvalidGrant]. A room ID that is
-// not a UUID is a permanent error, and no request is made. Everything else, such as a
-// broken connection, is a transient failure: its error wraps none of these.
+// Some of the permanent failures of Create are also one of these, so that a Manager knows
+// whether the other rooms are affected:
+//
+//	roomtoken.ErrUnauthorized     401, or a code that means the API key or the account:
+//	                              10009, 20001, 20002, 20003, 20008, 20012, 20013, 20100
+//	roomtoken.ErrRoomNotFound     otherwise, code 10005 or 65001, or a 404 whose body is
+//	                              JSON or empty
+//
+// A 404 with text or HTML is not from the API, and says nothing about the room: the base
+// URL may be wrong.
+//
+// A room ID that is not a UUID is roomtoken.ErrRoomNotFound from Create and
+// roomtoken.ErrRefreshRejected from Refresh, and no request is made. A success with an
+// unusable body wraps [roomtoken.ErrInvalidGrant]. Everything else, such as a broken
+// connection, is a transient failure: its error wraps none of these.
 //
 // # Clocks
 //

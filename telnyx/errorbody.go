@@ -102,6 +102,12 @@ func decodeErrorBody(body []byte) errorObject {
 	return errorObject{Detail: looseText(body)}
 }
 
+// isJSONOrEmpty reports whether an error body has one of the formats of the API.
+func isJSONOrEmpty(body []byte) bool {
+	body = bytes.TrimSpace(body)
+	return len(body) == 0 || json.Valid(body)
+}
+
 func firstOf(texts ...looseText) looseText {
 	for _, text := range texts {
 		if text != "" {

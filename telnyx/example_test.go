@@ -10,6 +10,7 @@ import (
 
 	"github.com/roomtoken/roomtoken"
 	"github.com/roomtoken/roomtoken/telnyx"
+	"github.com/roomtoken/roomtoken/telnyx/telnyxtest"
 )
 
 // A Source can be used on its own. Usually a Manager calls it when a token is due.
@@ -59,13 +60,77 @@ func ExampleAPIError() {
 
 	_, err = source.Create(context.Background(), "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0")
 	fmt.Println(err)
-	fmt.Println(errors.Is(err, roomtoken.ErrPermanent))
+	fmt.Println(errors.Is(err, roomtoken.ErrPermanent), errors.Is(err, roomtoken.ErrUnauthorized))
 	var apiError *telnyx.APIError
 	if errors.As(err, &apiError) {
 		fmt.Println(apiError.StatusCode, apiError.Code)
 	}
 	// Output:
 	// telnyx: create for room 0ccc7b54…: 401 Unauthorized: Authentication failed (code 10009, request 7f2c)
-	// true
+	// true true
 	// 401 10009
+}
+
+// With APIKeyFunc the key may be replaced at any time. If the API refuses a key, Create
+// asks for it again.
+func ExampleConfig_apiKeyFunc() {
+	api := telnyxtest.NewServer(telnyxtest.Config{APIKey: "KEY-new"})
+	defer api.Close()
+
+	keys := []string{"KEY-old", "KEY-new"} // what the vault returns
+	source, err := telnyx.NewSource(telnyx.Config{
+		BaseURL: api.URL,
+		APIKeyFunc: func(context.Context) (string, error) {
+			key := keys[0]
+			keys = keys[1:]
+			fmt.Println("read", key)
+			return key, nil
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer source.CloseIdleConnections()
+
+	_, err = source.Create(context.Background(), "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0")
+	fmt.Println("created:", err == nil)
+	// Output:
+	// read KEY-old
+	// read KEY-new
+	// created: true
+}
+
+// AccessTokens selects the legacy endpoints.
+func ExampleConfig_accessTokens() {
+	api := telnyxtest.NewServer(telnyxtest.Config{})
+	defer api.Close()
+
+	source, err := telnyx.NewSource(telnyx.Config{
+		APIKey: api.APIKey, BaseURL: api.URL,
+		Endpoints: telnyx.AccessTokens,
+		TokenTTL:  5 * time.Minute,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer source.CloseIdleConnections()
+
+	ctx, room := context.Background(), "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0"
+	grant, err := source.Create(ctx, room)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := source.Refresh(ctx, room, grant.RefreshToken); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, request := range api.Requests() {
+		fmt.Println(request.Endpoint, "legacy:", request.Legacy, "status:", request.Status)
+	}
+	// Output:
+	// create legacy: true status: 201
+	// refresh legacy: true status: 201
 }

@@ -159,6 +159,10 @@ func FuzzErrorBody(f *testing.F) {
 				t.Errorf("a text has %d bytes", len(text))
 			}
 		}
+		unauthorized, notFound := errors.Is(err, roomtoken.ErrUnauthorized), errors.Is(err, roomtoken.ErrRoomNotFound)
+		if unauthorized && notFound || (unauthorized || notFound) && (refresh || !errors.Is(err, roomtoken.ErrPermanent)) {
+			t.Errorf("%v: unauthorized %v, not found %v, refresh %v", err, unauthorized, notFound, refresh)
+		}
 	})
 }
 
@@ -266,7 +270,7 @@ func FuzzRoomID(f *testing.F) {
 		if got, want := isRoomID(id), pattern.MatchString(id); got != want {
 			t.Errorf("%q: got %v; want %v", id, got, want)
 		}
-		checkErrorText(t, badRoomID(roomtoken.CallCreate, id))
+		checkErrorText(t, badRoomID(roomtoken.CallCreate, id, roomtoken.ErrRoomNotFound))
 	})
 }
 

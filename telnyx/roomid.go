@@ -27,13 +27,14 @@ func isRoomID(id string) bool {
 	return true
 }
 
-// badRoomID returns the error for an id that is not a room ID. It quotes only the
-// beginning: a misplaced value may be a credential.
-func badRoomID(kind roomtoken.CallKind, id string) error {
-	if id == "" {
-		return fmt.Errorf("telnyx: %s: the room ID is empty; want a UUID", kind)
+// badRoomID returns the error for an id that is not a room ID, which wraps sentinel. It
+// quotes only the beginning: a misplaced value may be a credential.
+func badRoomID(kind roomtoken.CallKind, id string, sentinel error) error {
+	text := "telnyx: " + kind.String() + ": the room ID is empty; want a UUID"
+	if id != "" {
+		text = fmt.Sprintf("telnyx: %s: room ID %q (%d bytes) is not a UUID; want 8-4-4-4-12 hexadecimal digits", kind, shortRoomID(id), len(id))
 	}
-	return fmt.Errorf("telnyx: %s: room ID %q (%d bytes) is not a UUID; want 8-4-4-4-12 hexadecimal digits", kind, shortRoomID(id), len(id))
+	return &callError{text: text, wrapped: func() []error { return []error{sentinel} }}
 }
 
 // shortRoomID returns the beginning of an id, enough to find the room by.

@@ -44,9 +44,14 @@ func TestBadRoomIDsMakeNoRequest(t *testing.T) {
 	for _, id := range badRoomIDs {
 		_, createErr := source.Create(t.Context(), id)
 		_, refreshErr := source.Refresh(t.Context(), id, testRefreshToken)
+		if !errors.Is(createErr, roomtoken.ErrRoomNotFound) || !errors.Is(createErr, roomtoken.ErrPermanent) {
+			t.Errorf("%.40q: got %v; want ErrRoomNotFound", id, createErr)
+		}
+		if !errors.Is(refreshErr, roomtoken.ErrRefreshRejected) || errors.Is(refreshErr, roomtoken.ErrPermanent) {
+			t.Errorf("%.40q: got %v; want ErrRefreshRejected only", id, refreshErr)
+		}
 		for _, err := range []error{createErr, refreshErr} {
-			if !errors.Is(err, roomtoken.ErrPermanent) {
-				t.Errorf("%.40q: got %v; want a permanent error", id, err)
+			if err == nil {
 				continue
 			}
 			if text := err.Error(); len(text) > 200 || strings.ContainsAny(text, "\n\x00") {

@@ -5,10 +5,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -34,9 +34,9 @@ import (
 type Source struct {
 	baseURL            string // without a trailing slash
 	endpoints          Endpoints
-	apiKey             roomtoken.Secret // zero if apiKeyFunc is set
-	apiKeyFunc         func(context.Context) (string, error)
-	newestKey          *atomic.Pointer[roomtoken.Secret] // the last key from apiKeyFunc
+	apiKey             roomtoken.Secret // zero if keyFunc is set
+	keyFunc            *keyFunc         // nil: the key is apiKey
+	knownKeys          *knownKeys
 	client             *http.Client
 	ownsClient         bool
 	header             http.Header // of every request
@@ -64,12 +64,18 @@ func NewSource(config Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	known := new(knownKeys)
+	known.add(c.APIKey)
+	var keys *keyFunc
+	if c.APIKeyFunc != nil {
+		keys = &keyFunc{call: c.APIKeyFunc}
+	}
 	return &Source{
 		baseURL:    c.BaseURL,
 		endpoints:  c.Endpoints,
 		apiKey:     roomtoken.NewSecret(c.APIKey),
-		apiKeyFunc: c.APIKeyFunc,
-		newestKey:  new(atomic.Pointer[roomtoken.Secret]),
+		keyFunc:    keys,
+		knownKeys:  known,
 		client:     newHTTPClient(c.HTTPClient),
 		ownsClient: c.HTTPClient == nil,
 		header: http.Header{
@@ -96,38 +102,56 @@ func (s *Source) CloseIdleConnections() {
 }
 
 // Create mints a client token and a refresh token for a room with the API key. roomID
-// must be a UUID in canonical form (RFC 9562, 4); otherwise Create returns a permanent
-// error without making a request. The package documentation lists the other errors.
+// must be a UUID in canonical form (RFC 9562, 4); otherwise Create returns
+// [roomtoken.ErrRoomNotFound] without making a request. The package documentation lists the
+// other errors.
+//
+// If the API refuses a key from Config.APIKeyFunc with [roomtoken.ErrUnauthorized], Create
+// asks for the key again, and repeats the request once if the key is now another.
 //
 // The refresh token of the Grant has a zero ExpiresAt if the response does not say when
 // it expires. It is missing if the one in the response has expired or is unusable: that
 // is no reason to reject a good client token.
 func (s *Source) Create(ctx context.Context, roomID string) (roomtoken.Grant, error) {
 	if !isRoomID(roomID) {
-		return roomtoken.Grant{}, roomtoken.Permanent(badRoomID(roomtoken.CallCreate, roomID))
+		return roomtoken.Grant{}, badRoomID(roomtoken.CallCreate, roomID, roomtoken.ErrRoomNotFound)
 	}
+	ctx, cancel := s.withTimeout(ctx)
+	defer cancel()
 	c := call{kind: roomtoken.CallCreate, roomID: roomID}
 	key, err := s.currentKey(ctx, c)
 	if err != nil {
 		return roomtoken.Grant{}, err
 	}
-	c.redactor = redactor{key}
-	return s.exchange(ctx, c, "Bearer "+key, s.createBody)
+	c.redactor = append(s.knownKeys.redactor(), key)
+	grant, err := s.exchange(ctx, c, "Bearer "+key, s.createBody)
+	if s.keyFunc == nil || !errors.Is(err, roomtoken.ErrUnauthorized) {
+		return grant, err
+	}
+	// The key may have been replaced since it was read.
+	newKey, keyErr := s.currentKey(ctx, c)
+	if keyErr != nil || newKey == key {
+		return grant, err
+	}
+	c.redactor = append(c.redactor, newKey)
+	return s.exchange(ctx, c, "Bearer "+newKey, s.createBody)
 }
 
 // Refresh mints a client token for a room with a refresh token, without the API key. The
 // Grant has a refresh token only if the response has one; Telnyx's responses do not. For
-// a zero refreshToken, Refresh returns [roomtoken.ErrRefreshRejected] without making a
-// request. roomID and the other errors are as for Create.
+// a zero refreshToken, and for a roomID that is not a UUID, Refresh returns
+// [roomtoken.ErrRefreshRejected] without making a request.
 func (s *Source) Refresh(ctx context.Context, roomID string, refreshToken roomtoken.Token) (roomtoken.Grant, error) {
 	if !isRoomID(roomID) {
-		return roomtoken.Grant{}, roomtoken.Permanent(badRoomID(roomtoken.CallRefresh, roomID))
+		return roomtoken.Grant{}, badRoomID(roomtoken.CallRefresh, roomID, roomtoken.ErrRefreshRejected)
 	}
+	ctx, cancel := s.withTimeout(ctx)
+	defer cancel()
 	c := call{kind: roomtoken.CallRefresh, roomID: roomID}
 	if refreshToken.IsZero() {
 		return roomtoken.Grant{}, c.fail("the refresh token is empty", roomtoken.ErrRefreshRejected)
 	}
-	c.redactor = redactor{refreshToken.Value.Reveal(), s.knownKey()}
+	c.redactor = append(s.knownKeys.redactor(), refreshToken.Value.Reveal())
 	request := s.refreshRequest
 	request.RefreshToken = refreshToken.Value.Reveal()
 	body, err := json.Marshal(request)
@@ -141,15 +165,19 @@ func (s *Source) Refresh(ctx context.Context, roomID string, refreshToken roomto
 	return grant, err
 }
 
+// withTimeout returns the ctx for a call. With the default HTTP client it has a deadline.
+func (s *Source) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !s.ownsClient || ctx == nil { // exchange returns an error for a nil ctx
+		return ctx, func() {}
+	}
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, wholeTimeout)
+}
+
 // exchange makes one request and converts the response into a grant.
 func (s *Source) exchange(ctx context.Context, c call, authorization string, body []byte) (roomtoken.Grant, error) {
-	if s.ownsClient {
-		if _, ok := ctx.Deadline(); !ok {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, wholeTimeout)
-			defer cancel()
-		}
-	}
 	// The room ID is a UUID here. Escape it all the same, as a second defense against
 	// paths to other endpoints.
 	target := s.baseURL + "/rooms/" + url.PathEscape(c.roomID) + "/actions/" + s.endpoints.action(c.kind)
@@ -173,7 +201,7 @@ func (s *Source) exchange(ctx context.Context, c call, authorization string, bod
 	case status <= 299:
 		return roomtoken.Grant{}, c.failGrant("the status is %s, not 201 Created", statusName(status))
 	default:
-		return roomtoken.Grant{}, newAPIError(c, resp, body, s.clock.Now()) // err does not matter: a partial body will do
+		return roomtoken.Grant{}, newAPIError(c, resp, body, err == nil, s.clock.Now())
 	}
 	if err != nil {
 		return roomtoken.Grant{}, c.failBody(ctx, err)

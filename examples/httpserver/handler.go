@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/roomtoken/roomtoken"
-	"github.com/roomtoken/roomtoken/telnyx"
 )
 
 // backEnd serves tokens and the status page.
@@ -50,13 +49,12 @@ func (b backEnd) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // the client has disconnected
 	}
 	log.Print(err)
-	if errors.Is(err, roomtoken.ErrPermanent) {
-		var apiError *telnyx.APIError
-		if errors.As(err, &apiError) && apiError.StatusCode != http.StatusNotFound {
-			http.Error(w, "video rooms are unavailable", http.StatusBadGateway) // for instance, the API key was rejected
-			return
-		}
+	switch {
+	case errors.Is(err, roomtoken.ErrRoomNotFound):
 		http.Error(w, "no such room", http.StatusNotFound) // or the ID is malformed
+		return
+	case errors.Is(err, roomtoken.ErrPermanent):
+		http.Error(w, "video rooms are unavailable", http.StatusBadGateway) // for instance, the API key was rejected
 		return
 	}
 	// An outage, a rate limit or a timeout: a retry may succeed.

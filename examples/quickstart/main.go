@@ -31,7 +31,7 @@ func run(ctx context.Context, d *demo.Demo, view demo.View) error {
 	if err != nil {
 		return err
 	}
-	manager, err := roomtoken.NewManager(source, roomtoken.Config{Clock: d.Clock, OnEvent: d.OnEvent})
+	manager, err := roomtoken.NewManager(source, roomtoken.Config{Clock: d.Machine, OnEvent: d.OnEvent})
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,10 @@ func (s service) Call(ctx context.Context, room string) {
 	for ctx.Err() == nil {
 		start := s.demo.Clock.Now()
 		tok, err := s.manager.Token(ctx, room)
-		s.demo.Record(ctx, room, tok, err, s.demo.Clock.Since(start))
+		s.demo.Record(ctx, room, err, s.demo.Clock.Since(start))
+		if err == nil && !s.demo.Join(room, tok) {
+			s.manager.Invalidate(room, tok) // the next call gets another token
+		}
 		s.demo.Rest(ctx, err)
 	}
 }
@@ -105,7 +108,7 @@ func quickstart(ctx context.Context, args []string, getenv func(string) string, 
 		return exitFailed
 	}
 	result := d.Result()
-	fmt.Fprint(stdout, screen.Summary(result))
+	fmt.Fprint(stdout, screen.Summary(result, screen.Width(stdout)))
 	if result.Failed() {
 		return exitFailed
 	}

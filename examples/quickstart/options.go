@@ -15,8 +15,9 @@ import (
 const usage = `Quickstart shows roomtoken at work.
 
   go run ./examples/quickstart [flags]
-        uses a Telnyx rooms API in this process. Tokens live 40 s, and the API
-        has an outage, revokes a refresh token and limits the rate of calls.
+        uses a Telnyx rooms API in this process. Tokens live 40 s. A room refuses
+        its token, and the API revokes a refresh token, has an outage and limits
+        the rate of calls. The clock of this machine, simulated, is set back.
         Needs no account and no network; takes about a minute.
 
   TELNYX_API_KEY=KEY... go run ./examples/quickstart [flags] ROOM-ID...

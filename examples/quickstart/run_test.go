@@ -38,19 +38,23 @@ func TestDemonstration(t *testing.T) {
 	}
 
 	r := d.Result()
-	summary := screen.Summary(r)
+	summary := screen.Summary(r, 80)
 	t.Logf("%s\n%s", out.String(), summary)
 	if c := r.Counts; r.Failed() || c.Failed != 0 || c.Rejected != 0 {
 		t.Errorf("%d errors, %d rejected tokens, last error %v; want none", c.Failed, c.Rejected, c.LastError)
 	}
-	if !strings.Contains(strings.Join(strings.Fields(summary), " "), "Token calls that failed 0 ") {
+	if text := strings.Join(strings.Fields(summary), " "); !strings.Contains(text, " 0 errors ") || !strings.Contains(text, "Every caller got a good token.") {
 		t.Error("the summary does not say that no call failed")
 	}
-	if c := r.Counts; c.Succeeded == 0 || c.Checked == 0 || c.Pushed < uint64(2*r.Rooms) || len(r.Faults) != 3 {
+	if c := r.Counts; c.Revoked == 0 || r.Stats.Invalidations != 1 || c.Latency.Max() < 300*time.Millisecond {
+		t.Errorf("%d tokens were refused and %d invalidated, and the longest wait was %v; want a caller to invalidate one, and callers to wait for a slow create",
+			c.Revoked, r.Stats.Invalidations, c.Latency.Max())
+	}
+	if c := r.Counts; c.Succeeded == 0 || c.Checked == 0 || c.Pushed < uint64(2*r.Rooms) || len(r.Faults) != 5 {
 		t.Errorf("%d calls succeeded, %d tokens checked, %d pushed, faults %q", c.Succeeded, c.Checked, c.Pushed, r.Faults)
 	}
-	if got, limit := r.Stats.Misses, uint64(r.CallersPerRoom*r.Rooms); got > limit {
-		t.Errorf("%d calls waited, want at most %d: the first call of each caller", got, limit)
+	if got, limit := r.Stats.Misses, uint64(r.CallersPerRoom*(r.Rooms+1)); got > limit {
+		t.Errorf("%d calls waited, want at most %d: the first call of each caller, and of a room whose token was invalidated", got, limit)
 	}
 	calls := r.APICalls
 	if calls.Statuses[403] != 1 || calls.Statuses[429] != 1 || calls.Statuses[503] < 3 || r.Stats.Fallbacks == 0 {

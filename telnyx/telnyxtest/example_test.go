@@ -2,6 +2,7 @@ package telnyxtest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/telnyx"
 	"github.com/roomtoken/roomtoken/telnyx/telnyxtest"
 )
 
@@ -77,4 +80,80 @@ func ExampleServer_Inject() {
 	// 502, retry after "7"
 	// no response
 	// 201, retry after ""
+}
+
+// Verify says whether a participant could join with a token.
+func ExampleServer_Verify() {
+	mock := clock.NewMock()
+	srv := telnyxtest.NewServer(telnyxtest.Config{Clock: mock})
+	defer srv.Close()
+	grant := mint(srv, mock)
+	token := grant.Token.Value.Reveal()
+
+	fmt.Println("new:", srv.Verify(room, token))
+	fmt.Println("in another room:", errors.Is(srv.Verify("9e2a0cbe-ce66-411e-a1ac-468f0b103c9a", token), telnyxtest.ErrInvalid))
+
+	srv.RevokeTokens(room)
+	fmt.Println("revoked:", errors.Is(srv.Verify(room, token), telnyxtest.ErrRevoked))
+
+	token = mint(srv, mock).Token.Value.Reveal()
+	mock.Add(10 * time.Minute)
+	fmt.Println("after 10 minutes:", errors.Is(srv.Verify(room, token), telnyxtest.ErrExpired))
+
+	// Output:
+	// new: <nil>
+	// in another room: true
+	// revoked: true
+	// after 10 minutes: true
+}
+
+// The server's clock is an hour ahead. The telnyx package measures lifetimes on that
+// clock, so that a token does not seem to live longer than it does.
+func ExampleServer_SetSkew() {
+	mock := clock.NewMock()
+	srv := telnyxtest.NewServer(telnyxtest.Config{Clock: mock})
+	defer srv.Close()
+	srv.SetSkew(time.Hour)
+
+	grant := mint(srv, mock)
+	fmt.Println("on the server:", srv.Now().Sub(mock.Now()), "ahead")
+	fmt.Println("lifetime:", grant.Token.ExpiresAt.Sub(mock.Now()))
+
+	// Output:
+	// on the server: 1h0m0s ahead
+	// lifetime: 9m59s
+}
+
+// A limit of two calls per minute, over all rooms.
+func ExampleServer_SetRateLimit() {
+	mock := clock.NewMock()
+	srv := telnyxtest.NewServer(telnyxtest.Config{Clock: mock})
+	defer srv.Close()
+	srv.SetRateLimit(2, time.Minute)
+
+	create(srv)
+	create(srv)
+	mock.Add(15 * time.Second)
+	create(srv)
+	mock.Add(45 * time.Second)
+	create(srv)
+
+	// Output:
+	// 201, retry after ""
+	// 201, retry after ""
+	// 429, retry after "45"
+	// 201, retry after ""
+}
+
+// mint returns a grant from the server.
+func mint(srv *telnyxtest.Server, clk clock.Clock) roomtoken.Grant {
+	source, err := telnyx.NewSource(telnyx.Config{APIKey: srv.APIKey, BaseURL: srv.URL, HTTPClient: srv.Client(), Clock: clk})
+	if err != nil {
+		panic(err)
+	}
+	grant, err := source.Create(context.Background(), room)
+	if err != nil {
+		panic(err)
+	}
+	return grant
 }

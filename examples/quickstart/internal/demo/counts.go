@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/roomtoken/roomtoken"
 	"github.com/roomtoken/roomtoken/examples/quickstart/internal/histogram"
+	"github.com/roomtoken/roomtoken/telnyx/telnyxtest"
 )
 
 // Counts is what callers and watchers have seen.
@@ -19,7 +21,8 @@ type Counts struct {
 	Latency   histogram.Histogram // of the calls that succeeded
 	Pushed    uint64              // tokens that watchers received
 	Checked   uint64              // tokens checked with the API
-	Rejected  uint64              // checked tokens that the API did not accept
+	Revoked   uint64              // checked tokens that the API had revoked
+	Rejected  uint64              // checked tokens that the API did not accept for another reason
 }
 
 // Waited returns the number of tokens that were not in memory when a caller asked.
@@ -30,6 +33,7 @@ type counter struct {
 	mu     sync.Mutex
 	counts Counts
 	faults []string
+	joined map[string]time.Time // when a token was last checked, by room
 }
 
 // minWait tells calls that waited for the API from those that did not: an API call
@@ -66,10 +70,27 @@ func (c *counter) checked(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts.Checked++
-	if err != nil {
+	switch {
+	case errors.Is(err, telnyxtest.ErrRevoked):
+		c.counts.Revoked++
+	case err != nil:
 		c.counts.Rejected++
 		c.counts.LastError = err
 	}
+}
+
+// joins reports whether a caller of the room joins it at now.
+func (c *counter) joins(room string, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if last, ok := c.joined[room]; ok && now.Sub(last) < joinInterval {
+		return false
+	}
+	if c.joined == nil {
+		c.joined = make(map[string]time.Time)
+	}
+	c.joined[room] = now
+	return true
 }
 
 func (c *counter) injected(fault string) {

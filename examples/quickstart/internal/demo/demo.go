@@ -39,9 +39,10 @@ type Config struct {
 
 // Demo is one run of the quick start.
 type Demo struct {
-	Clock  clock.Clock
-	Telnyx telnyx.Config      // how to reach the API
-	API    *telnyxtest.Server // the embedded API; nil on Telnyx
+	Clock   clock.Clock        // of the callers and the API
+	Machine clock.Clock        // of the Manager and its source: its wall clock may be set
+	Telnyx  telnyx.Config      // how to reach the API
+	API     *telnyxtest.Server // the embedded API; nil on Telnyx
 
 	config    Config
 	apiName   string
@@ -81,7 +82,7 @@ func New(config Config) *Demo {
 	if config.Clock == nil {
 		config.Clock = clock.New()
 	}
-	d := &Demo{Clock: config.Clock, config: config}
+	d := &Demo{Clock: config.Clock, Machine: config.Clock, config: config}
 	if len(config.Rooms) == 0 {
 		d.useEmbeddedAPI()
 		return d
@@ -101,7 +102,7 @@ func (d *Demo) Close() {
 }
 
 // OnEvent records an event of the Manager.
-func (d *Demo) OnEvent(e roomtoken.Event) { d.events.record(e) }
+func (d *Demo) OnEvent(e roomtoken.Event) { d.events.record(e, d.Clock.Now()) }
 
 // Run runs the service until ctx ends or the time is up, and closes the view.
 func (d *Demo) Run(ctx context.Context, manager *roomtoken.Manager, service Service, view View) {

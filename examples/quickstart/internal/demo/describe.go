@@ -26,6 +26,12 @@ func describe(e roomtoken.Event) (string, Level) {
 		return "falls back to create: " + e.Reason, Warning
 	case roomtoken.EventHeldBack:
 		return fmt.Sprintf("no API calls for %s: %s", format.Seconds(e.Until.Sub(e.Time)), reason(e.Err)), Warning
+	case roomtoken.EventTokenLost:
+		return "has no token any more: " + reason(e.Err), Bad
+	case roomtoken.EventRecovered:
+		return "the API answers again after " + format.Seconds(e.Duration), Good
+	case roomtoken.EventTokenInvalidated:
+		return e.Kind.String(), Warning
 	case roomtoken.EventRoomEvicted:
 		return "evicted: " + e.Reason, Info
 	default:
@@ -51,6 +57,9 @@ func reason(err error) string {
 	var apiError *telnyx.APIError
 	if errors.As(err, &apiError) {
 		return fmt.Sprintf("%d %s", apiError.StatusCode, http.StatusText(apiError.StatusCode))
+	}
+	if err == nil {
+		return "unknown"
 	}
 	// The source's errors begin with the call and the room, which are shown anyway.
 	if _, what, ok := strings.Cut(err.Error(), "…: "); ok {

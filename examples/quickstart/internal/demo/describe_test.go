@@ -25,6 +25,10 @@ func TestDescribe(t *testing.T) {
 		{roomtoken.Event{Kind: roomtoken.EventHeldBack, Err: roomtoken.ErrRateLimited, Until: at.Add(5 * time.Second)}, "no API calls for 5.0 s: roomtoken: rate limited"},
 		{roomtoken.Event{Kind: roomtoken.EventRoomEvicted, Reason: roomtoken.ReasonIdle}, "evicted: idle"},
 		{roomtoken.Event{Kind: roomtoken.EventTokenInvalidated}, "token invalidated"},
+		{roomtoken.Event{Kind: roomtoken.EventTokenLost, Err: errors.New("telnyx: refresh for room 0ccc7b54…: no response: EOF")}, "has no token any more: no response: EOF"},
+		{roomtoken.Event{Kind: roomtoken.EventTokenLost}, "has no token any more: unknown"},
+		{roomtoken.Event{Kind: roomtoken.EventRecovered, Duration: 90 * time.Second, Rooms: 3}, "the API answers again after 90 s"},
+		{roomtoken.Event{Kind: roomtoken.EventRoomForgotten}, "room forgotten"},
 	} {
 		tt.event.Time = at
 		if got, _ := describe(tt.event); got != tt.want {

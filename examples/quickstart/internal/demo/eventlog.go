@@ -42,10 +42,12 @@ type eventLog struct {
 type RoomEvents struct {
 	Calls, Failed, Fallbacks int
 	Lifetime                 time.Duration // of the newest token
+	Expires                  time.Time     // of the newest token, on Demo.Clock
 }
 
-// record counts an event and adds an entry for it, unless it is of no interest.
-func (l *eventLog) record(e roomtoken.Event) {
+// record counts an event that happened at now, on Demo.Clock, and adds an entry for it,
+// unless it is of no interest.
+func (l *eventLog) record(e roomtoken.Event, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	room := l.rooms[e.RoomID]
@@ -60,13 +62,14 @@ func (l *eventLog) record(e roomtoken.Event) {
 		room.Fallbacks++
 	case roomtoken.EventTokenPublished:
 		room.Lifetime = e.ExpiresAt.Sub(e.Time)
+		room.Expires = now.Add(room.Lifetime)
 	}
 	if l.rooms == nil {
 		l.rooms = make(map[string]RoomEvents)
 	}
 	l.rooms[e.RoomID] = room
 	if text, level := describe(e); text != "" {
-		l.addLocked(Entry{e.Time, e.RoomID, text, level})
+		l.addLocked(Entry{now, e.RoomID, text, level})
 	}
 }
 

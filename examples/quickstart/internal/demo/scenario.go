@@ -22,10 +22,15 @@ const (
 
 	secondGroup = 7 * time.Second // its renewals: 29 to 33 s after the start
 
-	revocation = 12 * time.Second // before the renewals of the first group
+	refusal    = 11 * time.Second
+	slowCreate = 2 * time.Second // long enough to see callers wait
+
+	revocation = 16 * time.Second // before the renewals of the first group
 
 	outageStart = 27500 * time.Millisecond // before the renewals of the second group
 	outage      = 6 * time.Second
+
+	clockStep = 39 * time.Second // after the outage
 
 	rateLimitStart = 43 * time.Second // before the second renewals of the first group, at 44 to 52 s
 	rateLimit      = 5 * time.Second
@@ -45,19 +50,21 @@ var scenarioRooms = []room{
 // faults.
 func (d *Demo) useEmbeddedAPI() {
 	d.API = telnyxtest.NewServer(telnyxtest.Config{Clock: d.Clock})
+	machine := &stepClock{Clock: d.Clock}
+	d.Machine = machine
 	d.Telnyx = telnyx.Config{
-		BaseURL: d.API.URL, APIKey: d.API.APIKey, Clock: d.Clock,
+		BaseURL: d.API.URL, APIKey: d.API.APIKey, Clock: machine,
 		TokenTTL: tokenTTL, RefreshTokenTTL: refreshTokenTTL,
 	}
 	d.apiName = "embedded API, 40 s tokens"
 	d.rooms = scenarioRooms
-	d.scenes = scenario(d.API)
+	d.scenes = scenario(d.API, machine)
 	d.API.Inject(telnyxtest.Fault{Latency: latency})
 }
 
 // scenario returns the scenes in the order of their start.
-func scenario(api *telnyxtest.Server) []scene {
-	victim := scenarioRooms[1].id
+func scenario(api *telnyxtest.Server, machine *stepClock) []scene {
+	victim, refused := scenarioRooms[1].id, scenarioRooms[2].id
 	return []scene{
 		{
 			end:  3 * time.Second,
@@ -68,14 +75,23 @@ func scenario(api *telnyxtest.Server) []scene {
 			text: "3 more rooms open",
 		},
 		{
+			start: refusal, end: revocation, level: Warning,
+			fault: "refused token: a caller invalidates it, and all wait for a slow create",
+			text:  "room " + format.ShortID(refused) + " refuses its token: a caller invalidates it",
+			play: func() {
+				api.Inject(telnyxtest.Fault{On: telnyxtest.Create, Room: refused, Times: 1, Latency: slowCreate})
+				api.RevokeTokens(refused)
+			},
+		},
+		{
 			start: revocation, end: outageStart, level: Warning,
-			fault: "revoked refresh token",
+			fault: "revoked refresh token: the renewal is a create",
 			text:  "refresh token of room " + format.ShortID(victim) + " revoked",
 			play:  func() { api.RevokeRefreshTokens(victim) },
 		},
 		{
 			start: outageStart, end: outageStart + outage, level: Bad,
-			fault: "6 s outage",
+			fault: "outage of 6 s: renewals are retried",
 			text:  "outage: the API answers 503 for 6 s",
 			play:  func() { api.Inject(telnyxtest.Outage(outage)) },
 		},
@@ -84,8 +100,14 @@ func scenario(api *telnyxtest.Server) []scene {
 			text: "outage over: renewals catch up, and no caller had to wait",
 		},
 		{
+			start: clockStep, end: rateLimitStart, level: Warning,
+			fault: "clock of this machine (simulated) set back 10 min: renewals stay on time",
+			text:  "clock of this machine (simulated) set back 10 min",
+			play:  func() { machine.set(-10 * time.Minute) },
+		},
+		{
 			start: rateLimitStart, end: rateLimitEnd, level: Warning,
-			fault: "5 s rate limit",
+			fault: "rate limit of 5 s: renewals wait",
 			text:  "rate limit: the next call gets a 429 with Retry-After: 5",
 			play: func() {
 				api.Inject(telnyxtest.Fault{

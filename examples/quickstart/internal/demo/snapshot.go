@@ -10,8 +10,9 @@ import (
 
 // Snapshot is the state of a run at one point in time.
 type Snapshot struct {
-	API      string // which API the run uses
-	Time     time.Time
+	API      string    // which API the run uses
+	Time     time.Time // on Demo.Clock
+	Wall     time.Time // on Demo.Machine: the times in Stats and RoomStatus are on it
 	Elapsed  time.Duration
 	Duration time.Duration // of the run; 0 if it has no limit
 	Status   string        // what is going on
@@ -35,7 +36,7 @@ type Room struct {
 }
 
 func (d *Demo) snapshot(manager *roomtoken.Manager) Snapshot {
-	s := Snapshot{API: d.apiName, Time: d.Clock.Now(), Duration: d.config.Duration, Stats: manager.Stats()}
+	s := Snapshot{API: d.apiName, Time: d.Clock.Now(), Wall: d.Machine.Now(), Duration: d.config.Duration, Stats: manager.Stats()}
 	s.Elapsed = s.Time.Sub(d.started)
 	s.Counts, _ = d.counter.read()
 	s.Entries, s.Total = d.events.newest()
@@ -51,9 +52,10 @@ func (d *Demo) snapshot(manager *roomtoken.Manager) Snapshot {
 // describe returns the status line: rooms without a token come first, then holds,
 // the scene and other states of rooms.
 func (s Snapshot) describe(sceneText string, sceneLevel Level) (string, Level) {
-	var noToken, retrying, empty int
+	var noToken, retrying, empty, waiters int
 	var err error
 	for _, r := range s.Rooms {
+		waiters += r.Status.Waiters
 		switch r.Status.State {
 		case roomtoken.RoomFailing, roomtoken.RoomFailed, roomtoken.RoomStuck:
 			noToken++
@@ -64,7 +66,10 @@ func (s Snapshot) describe(sceneText string, sceneLevel Level) (string, Level) {
 			empty++
 		}
 	}
-	hold := s.Stats.HeldUntil.Sub(s.Time)
+	if sceneText != "" && waiters > 0 {
+		sceneText += " (" + format.Callers(waiters) + " wait)"
+	}
+	hold := s.Stats.HeldUntil.Sub(s.Wall)
 	switch {
 	case noToken > 0 && err != nil:
 		return fmt.Sprintf("%d of %d rooms have no token: %s", noToken, len(s.Rooms), reason(err)), Bad

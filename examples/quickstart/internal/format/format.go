@@ -3,6 +3,7 @@ package format
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -23,8 +24,20 @@ func Seconds(d time.Duration) string {
 	}
 }
 
+// Millis formats how long a call took in milliseconds, with two or three digits, so that
+// short and long calls compare: 0.0004 ms, 1.2 ms, 2,104 ms.
+func Millis(d time.Duration) string {
+	ms := float64(d) / float64(time.Millisecond)
+	for i, limit := range [...]float64{0.01, 0.1, 1, 10} {
+		if ms < limit {
+			return fmt.Sprintf("%.*f ms", 4-i, ms)
+		}
+	}
+	return Count(int(math.Round(ms))) + " ms"
+}
+
 // Count formats a number with thousands separators: 31,402.
-func Count[N int | uint64 | time.Duration](n N) string {
+func Count[N int | uint64](n N) string {
 	s := fmt.Sprintf("%d", n)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -38,6 +51,14 @@ func Rooms(n int) string {
 		return "1 room"
 	}
 	return fmt.Sprintf("%d rooms", n)
+}
+
+// Callers formats a number of callers: 1 caller, 5 callers.
+func Callers(n int) string {
+	if n == 1 {
+		return "1 caller"
+	}
+	return fmt.Sprintf("%d callers", n)
 }
 
 // Percent formats part / whole: 99.81 %. It returns "" if whole is 0.

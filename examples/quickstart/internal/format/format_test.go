@@ -16,6 +16,17 @@ func TestSeconds(t *testing.T) {
 	}
 }
 
+func TestMillis(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0.0000 ms", 399 * time.Nanosecond: "0.0004 ms", 32_100 * time.Nanosecond: "0.032 ms", 416 * time.Microsecond: "0.42 ms",
+		1234 * time.Microsecond: "1.2 ms", 103_684_469: "104 ms", 2104 * time.Millisecond: "2,104 ms",
+	} {
+		if got := Millis(d); got != want {
+			t.Errorf("Millis(%v) = %q, want %q", d, got, want)
+		}
+	}
+}
+
 func TestCount(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 31_402: "31,402", 1_000_000: "1,000,000"} {
 		if got := Count(n); got != want {

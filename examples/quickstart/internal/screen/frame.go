@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -10,18 +11,30 @@ import (
 	"github.com/roomtoken/roomtoken/examples/quickstart/internal/format"
 )
 
-const (
-	otherLines = 9 // lines that are neither rooms nor log entries
-	minEntries = 4 // log entries shown, however many rooms there are
-)
+// wideFrom is the width from which on a frame has all columns.
+const wideFrom = len(tableHead)
+
+// minEntries is the number of lines for log entries, however many rooms there are.
+const minEntries = 4
 
 // frame lays a snapshot out for a terminal of the given size.
 func frame(s demo.Snapshot, width, height int, g glyphs) []line {
-	lines := []line{header(s, width, g), {{s.Status, colorOf(s.Level)}}, nil, {{tableHead, dim}}}
-	rooms := min(len(s.Rooms), max(1, height-otherLines-minEntries))
-	lines = append(append(lines, table(s, rooms, g)...), nil)
-	lines = append(append(lines, newest(s, max(0, height-otherLines-rooms))...), nil)
-	lines = append(lines, totals(s)...)
+	wide := width >= wideFrom
+	lines := []line{header(s, width, g)}
+	for _, text := range wrap(s.Status, width, 3) {
+		lines = append(lines, line{{text, colorOf(s.Level)}})
+	}
+	if !wide && len(lines) < 3 {
+		lines = append(lines, nil) // so that the table does not jump
+	}
+	lines = append(lines, nil, line{{head(wide), dim}})
+	bottom := totals(s, wide)
+
+	free := height - len(lines) - len(bottom) - 2 // for rooms and log entries
+	rooms := min(len(s.Rooms), max(1, free-minEntries))
+	lines = append(append(lines, table(s, rooms, wide, g)...), nil)
+	lines = append(append(lines, newest(s, max(0, free-rooms), width)...), nil)
+	lines = append(lines, bottom...)
 	lines = lines[:min(height, len(lines))]
 	for i := range lines {
 		lines[i] = lines[i].cut(width)
@@ -30,25 +43,44 @@ func frame(s demo.Snapshot, width, height int, g glyphs) []line {
 }
 
 func header(s demo.Snapshot, width int, g glyphs) line {
-	left := "roomtoken quickstart"
-	var right string
+	left, api := "roomtoken quickstart", "  "+s.API
+	right := format.Seconds(s.Elapsed) + ", Ctrl-C to stop"
 	if s.Duration > 0 {
-		progress := bar(20, float64(s.Elapsed)/float64(s.Duration), g)
-		right = fmt.Sprintf("%s %2.0f of %.0f s", progress, s.Elapsed.Seconds(), s.Duration.Seconds())
-	} else {
-		right = format.Seconds(s.Elapsed) + ", Ctrl-C to stop"
+		right = fmt.Sprintf("%.0f of %.0f s", s.Elapsed.Seconds(), s.Duration.Seconds())
+		if width >= wideFrom {
+			right = fmt.Sprintf("%s %2.0f of %.0f s", bar(20, float64(s.Elapsed)/float64(s.Duration), g), s.Elapsed.Seconds(), s.Duration.Seconds())
+		}
 	}
-	api := "  " + s.API
+	if width < wideFrom {
+		api = ""
+	}
 	gap := width - len(left) - len(api) - utf8.RuneCountInString(right)
 	return line{{left, bold}, {api, dim}, {strings.Repeat(" ", max(2, gap)) + right, noColor}}
 }
 
-// newest returns n lines with the newest log entries.
-func newest(s demo.Snapshot, n int) []line {
-	lines := make([]line, n)
-	entries := s.Entries[max(0, len(s.Entries)-n):]
-	for i, e := range entries {
-		lines[i] = entryLine(e, s.Time.Add(-s.Elapsed))
+// newest returns n lines with the newest log entries. Entries that do not fit into the
+// width take several lines.
+func newest(s demo.Snapshot, n, width int) []line {
+	var lines []line
+	for i := len(s.Entries) - 1; i >= 0 && len(lines) < n; i-- {
+		lines = append(entryLines(s.Entries[i], s.Time.Add(-s.Elapsed), width), lines...)
+	}
+	lines = lines[max(0, len(lines)-n):]
+	return append(lines, make([]line, n-len(lines))...)
+}
+
+// entryLines lays a log entry out. In a narrow terminal it may take several lines.
+func entryLines(e demo.Entry, start time.Time, width int) []line {
+	entry := entryLine(e, start)
+	if width >= wideFrom {
+		return []line{entry}
+	}
+	prefix, text := entry[:len(entry)-1], entry[len(entry)-1]
+	indent := utf8.RuneCountInString(prefix.raw())
+	var lines []line
+	for _, part := range wrap(text.text, width-indent, 3) {
+		lines = append(lines, append(slices.Clone(prefix), span{part, text.color}))
+		prefix = line{{strings.Repeat(" ", indent), noColor}}
 	}
 	return lines
 }
@@ -65,32 +97,45 @@ func entryLine(e demo.Entry, start time.Time) line {
 	}
 }
 
-// totals returns the last three lines of a frame.
-func totals(s demo.Snapshot) []line {
+// totals returns the last lines of a frame.
+func totals(s demo.Snapshot, wide bool) []line {
 	c, waited := s.Counts, s.Counts.Waited(s.Stats)
 	calls := s.Stats.Creates + s.Stats.Refreshes
 	failed := s.Stats.CreateFailures + s.Stats.RefreshFailures
-	var checked string
-	if c.Checked > 0 {
-		checked = fmt.Sprintf("; API rejects %s of %s tokens", format.Count(c.Rejected), format.Count(c.Checked))
+	tokens := span{format.Count(c.Succeeded) + " tokens", noColor}
+	errors := span{format.Count(c.Failed) + " errors", goodIfZero(c.Failed)}
+	median, slowest := format.Millis(c.Latency.Quantile(0.5)), format.Millis(c.Latency.Max())
+	checked := span{fmt.Sprintf("API rejects %s of %s tokens", format.Count(c.Rejected), format.Count(c.Checked)), goodIfZero(c.Rejected)}
+	if c.Checked == 0 {
+		checked = span{}
+	}
+	if !wide {
+		return []line{
+			{{"callers ", dim}, tokens, {", ", noColor}, errors},
+			{{"  waited ", dim}, {format.Count(waited) + ", at most " + slowest, noColor}},
+			{{"API ", dim}, {fmt.Sprintf("%s calls, %s failed", format.Count(calls), format.Count(failed)), noColor}},
+			{checked},
+		}
+	}
+	join := span{"; ", noColor}
+	if checked.text == "" {
+		join = span{}
 	}
 	return []line{
 		{
-			{"callers   ", dim},
-			{fmt.Sprintf("%s tokens: %s from memory, %s after a wait; ",
-				format.Count(c.Succeeded), format.Count(c.Succeeded-waited), format.Count(waited)), noColor},
-			{format.Count(c.Failed) + " errors", goodIfZero(c.Failed)},
+			{"callers   ", dim}, tokens,
+			{fmt.Sprintf(": %s from memory, %s after a wait; ", format.Count(c.Succeeded-waited), format.Count(waited)), noColor},
+			errors,
 		},
 		{
 			{"latency   ", dim},
-			{fmt.Sprintf("of Token: median %s ns, 99 %% below %s ns; watchers: %s tokens",
-				format.Count(c.Latency.Quantile(0.5)), format.Count(c.Latency.Quantile(0.99)), format.Count(c.Pushed)), noColor},
+			{fmt.Sprintf("of Token: median %s, at most %s; watchers: %s tokens", median, slowest, format.Count(c.Pushed)), noColor},
 		},
 		{
 			{"API calls ", dim},
 			{fmt.Sprintf("%s create, %s refresh, %s of %s failed",
 				format.Count(s.Stats.Creates), format.Count(s.Stats.Refreshes), format.Count(failed), format.Count(calls)), noColor},
-			{checked, goodIfZero(c.Rejected)},
+			join, checked,
 		},
 	}
 }

@@ -56,13 +56,15 @@ func (l line) cut(width int) line {
 	return out
 }
 
-// String returns the line without colors.
-func (l line) String() string {
+// String returns the line without colors and without spaces at its end.
+func (l line) String() string { return strings.TrimRight(l.raw(), " ") }
+
+func (l line) raw() string {
 	var b strings.Builder
 	for _, s := range l {
 		b.WriteString(s.text)
 	}
-	return strings.TrimRight(b.String(), " ")
+	return b.String()
 }
 
 // colored returns the line with ANSI colors.

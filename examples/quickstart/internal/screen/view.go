@@ -28,6 +28,17 @@ func New(getenv func(string) string, out io.Writer) demo.View {
 	return v
 }
 
+// Width returns the width of a text on out: that of the terminal, but from 20 to 80, or
+// 80 if out is no terminal.
+func Width(out io.Writer) int {
+	if file, ok := out.(*os.File); ok {
+		if columns, _, ok := terminalSize(file); ok {
+			return min(max(columns, 20), 80)
+		}
+	}
+	return 80
+}
+
 // utf8Locale reports whether the locale uses UTF-8.
 func utf8Locale(getenv func(string) string) bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
