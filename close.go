@@ -54,11 +54,15 @@ func (e *engine) shutDown() []*slots {
 	e.mu.assertHeld()
 	e.closed = true
 	e.end(ErrClosed)
+	for w := range e.watches {
+		w.wake()
+		w.signOff()
+	}
 	e.forgetting = true
 	e.rooms, e.states = 0, [RoomStuck + 1]int{}
 	e.replanning, e.reviewing, e.resetting, e.refused = nil, nil, nil, nil
 	e.memo = memo{}
-	e.waiting, e.watching = 0, 0
+	e.waiting = 0
 	e.emptyQueues()
 	return e.cache.clear()
 }

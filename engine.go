@@ -46,8 +46,8 @@ type engine struct {
 	rooms  int                // in the cache, orphaned ones not counted
 	states [RoomStuck + 1]int // rooms by state
 
-	waiting  int // callers who wait
-	watching int // watches
+	waiting int                 // callers who wait
+	watches map[*watch]struct{} // that rooms count
 
 	queues   [queueCount]*queue.Queue[monotime.Time, *room] // each room stands in one at most
 	lane     *queue.Queue[monotime.Time, *demand]           // of innocent rooms that wait for a call, newest first
@@ -88,7 +88,6 @@ type engine struct {
 	waits      waitTimes
 
 	progress broadcast // sent when a goroutine that Close waits for ends
-	holds    broadcast // sent when calls are held back that were not before
 }
 
 // batch is how many rooms are handled before the lock is released, so that a million
@@ -112,6 +111,7 @@ func newEngine(source TokenSource, config Config, renewal policy.Renewal) *engin
 		calls:      make(map[*call]struct{}),
 		breaker:    breaker.Breaker{Backoff: backoff},
 		pace:       pace.Pace{Limit: config.CallsPerSecond},
+		watches:    make(map[*watch]struct{}),
 		scheduling: true,
 	}
 	if e.config.Clock == nil {

@@ -184,7 +184,7 @@ func (e *engine) explain(err *Error, r *room, now monotime.Reading) {
 func (e *engine) goesOn(r *room, now monotime.Reading) bool {
 	d := r.demand
 	switch {
-	case d != nil && d.watchers > 0:
+	case d != nil && len(d.watches) > 0:
 		return true
 	case d != nil && d.waiters != nil && d.waiters.count > 1 && !e.permanentlyFailed(r, now):
 		return true

@@ -94,7 +94,7 @@ func (e *engine) follow(change breaker.Change, c *call, o outcome, now monotime.
 		})
 		if !e.guarded {
 			e.guarded = true
-			e.holds.send()
+			e.wakeWatches() // they learn of it once
 		}
 		if e.outage == 0 && e.breaker.State() != breaker.Open {
 			e.outage = max(now.Mono, 1)
@@ -187,7 +187,7 @@ func (e *engine) tellFailure(r *room, now monotime.Reading) {
 	if k := d.waiters; k != nil && (suspect || k.earliest.Before(e.nextAllowed(r, now))) {
 		e.renew(d)
 	}
-	d.changed.send()
+	d.watches.wake()
 }
 
 // answer releases those whom the call's outcome answers: with its token, or with the
@@ -217,7 +217,7 @@ func (e *engine) answer(c *call, now monotime.Reading) {
 			c.room.use(now) // they have not picked it up yet
 		}
 		e.release(d, c.result, err)
-		d.changed.send()
+		d.watches.wake()
 	}
 }
 
@@ -299,7 +299,7 @@ func (e *engine) overrun(c *call) {
 		failure := &Error{RoomID: c.roomID}
 		e.explain(failure, c.room, now)
 		e.release(d, nil, failure)
-		d.changed.send()
+		d.watches.wake()
 	}
 	e.settle(c.room, now)
 }

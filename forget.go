@@ -23,7 +23,7 @@ func (e *engine) forget(roomID string) {
 	}
 	e.drop(old) // those who wait for something else start over
 	d := old.demand
-	watched := d != nil && d.watchers > 0
+	watched := d != nil && len(d.watches) > 0
 	if old.call == nil && !watched {
 		return
 	}
@@ -35,7 +35,7 @@ func (e *engine) forget(roomID string) {
 	}
 	if watched {
 		fresh.demand, d.room = d, fresh
-		d.changed.send()
+		d.watches.wake()
 		e.rooms++
 	} else {
 		fresh.life = orphaned

@@ -121,7 +121,7 @@ func (e *engine) handOut(r *room, now monotime.Reading) {
 			r.use(now)
 		}
 		e.release(d, g.rec, nil)
-		d.changed.send()
+		d.watches.wake()
 	}
 }
 

@@ -2,6 +2,7 @@ package roomtoken_test
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"sync"
 	"testing"
@@ -31,7 +32,11 @@ func (w *world) watchWith(ctx context.Context, room string, body func(roomtoken.
 	v := &watched{done: make(chan struct{}), cancel: cancel}
 	go func() {
 		defer close(v.done)
-		for tok, err := range w.m.Watch(ctx, room) {
+		watch := w.m.Watch(ctx, room)
+		if watchBySubscription {
+			watch = w.subscribe(ctx, room)
+		}
+		for tok, err := range watch {
 			v.mu.Lock()
 			v.pairs = append(v.pairs, answer{tok, err, w.clk.elapsed()})
 			v.mu.Unlock()
@@ -42,6 +47,23 @@ func (w *world) watchWith(ctx context.Context, room string, body func(roomtoken.
 	}()
 	synctest.Wait()
 	return v
+}
+
+// watchBySubscription makes watch use Subscribe in place of Watch.
+var watchBySubscription bool
+
+// subscribe returns a watch like that of Manager.Watch that uses Subscribe.
+func (w *world) subscribe(ctx context.Context, room string) iter.Seq2[roomtoken.Token, error] {
+	return func(yield func(roomtoken.Token, error) bool) {
+		sub := w.m.Subscribe(ctx, room)
+		defer sub.Close()
+		for !sub.Ended() {
+			<-sub.Changed() // nothing else may be needed
+			if tok, err, ok := sub.Next(); ok && !yield(tok, err) {
+				return
+			}
+		}
+	}
 }
 
 // all returns the pairs so far.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"reflect"
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/monotime"
@@ -25,21 +26,48 @@ type Manager struct {
 	engine *engine
 }
 
-// NewManager returns a Manager that gets its tokens from source. The error names every
-// invalid field of config.
+// NewManager returns a Manager that gets its tokens from source. The error names
+// everything that is wrong: a source that is nil or holds a nil pointer, and every invalid
+// field of config.
 //
 // It starts one goroutine, which [Manager.Close] ends.
 func NewManager(source TokenSource, config Config) (*Manager, error) {
-	if source == nil {
-		return nil, errors.New("roomtoken: NewManager needs a TokenSource, not nil")
-	}
 	full, err := config.withDefaults()
-	if err != nil {
+	if err := errors.Join(checkSource(source), err); err != nil {
 		return nil, err
 	}
 	e := newEngine(source, full, full.renewal(config.MinValidity > 0))
 	go e.schedule()
 	return &Manager{cache: e.cache, clock: e.clock, engine: e}, nil
+}
+
+// checkSource returns an error if source is nil, or holds a nil pointer or function.
+func checkSource(source TokenSource) error {
+	if source == nil {
+		return errors.New("roomtoken: NewManager needs a TokenSource, not nil")
+	}
+	v := reflect.ValueOf(source)
+	if k := v.Kind(); (k == reflect.Pointer || k == reflect.Func) && v.IsNil() {
+		return fmt.Errorf("roomtoken: NewManager needs a TokenSource, not a nil %T", source)
+	}
+	return nil
+}
+
+const notMade = "roomtoken: the Manager is nil or zero: NewManager makes one"
+
+// core returns the engine. It panics if the Manager was not made by NewManager.
+func (m *Manager) core() *engine {
+	if m == nil || m.engine == nil {
+		panic(notMade)
+	}
+	return m.engine
+}
+
+// checkCtx panics if ctx is nil.
+func checkCtx(ctx context.Context) {
+	if ctx == nil {
+		panic("roomtoken: nil context")
+	}
 }
 
 // Token returns a token for the room. While there is a valid one it comes from memory,
@@ -63,6 +91,9 @@ func NewManager(source TokenSource, config Config) (*Manager, error) {
 // A room ID is any string of 1 to 1,024 bytes. Other IDs get an error that wraps
 // ErrPermanent, without a call.
 func (m *Manager) Token(ctx context.Context, roomID string) (Token, error) {
+	if m == nil || m.cache == nil {
+		panic(notMade)
+	}
 	// This is engine.hit, written out: calling it would cost two percent.
 	if rec := m.cache.get(roomID); rec != nil {
 		validity := rec.validity()
@@ -83,13 +114,14 @@ func (m *Manager) Token(ctx context.Context, roomID string) (Token, error) {
 // is less than atLeast, or a token minted after TokenValidFor was called had less left
 // when it came.
 func (m *Manager) TokenValidFor(ctx context.Context, roomID string, atLeast time.Duration) (Token, error) {
-	if rec := m.engine.hit(roomID, atLeast); rec != nil {
+	if rec := m.core().hit(roomID, atLeast); rec != nil {
 		return rec.token(), nil
 	}
 	return m.wait(ctx, roomID, max(atLeast, 0))
 }
 
 func (m *Manager) wait(ctx context.Context, roomID string, atLeast time.Duration) (Token, error) {
+	checkCtx(ctx)
 	e := m.engine
 	began := e.clock.Now().Mono
 	w := newWaiter(ctx, e, roomID, atLeast, max(e.config.MaxWait, 0))
@@ -104,7 +136,7 @@ func (m *Manager) wait(ctx context.Context, roomID string, atLeast time.Duration
 // the source and never waits. It does not count as asking for the room: it neither
 // keeps the token fresh nor the room in memory.
 func (m *Manager) Cached(roomID string) (Token, bool) {
-	rec := m.cache.get(roomID)
+	rec := m.core().cache.get(roomID)
 	if rec == nil || !m.engine.valid(rec, m.clock.Now(), 0) {
 		return Token{}, false
 	}
@@ -129,9 +161,10 @@ func (m *Manager) Cached(roomID string) (Token, bool) {
 // There is no last pair when the consumer leaves the loop. Forget does not end a
 // watch: the room starts over.
 func (m *Manager) Watch(ctx context.Context, roomID string) iter.Seq2[Token, error] {
+	checkCtx(ctx)
+	e := m.core()
 	return func(yield func(Token, error) bool) {
-		w := &watch{caller: caller{ctx: ctx}, engine: m.engine, roomID: roomID}
-		w.run(yield)
+		newWatch(ctx, e, roomID).run(yield)
 	}
 }
 
@@ -141,10 +174,11 @@ func (m *Manager) Watch(ctx context.Context, roomID string) iter.Seq2[Token, err
 // rooms that somebody else waits for go first, so that a service can warm its rooms
 // while it serves.
 //
-// The error joins the errors of the rooms that have no token, each of which names its
-// room (see [errors.Join]).
+// The error has a method Unwrap() []error that returns an [Error] for each room without
+// a token. Its text names the first ten of them, and how many there are.
 func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
-	return m.engine.warm(ctx, roomIDs)
+	checkCtx(ctx)
+	return m.core().warm(ctx, roomIDs)
 }
 
 // Invalidate drops the room's token because somebody refused it: the token is not
@@ -156,14 +190,14 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 // A token that is refused before its renewal was due counts as a failed attempt. The
 // first such token is replaced at once, further ones in a row after a backoff.
 func (m *Manager) Invalidate(roomID string, rejected Token) bool {
-	return m.engine.invalidate(roomID, rejected.Value)
+	return m.core().invalidate(roomID, rejected.Value)
 }
 
 // Forget drops the room, its tokens and the memory of its failures. Callers who wait
 // for a call in flight get its result, which is not kept. Callers who wait for the end
 // of a backoff try again at once. Watches go on and start over. A hold of the account
 // stays (see [ErrRateLimited]).
-func (m *Manager) Forget(roomID string) { m.engine.forget(roomID) }
+func (m *Manager) Forget(roomID string) { m.core().forget(roomID) }
 
 // ResetBackoff forgets waits, holds and permanent errors of these rooms, and tries them
 // now if somebody waits or they are in use. Without a room ID it does so for all rooms
@@ -173,16 +207,16 @@ func (m *Manager) ResetBackoff(roomIDs ...string) { m.engine.resetBackoff(roomID
 
 // Stats returns the counters and gauges at this moment. Its cost does not depend on
 // the number of rooms.
-func (m *Manager) Stats() Stats { return m.engine.statistics() }
+func (m *Manager) Stats() Stats { return m.core().statistics() }
 
 // Room returns the status of a room; ok is false if the room is not in memory. It does
 // not count as asking for the room.
-func (m *Manager) Room(roomID string) (status RoomStatus, ok bool) { return m.engine.room(roomID) }
+func (m *Manager) Room(roomID string) (status RoomStatus, ok bool) { return m.core().room(roomID) }
 
 // Rooms yields the status of every room in memory, in no particular order, each as it
 // is at the moment it is yielded. Rooms that come or go meanwhile may be missing. No
 // lock is held while the consumer runs.
-func (m *Manager) Rooms() iter.Seq[RoomStatus] { return m.engine.allRooms }
+func (m *Manager) Rooms() iter.Seq[RoomStatus] { return m.core().allRooms }
 
 // Close shuts the Manager down: it forgets all rooms, cancels the calls in flight, and
 // waits until they have returned, for at most Config.CallTimeout. If some have not, it
@@ -191,13 +225,17 @@ func (m *Manager) Rooms() iter.Seq[RoomStatus] { return m.engine.allRooms }
 //
 // Close may be called more than once, from several goroutines, from Config.OnEvent,
 // and from the body of a Watch.
-func (m *Manager) Close() error { return m.engine.close() }
+func (m *Manager) Close() error { return m.core().close() }
 
 // Format implements [fmt.Formatter]: for every verb, a line with the number of rooms
 // and calls.
 func (m *Manager) Format(f fmt.State, _ rune) {
-	if m == nil {
+	switch {
+	case m == nil:
 		_, _ = io.WriteString(f, "roomtoken.Manager(nil)")
+		return
+	case m.engine == nil:
+		_, _ = io.WriteString(f, "roomtoken.Manager{}")
 		return
 	}
 	s := m.Stats()

@@ -131,7 +131,7 @@ func (r *room) pending() *grantRecord {
 // wakeWatches makes all watches of the room look at it again.
 func (r *room) wakeWatches() {
 	if r.demand != nil {
-		r.demand.changed.send()
+		r.demand.watches.wake()
 	}
 }
 

@@ -125,7 +125,7 @@ func (e *engine) demandLine(r *room, now monotime.Reading) (queueID, monotime.Ti
 	switch {
 	case k == nil && r.lifetime > 0: // only watches wait, who have no deadline
 		return e.line(r, renewalQueue), now.Mono.Add(behind)
-	case k != nil && (k.warming == k.count && r.demand.watchers == 0 && r.lifetime == 0 || !e.servable(k, now)):
+	case k != nil && (k.warming == k.count && len(r.demand.watches) == 0 && r.lifetime == 0 || !e.servable(k, now)):
 		return e.line(r, callerQueue), now.Mono.Add(behind)
 	default:
 		return e.line(r, callerQueue), now.Mono

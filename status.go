@@ -97,7 +97,7 @@ func (e *engine) statistics() Stats {
 	s.Probing = e.breaker.Guarded()
 	s.States = e.states
 	s.Waits, s.WaitFailures = e.waits.histogram(), e.waits.failures.Load()
-	s.Waiters, s.Watchers = e.waiting, e.watching
+	s.Waiters, s.Watchers = e.waiting, len(e.watches)
 	s.Window = e.window.Size(e.config.MaxConcurrentCalls)
 	return s
 }
@@ -158,7 +158,7 @@ func (e *engine) status(r *room, now monotime.Reading) RoomStatus {
 		s.LastError = e.lastErr(r)
 	}
 	if d := r.demand; d != nil {
-		s.Watchers = d.watchers
+		s.Watchers = len(d.watches)
 		if d.waiters != nil {
 			s.Waiters = d.waiters.count
 		}

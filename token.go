@@ -12,6 +12,9 @@ import (
 
 // Token is a bearer credential and the time, on this machine's wall clock, from which
 // it must not be used. It may be copied.
+//
+// JSON and every other encoding redact Value. To send a token to a client, or to store
+// it, put the result of [Secret.Reveal] into a struct of your own.
 type Token struct {
 	// Value is the credential itself. It prints as "[redacted]"; use
 	// [Secret.Reveal] where it has to leave the process.

@@ -29,11 +29,10 @@ type waiter struct {
 	began    monotime.Time // when it began
 	deadline monotime.Time // when it ends at the latest
 	room     *room
-	cohort   *waiters        // of which it is a member; nil: none
-	forced   bool            // the cohort counts it as forced
-	holds    <-chan struct{} // closed when all calls are held back, or for longer
-	after    uint64          // the last call that had begun when the wait began
-	servedBy uint64          // the last call that brought a token during the wait
+	cohort   *waiters // of which it is a member; nil: none
+	forced   bool     // the cohort counts it as forced
+	after    uint64   // the last call that had begun when the wait began
+	servedBy uint64   // the last call that brought a token during the wait
 }
 
 func newWaiter(ctx context.Context, e *engine, roomID string, atLeast, maxWait time.Duration) *waiter {
@@ -64,7 +63,6 @@ func (w *waiter) await() (Token, error) {
 		}
 		select {
 		case <-w.cohort.done:
-		case <-w.holds:
 		case <-e.closing:
 		case <-w.ctx.Done():
 			return Token{}, w.giveUp()
@@ -90,7 +88,6 @@ func (w *waiter) look() (tok Token, wait bool, err error) {
 		return Token{}, false, ErrClosed
 	}
 	now := e.clock.Now()
-	w.holds = e.holds.wait()
 	if !w.waiting {
 		if err := w.begin(now); err != nil {
 			return Token{}, false, err

@@ -10,16 +10,14 @@ import (
 // demand is who wants a room's token: the callers who wait for it, and the watches.
 // The engine's lock guards it.
 type demand struct {
-	room     *room    // Forget replaces it
-	waiters  *waiters // the present cohort; nil: nobody waits
-	watches  callers
-	watchers int            // in watches
-	changed  broadcast      // wakes the watches
-	lane     queue.Position // in engine.lane
+	room    *room    // Forget replaces it
+	waiters *waiters // the present cohort; nil: nobody waits
+	watches watchList
+	lane    queue.Position // in engine.lane
 }
 
 // empty reports whether nobody wants the token.
-func (d *demand) empty() bool { return d.waiters == nil && d.watchers == 0 }
+func (d *demand) empty() bool { return d.waiters == nil && len(d.watches) == 0 }
 
 // ctx returns the ctx of the first of those who wait, or else watch: its values go
 // into the call. It is nil if there is none.
@@ -27,8 +25,8 @@ func (d *demand) ctx() context.Context {
 	switch {
 	case d.waiters != nil && d.waiters.members.first != nil:
 		return d.waiters.members.first.ctx
-	case d.watches.first != nil:
-		return d.watches.first.ctx
+	case len(d.watches) > 0:
+		return d.watches[0].ctx
 	default:
 		return nil
 	}
@@ -37,8 +35,7 @@ func (d *demand) ctx() context.Context {
 // callers is a list of callers, first come first.
 type callers struct{ first, last *caller }
 
-// caller is one who waits or watches. Once it has left the list, nothing here holds its
-// ctx.
+// caller is one who waits. Once it has left the list, nothing here holds its ctx.
 type caller struct {
 	ctx        context.Context //nolint:containedctx // of this one call
 	prev, next *caller

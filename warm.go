@@ -3,7 +3,9 @@ package roomtoken
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
+	"strings"
 )
 
 // warm is Manager.Warm. It takes the lock.
@@ -41,8 +43,39 @@ func (e *engine) warm(ctx context.Context, roomIDs []string) error {
 			failed(w.roomID, err)
 		}
 	}
-	return errors.Join(errs...)
+	if len(errs) == 0 {
+		return nil
+	}
+	return &warmError{errs}
 }
+
+// warmError joins the errors of rooms, of which there may be many thousands.
+type warmError struct{ errs []error }
+
+const (
+	warmErrorRooms = 10  // rooms that the text of a warmError names
+	warmErrorText  = 350 // bytes of the error of each
+)
+
+// Error returns the errors of the first rooms, a line each, and how many rooms there
+// are.
+func (e *warmError) Error() string {
+	var b strings.Builder
+	for i, err := range e.errs {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if i == warmErrorRooms {
+			fmt.Fprintf(&b, "... and %s more rooms, %s in all", thousands(len(e.errs)-i), thousands(len(e.errs)))
+			break
+		}
+		b.WriteString(cut(textOf(err), warmErrorText))
+	}
+	return b.String()
+}
+
+// Unwrap returns the errors of all rooms.
+func (e *warmError) Unwrap() []error { return e.errs }
 
 // yield lets other goroutines run now and then in a loop that takes the lock a million
 // times: a goroutine that waits for the lock is woken, but runs only when a processor

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/roomtoken/roomtoken"
 )
@@ -237,5 +238,41 @@ func TestWarmStopsCounting(t *testing.T) {
 		w.watch("a", nil)
 		w.src.releaseAll()
 		w.check()
+	})
+}
+
+// The text of the error is bounded however many rooms fail; all errors are in it.
+func TestWarmErrorOfManyRooms(t *testing.T) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+		ids := make([]string, 5000)
+		for i := range ids {
+			ids[i] = fmt.Sprintf("%04d%s", i, strings.Repeat("€", 50))
+		}
+		w.src.fail(roomtoken.Permanent(errors.New(strings.Repeat("no such room ", 100))))
+		err := w.m.Warm(t.Context(), ids...)
+		var joined interface{ Unwrap() []error }
+		if !errors.As(err, &joined) || len(joined.Unwrap()) != len(ids) || !errors.Is(err, roomtoken.ErrPermanent) {
+			t.Fatalf("Warm() = %T, want 5000 errors in it that wrap ErrPermanent", err)
+		}
+		seen := map[string]bool{}
+		for _, err := range joined.Unwrap() {
+			var e *roomtoken.Error
+			if !errors.As(err, &e) || seen[e.RoomID] {
+				t.Fatalf("error = %v, want an *Error for each room once", err)
+			}
+			seen[e.RoomID] = true
+		}
+		text := err.Error()
+		if len(text) > 4096 || !strings.HasSuffix(text, "\n... and 4,990 more rooms, 5,000 in all") || !utf8.ValidString(text) {
+			t.Errorf("text has %d bytes and ends with %q, want at most 4096, and the number of rooms", len(text), text[max(0, len(text)-100):])
+		}
+		for i, id := range ids {
+			if got, want := strings.Contains(text, id[:4]), i < 10; got != want {
+				t.Fatalf("room %d is named: %v, want %v", i, got, want)
+			}
+		}
+		if text := w.m.Warm(t.Context(), ids[:10]...).Error(); strings.Count(text, "\n") != 9 || strings.Contains(text, "more rooms") {
+			t.Errorf("text of ten errors = %s, want ten lines", text)
+		}
 	})
 }

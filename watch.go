@@ -4,20 +4,29 @@ import (
 	"context"
 	"time"
 
+	"github.com/benbjohnson/clock"
+
 	"github.com/roomtoken/roomtoken/internal/breaker"
 	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
-// watch is one watch of a room. Its fields belong to the consumer's goroutine.
+// watch is one watch of a room, behind Watch and Subscribe. The engine's lock guards it.
 type watch struct {
-	caller // its ctx
-	engine *engine
+	engine *engine         // constant, as ctx and roomID are
+	ctx    context.Context //nolint:containedctx // of this one watch
 	roomID string
 
-	demand  *demand         // that counts it; nil: none yet
-	yielded *record         // whose token was yielded last
-	lastErr string          // the cause of the failure that was yielded since, see causeOf
-	holds   <-chan struct{} // closed when calls are held back that were not before; nil: no matter
+	demand  *demand // that counts it; nil: none
+	yielded *record // whose token was yielded last
+	lastErr string  // the cause of the failure that was yielded since, see causeOf
+
+	woken    chan struct{} // closed when the watch has to look; only look replaces it, for its consumer
+	awake    bool          // woken is closed
+	timer    *clock.Timer  // wakes it when the token is gone; nil: no need
+	position int           // in demand.watches
+
+	abandoned bool // its ctx has ended: the room counts it no longer
+	left      bool // its consumer has left: it finds nothing
 }
 
 // run yields to the consumer until it leaves the loop or the watch ends.
@@ -33,29 +42,49 @@ func (w *watch) run(yield func(Token, error) bool) {
 				return
 			}
 		default:
-			w.sleep(v)
+			select {
+			case <-w.woken:
+			case <-w.ctx.Done():
+			}
 		}
 	}
 }
 
-// view is what a watch finds: a token to yield, an error to yield, or neither, and
-// then what to wait for.
+// view is what a watch finds: a token to yield, an error to yield, or neither.
 type view struct {
 	token Token
 	err   error
 	last  bool // err ends the watch
 
-	changed <-chan struct{} // closed when the watch has to look again
-	within  time.Duration   // look again after this time at the latest; 0: no need
+	within time.Duration // with neither: look again after this time at the latest; 0: no need
 }
 
-// look returns what there is to yield. It takes the lock.
+// look returns what there is to yield. If that is nothing, the watch is woken when there
+// may be something. It takes the lock.
 func (w *watch) look() view {
-	e := w.engine
 	ended := w.ended() // without the lock: it is the caller's code
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	w.engine.mu.Lock()
+	defer w.engine.mu.Unlock()
+	if w.abandoned && ended == nil { // in between
+		w.engine.mu.Unlock()
+		ended = w.ended()
+		w.engine.mu.Lock()
+	}
+	v := w.find(ended)
+	if v.last || v.err != nil || !v.token.IsZero() {
+		w.wake() // there may be more
+	} else {
+		w.doze(v.within)
+	}
+	return v
+}
+
+// find returns what there is to yield. ended: what the method ended returned.
+func (w *watch) find(ended error) view {
+	e := w.engine
 	switch {
+	case w.left:
+		return view{last: true}
 	case e.closed:
 		return view{err: ErrClosed, last: true}
 	case ended != nil:
@@ -68,28 +97,24 @@ func (w *watch) look() view {
 	now := e.clock.Now()
 	r := w.demand.room
 	e.settle(r, now) // a watch keeps the room, and waits if its token is gone
-	changed := w.demand.changed.wait()
 	if !e.valid(r.rec, now, 0) {
-		w.holds = e.holds.wait()
 		if cause := e.whyNoToken(r, now); cause != "" && cause != w.lastErr {
 			w.lastErr = cause
 			err := &Error{RoomID: w.roomID}
 			e.explain(err, r, now)
 			return view{err: err}
 		}
-		return view{changed: changed}
+		return view{}
 	}
-	w.holds = nil
 	if w.isNew(r.rec) {
 		w.yielded, w.lastErr = r.rec, ""
 		return view{token: r.rec.token()}
 	}
-	v := view{changed: changed}
 	if r.failure != nil || e.left(r, now) <= r.renewLeft {
 		// Its renewal is late. Nothing else will tell the watch when the token is gone.
-		v.within = e.validUntil(r, now).Sub(now.Mono)
+		return view{within: e.validUntil(r, now).Sub(now.Mono)}
 	}
-	return v
+	return view{}
 }
 
 // ended returns the error with which the watch ends if its ctx has ended, else nil.
@@ -100,23 +125,6 @@ func (w *watch) ended() error {
 		return nil
 	}
 	return &Error{RoomID: w.roomID, ended: err, cause: context.Cause(w.ctx), watched: true}
-}
-
-// signOn makes the room count the watch.
-func (w *watch) signOn() error {
-	if err := checkRoomID(w.roomID); err != nil {
-		return err
-	}
-	r, now, err := w.engine.admit(w.roomID)
-	if err != nil {
-		return err
-	}
-	w.demand = r.want()
-	w.demand.watches.add(&w.caller)
-	w.demand.watchers++
-	w.engine.watching++
-	r.use(now)
-	return nil
 }
 
 // isNew reports whether the record holds a token that was not yielded yet.
@@ -147,31 +155,25 @@ func (e *engine) whyNoToken(r *room, now monotime.Reading) string {
 	}
 }
 
-// sleep waits until the watch has to look again.
-func (w *watch) sleep(v view) {
-	timeout := alarm{after: v.within}
-	defer timeout.stop()
-	select {
-	case <-v.changed:
-	case <-w.holds:
-	case <-timeout.ring(w.engine):
-	case <-w.ctx.Done():
-	case <-w.engine.closing:
-	}
+// watchList is the watches of a room.
+type watchList []*watch
+
+func (l *watchList) add(w *watch) {
+	w.position = len(*l)
+	*l = append(*l, w)
 }
 
-// end ends the watch. It takes the lock.
-func (w *watch) end() {
-	e := w.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if w.demand != nil && !e.closed {
-		now := e.clock.Now()
-		r := w.demand.room
-		r.use(now)
-		w.demand.watches.remove(&w.caller)
-		w.demand.watchers--
-		e.watching--
-		e.settle(r, now)
+func (l *watchList) remove(w *watch) {
+	last := len(*l) - 1
+	moved := (*l)[last]
+	(*l)[w.position], moved.position = moved, w.position
+	(*l)[last] = nil
+	*l = (*l)[:last]
+}
+
+// wake makes all of them look at their room again.
+func (l watchList) wake() {
+	for _, w := range l {
+		w.wake()
 	}
 }
