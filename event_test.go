@@ -84,19 +84,25 @@ func TestEventsOfACallAndARenewal(t *testing.T) {
 func TestEventsOfFailures(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, BackoffMin: 10 * time.Second, BackoffMax: 10 * time.Second}, func(t *testing.T, w *world) {
 		begun := roomtoken.Event{Kind: roomtoken.EventCallBegun, RoomID: "r", Call: roomtoken.CallCreate}
+		w.others(1)
+		n := len(w.eventsFrom(0))
 		w.src.fail(errDown)
 		w.ask(t.Context(), "r")
-		wantEvents(t, "a transient failure", w.eventsFrom(0), begun,
+		wantEvents(t, "a transient failure", w.eventsFrom(n), begun,
 			roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "r", Call: roomtoken.CallCreate, Err: errDown, Failures: 1, Until: epoch(10 * time.Second)})
 		w.m.Forget("r")
 
 		w.src.fail(roomtoken.Permanent(errDown))
-		w.rest()
-		n := len(w.eventsFrom(0))
+		n = len(w.eventsFrom(0))
 		w.ask(t.Context(), "s")
 		begun.RoomID = "s"
-		wantEvents(t, "a permanent failure", w.eventsFrom(n), begun,
-			roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "s", Call: roomtoken.CallCreate, Err: roomtoken.ErrPermanent, Failures: 1, Until: epoch(10 * time.Second)})
+		permanent := w.eventsFrom(n)
+		wantEvents(t, "a permanent failure", permanent, begun,
+			roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "s", Call: roomtoken.CallCreate, Err: roomtoken.ErrPermanent, Failures: 1, Until: someTime})
+		if until := permanent[1].Until; until.Before(epoch(time.Second)) || until.After(epoch(1500*time.Millisecond)) {
+			t.Errorf("Until of a permanent failure = %v, want 1 s to 1.5 s", until)
+		}
+		w.works()
 
 		w.src.on(func(*sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, nil })
 		n = len(w.eventsFrom(0))
@@ -121,12 +127,14 @@ func TestEventsOfFailures(t *testing.T) {
 
 func TestEventsOfAnOverdueCall(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
+		w.others(1)
+		n := len(w.eventsFrom(0))
 		w.src.holdCalls(true)
 		w.ask(t.Context(), "r")
 		w.add(10 * time.Second)
 		w.src.clk.(*skewed).Add(5 * time.Second)
 		w.src.releaseAll()
-		wantEvents(t, "an overdue call", w.eventsFrom(0),
+		wantEvents(t, "an overdue call", w.eventsFrom(n),
 			roomtoken.Event{Kind: roomtoken.EventCallBegun, RoomID: "r", Call: roomtoken.CallCreate},
 			roomtoken.Event{Kind: roomtoken.EventCallOverdue, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(10 * time.Second), Duration: 10 * time.Second, Err: context.DeadlineExceeded},
 			roomtoken.Event{Kind: roomtoken.EventCallEnded, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(15 * time.Second), Duration: 15 * time.Second},
@@ -134,8 +142,8 @@ func TestEventsOfAnOverdueCall(t *testing.T) {
 				Kind: roomtoken.EventTokenPublished, RoomID: "r", Call: roomtoken.CallCreate, Time: epoch(15 * time.Second),
 				Fingerprint: fingerprint("token-r-1"), ExpiresAt: epoch(615 * time.Second), Generation: 1, Failures: 1,
 			})
-		if s := w.m.Stats(); s.CreateFailures != 0 || s.Creates != 1 {
-			t.Errorf("Stats() = %+v, want 1 create and no failure", s)
+		if s := w.m.Stats(); s.CreateFailures != 0 || s.Creates != 2 {
+			t.Errorf("Stats() = %+v, want 2 creates and no failure", s)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/roomtoken/roomtoken"
 )
+
+// realClock is the real clock, which is the bubble's within one.
+var realClock = clock.New()
 
 // skewed is a Mock whose wall clock can be stepped independently of its monotonic
 // clock.
@@ -97,6 +101,11 @@ func (s *source) Refresh(ctx context.Context, room string, token roomtoken.Token
 }
 
 func (s *source) call(c *sourceCall) (roomtoken.Grant, error) {
+	if isWell(c.room) {
+		return roomtoken.Grant{Token: roomtoken.Token{
+			Value: roomtoken.NewSecret("token-" + c.room), ExpiresAt: s.clk.Now().Add(50 * 365 * 24 * time.Hour),
+		}}, nil
+	}
 	s.mu.Lock()
 	c.at = s.clk.Since(time.Unix(0, 0))
 	s.calls = append(s.calls, c)
@@ -142,6 +151,10 @@ func (s *source) call(c *sourceCall) (roomtoken.Grant, error) {
 	}
 	return s.mint(c), nil
 }
+
+// isWell reports whether the source always has a token for the room, whatever the test
+// has decided. The calls for such rooms are not recorded.
+func isWell(room string) bool { return strings.HasPrefix(room, "well") }
 
 // mint returns a grant as Telnyx would: a create brings a refresh token, a refresh
 // does not.

@@ -3,6 +3,7 @@ package roomtoken_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -32,6 +33,8 @@ type world struct {
 	m   *roomtoken.Manager
 	clk *skewed
 	src *source
+
+	well int // rooms for which the source always has a token
 
 	mu     sync.Mutex
 	events []roomtoken.Event
@@ -107,6 +110,24 @@ func (w *world) token(room string) roomtoken.Token {
 		w.t.Fatalf("Token(%q): %v", room, err)
 	}
 	return tok
+}
+
+// others adds n rooms in use that are well. Failures of all rooms in use are an outage:
+// beside one other room a failure is the room's own, beside eight it takes eight rooms to
+// make an outage.
+func (w *world) others(n int) {
+	w.t.Helper()
+	for range n {
+		w.well++
+		w.watch(fmt.Sprint("well", w.well), nil)
+	}
+}
+
+// works lets a call for another room succeed, which ends all rows of failures.
+func (w *world) works() {
+	w.t.Helper()
+	w.well++
+	w.token(fmt.Sprint("well", w.well))
 }
 
 // hit calls Token with a ctx that has ended. It returns what is in memory: a hit

@@ -21,14 +21,15 @@ func TestPromise1Validity(t *testing.T) {
 		lifetime, minValidity time.Duration
 		bound                 time.Duration // the least time left of a token that is returned
 	}{
-		"MinValidity":                            {10 * time.Minute, 0, 30 * time.Second},
-		"MinValidity of a long lifetime":         {24 * time.Hour, 0, 30 * time.Second},
-		"a tenth equals MinValidity":             {300 * time.Second, 0, 30 * time.Second},
-		"a tenth of 10 s":                        {10 * time.Second, 0, time.Second},
-		"a tenth of 40 s":                        {40 * time.Second, 0, 4 * time.Second},
-		"a tenth of a second":                    {time.Second, 0, 100 * time.Millisecond},
-		"a tenth, though MinValidity is an hour": {10 * time.Minute, time.Hour, time.Minute},
-		"none: until the token expires":          {10 * time.Minute, never, 1},
+		"MinValidity":                         {10 * time.Minute, 0, 30 * time.Second},
+		"MinValidity of a long lifetime":      {24 * time.Hour, 0, 30 * time.Second},
+		"a tenth equals MinValidity":          {300 * time.Second, 0, 30 * time.Second},
+		"a tenth of 10 s":                     {10 * time.Second, 0, time.Second},
+		"a tenth of 40 s":                     {40 * time.Second, 0, 4 * time.Second},
+		"a tenth of a second":                 {time.Second, 0, 100 * time.Millisecond},
+		"an explicit MinValidity":             {10 * time.Minute, 2 * time.Minute, 2 * time.Minute},
+		"half, though MinValidity is an hour": {10 * time.Minute, time.Hour, 5 * time.Minute},
+		"none: until the token expires":       {10 * time.Minute, never, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, roomtoken.Config{MinValidity: c.minValidity}, func(t *testing.T, w *world) {
@@ -342,10 +343,11 @@ func TestPromise1TokenValidFor(t *testing.T) {
 		w.calls("r", create, refresh)
 		w.served(w.askFor(background, "r", 15*minute)) // the latest counts
 		w.src.live(5*minute, time.Hour)
-		w.add(800 * time.Second)
-		w.calls("r", create, refresh, refresh)
+		w.m.Invalidate("r", w.token("r")) // or a shorter one would not replace it
+		w.token("r")
+		w.calls("r", create, refresh, create)
 		w.refused(w.askFor(background, "r", 6*minute), roomtoken.ErrTooShort)
-		w.calls("r", create, refresh, refresh)
+		w.calls("r", create, refresh, create)
 	})
 
 	run("the latest lifetime is known after the token has expired", func(t *testing.T, w *world) {
@@ -561,4 +563,86 @@ func TestPromise1Walk(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Where no token of the source lives as long as a caller asks, if only because the call
+// takes time, this costs no call per caller. Neither does it where a new token just
+// suffices: then at most one call a second begins.
+func TestPromise1TokenValidForNearTheLifetime(t *testing.T) {
+	const lifetime, latency = 10 * time.Minute, 200 * time.Millisecond
+	slow := func(w *world) {
+		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			g := w.src.mint(c)
+			w.clk.Sleep(latency)
+			return g, nil
+		})
+	}
+	t.Run("just below it", func(t *testing.T) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+			slow(w)
+			for i := range 100 {
+				p := w.askFor(t.Context(), "r", lifetime-latency/2)
+				if i == 0 {
+					w.add(latency)
+				}
+				w.refused(p, roomtoken.ErrTooShort)
+				w.add(100 * time.Millisecond)
+			}
+			w.calls("r", create)
+			w.src.on(nil)
+		})
+	})
+	t.Run("just within reach", func(t *testing.T) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+			slow(w)
+			var all []*pending
+			for range 100 {
+				all = append(all, w.askFor(t.Context(), "r", lifetime-latency))
+				w.add(100 * time.Millisecond)
+			}
+			w.add(2 * time.Second)
+			for _, p := range all {
+				w.served(p)
+			}
+			if n := w.src.count(); n > 13 {
+				t.Errorf("%d calls in 12 s, want one a second at most", n)
+			}
+			calls := w.src.all()
+			for i := 2; i < len(calls); i++ { // the first was not forced
+				if gap := calls[i].at - calls[i-1].at; gap < time.Second {
+					t.Errorf("call %d began %v after the one before, want a second between forced ones", i+1, gap)
+				}
+			}
+			w.src.on(nil)
+		})
+	})
+}
+
+// While it is valid and was not invalidated, a token is not replaced by one that ends
+// before it; an invalidated one is.
+func TestPromise1TheBetterTokenStays(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
+		first := w.token("r")
+		w.src.live(199*time.Second, time.Hour)
+		w.src.holdCalls(false)
+		w.add(400 * time.Second)
+		w.src.release("r")
+		if tok, _ := w.m.Cached("r"); !tok.Value.Equal(first.Value) {
+			t.Fatalf("a token with 199 s left replaced one with 200 s left")
+		}
+		w.src.releaseAll()
+		w.m.Invalidate("r", first)
+		w.rest()
+		if tok := w.served(w.ask(t.Context(), "r")); tok.Value.Equal(first.Value) {
+			t.Fatal("Token returned the invalidated token, want the shorter one")
+		}
+	})
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
+		first := w.token("r")
+		w.src.live(200*time.Second, time.Hour)
+		w.add(400 * time.Second)
+		if tok, _ := w.m.Cached("r"); tok.Value.Equal(first.Value) {
+			t.Fatal("a token that ends with the present one did not replace it")
+		}
+	})
 }

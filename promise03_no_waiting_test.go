@@ -139,26 +139,28 @@ func TestPromise3HitsWhileAllSlotsAreTaken(t *testing.T) {
 	})
 }
 
-// A refresh that returns a token with a shorter lifetime: it is renewed when it is
-// due itself.
+// A refresh that returns a token which ends before the present one: the present one
+// stays. This is no failure, of the room or of the source, and nobody has to wait when the
+// present token ends.
 func TestPromise3RefreshAnswersAShorterToken(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		first := w.token("r")
 		w.src.live(30*time.Second, time.Hour)
-		w.add(400 * time.Second)
-		second, err := w.hit("r")
-		if err != nil || second.Value.Equal(first.Value) {
-			t.Fatalf("Token() = %v, want the new token", err)
-		}
-		w.add(20*time.Second - 1)
-		w.calls("r", create, refresh)
-		w.add(1)
-		w.calls("r", create, refresh, refresh)
-		for range 60 {
-			w.add(10 * time.Second)
-			if _, err := w.hit("r"); err != nil {
-				t.Fatal(err)
+		for w.clk.elapsed() < 569*time.Second {
+			w.add(min(10*time.Second, 569*time.Second-w.clk.elapsed()))
+			if tok, err := w.hit("r"); err != nil || !tok.Value.Equal(first.Value) {
+				t.Fatalf("Token() after %v = %v, want the token that lives longer", w.clk.elapsed(), err)
 			}
+			if w.m.Stats().Probing {
+				t.Fatalf("Probing after %v, want the source to count as up", w.clk.elapsed())
+			}
+		}
+		if n := w.src.count(); n < 2 || n > 20 {
+			t.Errorf("%d calls until the first token ended, want 2 to 20", n)
+		}
+		for range 60 {
+			w.add(2 * time.Second)
+			w.served(w.ask(t.Context(), "r"))
 		}
 	})
 }
@@ -182,4 +184,52 @@ func TestPromise3RefreshAnswersAnExpiredToken(t *testing.T) {
 		}
 		w.calls("r", create, refresh, refresh)
 	})
+}
+
+// Where callers regularly ask for longer than the renewal leaves, the renewal moves ahead:
+// after the first lifetime nobody waits.
+func TestPromise3NobodyWaitsForALongerNeed(t *testing.T) {
+	const lifetime, latency = 10 * time.Minute, 2 * time.Second
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for name, c := range map[string]struct {
+		config roomtoken.Config
+		need   time.Duration
+		from   time.Duration // nobody waits from then on
+	}{
+		"TokenValidFor of 5 min": {roomtoken.Config{}, 5 * time.Minute, lifetime},
+		"TokenValidFor of 4 min": {roomtoken.Config{}, 4 * time.Minute, lifetime},
+		"MinValidity of 2 min":   {roomtoken.Config{MinValidity: 2 * time.Minute}, 0, latency},
+		"MinValidity of 5 min":   {roomtoken.Config{MinValidity: 5 * time.Minute}, 0, latency},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, c.config, func(t *testing.T, w *world) {
+				w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+					g := w.src.mint(c)
+					w.clk.Sleep(latency)
+					return g, nil
+				})
+				w.askFor(t.Context(), "r", c.need)
+				w.add(latency)
+				for w.clk.elapsed() < 2*time.Hour {
+					w.add(5 * time.Second)
+					if w.clk.elapsed() < c.from {
+						w.askFor(t.Context(), "r", c.need)
+						continue
+					}
+					tok, err := w.m.TokenValidFor(ended, "r", c.need)
+					if err != nil {
+						t.Fatalf("TokenValidFor() after %v = %v, want no wait", w.clk.elapsed(), err)
+					}
+					if left, least := tok.ExpiresAt.Sub(w.clk.Now()), max(c.need, c.config.MinValidity); left < least {
+						t.Fatalf("a token with %v left after %v, want %v", left, w.clk.elapsed(), least)
+					}
+				}
+				if n := w.src.count(); n < 15 || n > 40 {
+					t.Errorf("%d calls in 2 hours, want 15 to 40", n)
+				}
+				w.src.on(nil)
+			})
+		})
+	}
 }

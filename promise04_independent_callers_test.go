@@ -3,9 +3,12 @@ package roomtoken_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/benbjohnson/clock"
 
@@ -60,7 +63,7 @@ func TestPromise4CallersLeaveAtEachStage(t *testing.T) {
 				w.src.fail(limited)
 				w.ask(background, "other")
 			},
-			recover: func(w *world) { w.src.on(nil); w.add(5 * time.Second) },
+			recover: func(w *world) { w.src.on(nil); w.add(7 * time.Second) }, // the other room is the probe, and the pace is one call in 2 s
 			last:    errDown,
 		},
 		"early renewal in flight": {
@@ -298,4 +301,163 @@ func TestPromise4ValuesReachARefresh(t *testing.T) {
 			}
 		}
 	})
+}
+
+// pooledCtx counts how often it is read after its owner has put it back into a pool.
+type pooledCtx struct {
+	context.Context
+	back atomic.Bool
+	read atomic.Int64
+}
+
+func (c *pooledCtx) note() {
+	if c.back.Load() {
+		c.read.Add(1)
+	}
+}
+
+func (c *pooledCtx) Deadline() (time.Time, bool) { c.note(); return c.Context.Deadline() }
+func (c *pooledCtx) Done() <-chan struct{}       { c.note(); return c.Context.Done() }
+func (c *pooledCtx) Err() error                  { c.note(); return c.Context.Err() }
+func (c *pooledCtx) Value(key any) any           { c.note(); return c.Context.Value(key) }
+
+// The ctx of a caller or a watch that has left is not read any more by a call that begins
+// later, which has the values of one that is still there. It may be in a pool by then.
+func TestPromise4TheCtxOfOneWhoHasLeftIsNotRead(t *testing.T) {
+	type key struct{}
+	pooled := func(ctx context.Context, name string) (*pooledCtx, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(context.WithValue(ctx, key{}, name))
+		return &pooledCtx{Context: ctx}, cancel
+	}
+	for name, c := range map[string]struct {
+		wants any // the value that calls after the first have
+		// leave lets somebody use ctx and leave; afterwards a call must begin within 10 min.
+		leave func(t *testing.T, w *world, ctx context.Context, cancel func())
+	}{
+		"a caller in backoff, another stays": {"stays", func(t *testing.T, w *world, ctx context.Context, cancel func()) {
+			w.src.fail(errDown)
+			p := w.ask(ctx, "r")
+			other, _ := pooled(t.Context(), "stays")
+			w.ask(other, "r")
+			w.waits(p)
+			cancel()
+			w.refused(p, context.Canceled)
+			w.src.on(nil)
+		}},
+		"a caller in backoff, another comes": {"stays", func(t *testing.T, w *world, ctx context.Context, cancel func()) {
+			w.src.fail(errDown)
+			p := w.ask(ctx, "r")
+			w.waits(p)
+			cancel()
+			w.refused(p, context.Canceled)
+			w.src.on(nil)
+			other, _ := pooled(t.Context(), "stays")
+			w.ask(other, "r")
+		}},
+		"a caller who was served": {nil, func(_ *testing.T, w *world, ctx context.Context, _ func()) {
+			w.served(w.ask(ctx, "r"))
+		}},
+		"a caller who was served, and a watch": {"stays", func(t *testing.T, w *world, ctx context.Context, _ func()) {
+			w.served(w.ask(ctx, "r"))
+			other, _ := pooled(t.Context(), "stays")
+			w.watchWith(other, "r", nil)
+			w.m.Invalidate("r", w.token("r"))
+		}},
+		"one of two watches": {"stays", func(t *testing.T, w *world, ctx context.Context, cancel func()) {
+			v := w.watchWith(ctx, "r", nil)
+			other, _ := pooled(t.Context(), "stays")
+			w.watchWith(other, "r", nil)
+			cancel()
+			if !v.ended() {
+				t.Fatal("the watch has not ended with its ctx")
+			}
+			w.m.Invalidate("r", w.token("r"))
+		}},
+		"a watch of a forgotten room": {"stays", func(t *testing.T, w *world, ctx context.Context, cancel func()) {
+			v := w.watchWith(ctx, "r", nil)
+			other, _ := pooled(t.Context(), "stays")
+			w.watchWith(other, "r", nil)
+			cancel()
+			if !v.ended() {
+				t.Fatal("the watch has not ended with its ctx")
+			}
+			w.m.Forget("r")
+		}},
+		"Warm": {nil, func(t *testing.T, w *world, ctx context.Context, _ func()) {
+			if p := w.warming(ctx, "r"); !p.returned() || p.err != nil {
+				t.Fatalf("Warm returned: %v (%v), want nil", p.returned(), p.err)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
+				w.others(1)
+				ctx, cancel := pooled(t.Context(), "left")
+				defer cancel()
+				c.leave(t, w, ctx, cancel)
+				ctx.back.Store(true)
+				w.add(10 * time.Minute)
+				calls := w.src.of("r")
+				if len(calls) < 2 {
+					t.Fatalf("%d calls, want another after the first", len(calls))
+				}
+				for _, call := range calls[1:2] {
+					call.ctx.Deadline()
+					if got := call.ctx.Value(key{}); got != c.wants {
+						t.Errorf("value of a later call's ctx = %v, want %v", got, c.wants)
+					}
+				}
+				if n := ctx.read.Load(); n > 0 {
+					t.Errorf("the ctx was read %d times after its owner had left, want none", n)
+				}
+			})
+		})
+	}
+}
+
+// Nor is it kept in memory.
+func TestPromise4TheCtxOfOneWhoHasLeftIsNotKept(t *testing.T) {
+	for name, leave := range map[string]func(w *world, ctx context.Context, cancel func()){
+		"a caller": func(w *world, ctx context.Context, cancel func()) {
+			p := w.ask(ctx, "r")
+			w.waits(p)
+			cancel()
+			w.refused(p, context.Canceled)
+		},
+		"a caller who needs more": func(w *world, ctx context.Context, cancel func()) {
+			p := w.askFor(ctx, "r", time.Hour)
+			w.waits(p)
+			cancel()
+			w.refused(p, context.Canceled)
+		},
+		"a watch": func(w *world, ctx context.Context, cancel func()) {
+			v := w.watchWith(ctx, "r", nil)
+			cancel()
+			if !v.ended() {
+				w.t.Fatal("the watch has not ended with its ctx")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{MaxWait: -1}, func(t *testing.T, w *world) {
+				w.others(1)
+				w.src.fail(errDown)
+				w.ask(t.Context(), "r") // keeps the room in demand
+				w.src.holdCalls(false)
+				used := func() weak.Pointer[pooledCtx] {
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					pooled := &pooledCtx{Context: ctx}
+					leave(w, pooled, cancel)
+					return weak.Make(pooled)
+				}()
+				for range 10 {
+					if runtime.GC(); used.Value() == nil {
+						return
+					}
+				}
+				t.Error("the ctx is still in memory after its owner has left, want it gone")
+			})
+		})
+	}
 }

@@ -33,6 +33,7 @@ func TestPromise5Backoff(t *testing.T) {
 			for range 10 {
 				w.ask(ctx, fmt.Sprint("r", i))
 			}
+			w.works() // each failure is the room's own
 		}
 		for range 240 {
 			w.add(500 * time.Millisecond)
@@ -70,6 +71,7 @@ func TestPromise5Backoff(t *testing.T) {
 // A token resets the backoff: the next failure starts at the first step.
 func TestPromise5BackoffEndsWithAToken(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
+		w.others(1)
 		w.src.fail(errDown)
 		p := w.ask(context.Background(), "r")
 		w.add(20 * time.Second)
@@ -96,6 +98,7 @@ func TestPromise5Forget(t *testing.T) {
 
 	t.Run("in backoff", func(t *testing.T) {
 		within(t, roomtoken.Config{BackoffMin: 20 * time.Second}, func(t *testing.T, w *world) {
+			w.others(1)
 			w.src.fail(errDown)
 			asked := make([]*pending, 10)
 			for i := range asked {
@@ -124,6 +127,7 @@ func TestPromise5Forget(t *testing.T) {
 
 	t.Run("the steps restart", func(t *testing.T) {
 		within(t, roomtoken.Config{MaxWait: -1}, func(t *testing.T, w *world) {
+			w.others(1)
 			w.src.fail(errDown)
 			ctx, cancel := context.WithCancel(background)
 			defer cancel()
@@ -139,19 +143,37 @@ func TestPromise5Forget(t *testing.T) {
 		})
 	})
 
-	t.Run("the probe's wait stays", func(t *testing.T) {
-		within(t, roomtoken.Config{MaxConcurrentCalls: 4, MaxWait: -1}, func(t *testing.T, w *world) {
-			w.trip()
+	t.Run("the credential stays refused", func(t *testing.T) {
+		within(t, roomtoken.Config{MaxWait: -1}, func(t *testing.T, w *world) {
+			w.others(8)
+			w.src.fail(fmt.Errorf("%w: %w", roomtoken.ErrUnauthorized, errDown))
+			w.refused(w.ask(background, "a"), roomtoken.ErrUnauthorized)
+			w.refused(w.ask(background, "b"), roomtoken.ErrUnauthorized)
 			w.src.on(nil)
+			w.m.Forget("a")
+			w.refused(w.ask(background, "a"), roomtoken.ErrUnauthorized, errDown)
+			w.add(time.Second - 1)
+			w.refused(w.ask(background, "a"), roomtoken.ErrUnauthorized, errDown)
+			w.calls("a", create)
+		})
+	})
+
+	t.Run("the outage stays", func(t *testing.T) {
+		within(t, roomtoken.Config{MaxConcurrentCalls: 4, MaxWait: -1}, func(t *testing.T, w *world) {
+			ctx, cancel := context.WithCancel(background)
+			defer cancel()
+			w.trip(ctx)
 			n := w.src.count()
-			p := w.ask(background, "r")
-			w.m.Forget("r")
+			w.m.Forget("trip0")
+			w.m.Forget("trip1")
 			w.rest()
-			if w.src.count() != n {
-				t.Fatal("a call began after Forget, want it to wait for the probe")
+			if !w.m.Stats().Probing {
+				t.Fatal("Probing = false after Forget, want true")
 			}
-			w.add(750 * time.Millisecond)
-			w.served(p)
+			// They have not failed any more: one such room may have its attempt.
+			if got := w.src.count() - n; got > 1 {
+				t.Fatalf("%d calls began after Forget of two rooms, want 1 at most", got)
+			}
 		})
 	})
 }

@@ -2,7 +2,9 @@ package roomtoken_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -10,8 +12,8 @@ import (
 
 // Promise 5: permanent errors.
 
-// Every caller gets a permanent error at once until its step has passed: 10 s,
-// doubling up to 5 min.
+// Every caller gets a permanent error at once until its step has passed: 1 s, doubling
+// up to 5 min, each drawn between its step and 1.5 times that.
 func TestPromise5PermanentErrors(t *testing.T) {
 	background := context.Background()
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
@@ -26,7 +28,7 @@ func TestPromise5PermanentErrors(t *testing.T) {
 			w.refused(p, errDown, roomtoken.ErrPermanent)
 		}
 		calls := 1
-		for _, step := range []time.Duration{10, 20, 40, 80, 160, 300, 300, 300} {
+		for _, step := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 200, 200} {
 			step *= time.Second
 			w.refused(w.ask(background, "r"), errDown, roomtoken.ErrPermanent)
 			w.refused(w.askFor(background, "r", time.Hour), errDown, roomtoken.ErrPermanent)
@@ -38,7 +40,7 @@ func TestPromise5PermanentErrors(t *testing.T) {
 			if n := w.src.count(); n != calls {
 				t.Fatalf("%d calls within the step of %v, want %d", n, step, calls)
 			}
-			w.add(1)
+			w.add(step/2 + 1)
 			if n := w.src.count(); n != calls {
 				t.Fatal("a call began without a caller, want none")
 			}
@@ -76,16 +78,62 @@ func TestPromise5PermanentErrorOfAForgottenCall(t *testing.T) {
 
 // A permanent error with a wait: the longer of the two counts.
 func TestPromise5PermanentErrorWithAWait(t *testing.T) {
-	for _, wait := range []time.Duration{time.Second, time.Hour} {
-		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+	for wait, slop := range map[time.Duration]time.Duration{time.Millisecond: 500 * time.Millisecond, time.Hour: 0} {
+		within(t, roomtoken.Config{MaxRetryAfter: time.Hour}, func(t *testing.T, w *world) {
 			w.src.fail(roomtoken.RetryAfter(roomtoken.Permanent(errDown), wait))
 			w.refused(w.ask(context.Background(), "r"), errDown, roomtoken.ErrPermanent)
-			w.add(max(wait, 10*time.Second) - 1)
+			w.add(max(wait, time.Second) - 1)
 			w.refused(w.ask(context.Background(), "r"), errDown, roomtoken.ErrPermanent)
 			w.calls("r", create)
 			w.src.on(nil)
-			w.add(1)
+			w.add(1 + slop)
 			w.token("r")
 		})
 	}
+}
+
+// A thousand rooms that fail at the same time do not come back at the same time.
+func TestPromise5PermanentErrorsAreNotInLockstep(t *testing.T) {
+	const rooms = 1000
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{clk: realClock}
+		m, err := roomtoken.NewManager(src, roomtoken.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		src.fail(roomtoken.ErrRoomNotFound)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		for i := range rooms {
+			go func() {
+				for range m.Watch(ctx, fmt.Sprint("r", i)) {
+					_ = i
+				}
+			}()
+		}
+		synctest.Wait()
+		first := src.all()
+		if len(first) != rooms {
+			t.Fatalf("%d calls, want %d", len(first), rooms)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		synctest.Wait()
+		began, at := first[0].at, map[time.Duration]int{}
+		again := src.all()[rooms:]
+		if len(again) != rooms {
+			t.Fatalf("%d further calls within the first step, want %d", len(again), rooms)
+		}
+		for _, c := range again {
+			at[(c.at-began).Truncate(50*time.Millisecond)]++
+		}
+		for when, n := range at {
+			if when < time.Second || when > 1500*time.Millisecond {
+				t.Errorf("%d calls came after %v, want 1 s to 1.5 s", n, when)
+			}
+			if n > rooms/5 { // a tenth are to be expected
+				t.Errorf("%d of %d calls came in the 50 ms after %v, want them spread", n, rooms, when)
+			}
+		}
+	})
 }

@@ -19,7 +19,7 @@ func (e slowDownError) Error() string { return "slow down" }
 
 func (e slowDownError) RetryAfter() time.Duration { return e.wait }
 
-// A wait that the source asks for is kept, up to 24 h.
+// A wait that the source asks for is kept, up to MaxRetryAfter.
 func TestPromise5RetryAfter(t *testing.T) {
 	background := context.Background()
 	for name, c := range map[string]struct {
@@ -42,7 +42,8 @@ func TestPromise5RetryAfter(t *testing.T) {
 		"rate limit with a negative wait": {roomtoken.RetryAfter(errors.Join(errDown, roomtoken.ErrRateLimited), -1), 500 * time.Millisecond, 250 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{MaxWait: -1, IdleAfter: time.Second}, func(t *testing.T, w *world) {
+			within(t, roomtoken.Config{MaxWait: -1, IdleAfter: time.Second, MaxRetryAfter: 24 * time.Hour}, func(t *testing.T, w *world) {
+				w.others(1)
 				w.src.fail(c.err)
 				p := w.ask(background, "r")
 				w.waits(p)
@@ -64,7 +65,8 @@ func TestPromise5RetryAfter(t *testing.T) {
 // The wait is kept even for an idle room that nobody waits for and that never had a
 // token.
 func TestPromise5RetryAfterOfAnIdleRoomIsKept(t *testing.T) {
-	within(t, roomtoken.Config{IdleAfter: time.Minute}, func(t *testing.T, w *world) {
+	within(t, roomtoken.Config{IdleAfter: time.Minute, MaxRetryAfter: 24 * time.Hour}, func(t *testing.T, w *world) {
+		w.others(1)
 		w.src.fail(roomtoken.RetryAfter(errDown, 5*time.Hour))
 		w.refused(w.ask(context.Background(), "r"), errDown)
 		w.add(5*time.Hour - 1)
@@ -81,7 +83,8 @@ func TestPromise5RetryAfterOfAnHour(t *testing.T) {
 		"of the account": roomtoken.RetryAfter(errors.Join(errDown, roomtoken.ErrRateLimited), time.Hour),
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+			within(t, roomtoken.Config{MaxRetryAfter: time.Hour}, func(t *testing.T, w *world) {
+				w.others(1)
 				w.src.fail(err)
 				for range 3 {
 					ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
@@ -114,7 +117,8 @@ func TestPromise5RetryAfterOfALateAnswer(t *testing.T) {
 		"rate limited": roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Hour),
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+			within(t, roomtoken.Config{MaxRetryAfter: time.Hour}, func(t *testing.T, w *world) {
+				w.others(1)
 				w.src.fail(err)
 				w.src.holdCalls(true)
 				p := w.ask(context.Background(), "r")
@@ -130,5 +134,31 @@ func TestPromise5RetryAfterOfALateAnswer(t *testing.T) {
 				w.calls("r", create, create)
 			})
 		})
+	}
+}
+
+// A longer wait than MaxRetryAfter, which is 10 min by default, is cut to it.
+func TestPromise5MaxRetryAfter(t *testing.T) {
+	for name, err := range map[string]error{
+		"of the room":            roomtoken.RetryAfter(errDown, 24*time.Hour),
+		"of the room, permanent": roomtoken.RetryAfter(roomtoken.Permanent(errDown), 24*time.Hour),
+		"of the account":         roomtoken.RetryAfter(roomtoken.ErrRateLimited, 24*time.Hour),
+	} {
+		for set, want := range map[time.Duration]time.Duration{0: 10 * time.Minute, time.Minute: time.Minute, time.Hour: time.Hour} {
+			t.Run(fmt.Sprint(name, " ", set), func(t *testing.T) {
+				within(t, roomtoken.Config{MaxWait: -1, MaxRetryAfter: set}, func(t *testing.T, w *world) {
+					w.others(1)
+					w.src.fail(err)
+					w.ask(context.Background(), "r")
+					w.src.on(nil)
+					w.add(want - 1)
+					w.ask(context.Background(), "r")
+					w.calls("r", create)
+					w.add(1)
+					w.token("r")
+					w.calls("r", create, create)
+				})
+			})
+		}
 	}
 }

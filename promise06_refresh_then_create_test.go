@@ -457,3 +457,40 @@ func TestPromise6NoLapsedRefreshTokenIsUsed(t *testing.T) {
 		}
 	})
 }
+
+// A session that ends: each refresh brings a token that ends with the session at the
+// latest. A create begins a new one in time, and nobody waits.
+func TestPromise6ShrinkingLifetimes(t *testing.T) {
+	const lifetime, session, latency = 10 * time.Minute, time.Hour, time.Second
+	for _, refreshLifetime := range []time.Duration{session, 24 * time.Hour} {
+		t.Run(fmt.Sprint(refreshLifetime), func(t *testing.T) {
+			within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+				w.src.live(lifetime, refreshLifetime)
+				var ends time.Time
+				w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+					g := w.src.mint(c)
+					if c.kind == create {
+						ends = w.clk.Now().Add(session)
+					}
+					if g.Token.ExpiresAt.After(ends) {
+						g.Token.ExpiresAt = ends
+					}
+					w.clk.Sleep(latency)
+					return g, nil
+				})
+				w.ask(t.Context(), "r")
+				w.add(latency)
+				for w.clk.elapsed() < 5*session {
+					w.add(5 * time.Second)
+					if _, err := w.hit("r"); err != nil {
+						t.Fatalf("Token() after %v = %v, want no wait", w.clk.elapsed(), err)
+					}
+				}
+				if n := w.src.count(); n > 5*14 {
+					t.Errorf("%d calls in 5 sessions, want 70 at most", n)
+				}
+				w.src.on(nil)
+			})
+		})
+	}
+}

@@ -1,6 +1,8 @@
 package roomtoken_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -144,5 +146,116 @@ func TestPromise7ForgetManyTimesDuringOneCall(t *testing.T) {
 		}
 		w.calls("r", create, create)
 		w.noOverlaps()
+	})
+}
+
+// Forget of a room whose call is overdue leaves nobody behind, however it meets with the
+// callers who leave at that moment: no call can begin for them.
+func TestPromise7ForgetOfARoomWhoseCallIsOverdue(t *testing.T) {
+	const callers = 200
+	background := context.Background()
+	gone := func(w *world, all []*pending) {
+		w.t.Helper()
+		for i, p := range all {
+			if !p.returned() {
+				w.t.Fatalf("caller %d has not returned, want the timeout", i)
+			}
+			if !errors.Is(p.err, context.DeadlineExceeded) {
+				w.t.Errorf("caller %d: error = %v, want the timeout", i, p.err)
+			}
+		}
+	}
+	crowd := func(w *world) (all []*pending) {
+		for range callers {
+			all = append(all, w.ask(background, "r"))
+		}
+		return append(all, w.warming(background, "r", "r"))
+	}
+	run := func(t *testing.T, onEvent func(w *world, e roomtoken.Event), test func(t *testing.T, w *world)) {
+		t.Helper()
+		var in *world
+		within(t, roomtoken.Config{MaxWait: -1, OnEvent: func(e roomtoken.Event) {
+			if onEvent != nil {
+				onEvent(in, e)
+			}
+		}}, func(t *testing.T, w *world) {
+			in = w
+			w.others(1)
+			w.src.holdCalls(true)
+			test(t, w)
+		})
+	}
+
+	t.Run("before it is overdue", func(t *testing.T) {
+		run(t, nil, func(t *testing.T, w *world) {
+			before := crowd(w)
+			w.m.Forget("r")
+			after := crowd(w)
+			w.add(10 * time.Second)
+			gone(w, before)
+			gone(w, after)
+		})
+	})
+	t.Run("when it becomes overdue", func(t *testing.T) {
+		forget := func(w *world, e roomtoken.Event) {
+			if e.Kind == roomtoken.EventCallOverdue {
+				w.m.Forget(e.RoomID)
+			}
+		}
+		run(t, forget, func(t *testing.T, w *world) {
+			all := crowd(w)
+			w.add(10 * time.Second)
+			gone(w, all)
+		})
+	})
+	t.Run("afterwards", func(t *testing.T) {
+		run(t, nil, func(t *testing.T, w *world) {
+			w.ask(background, "r")
+			w.add(11 * time.Second)
+			w.m.Forget("r")
+			gone(w, crowd(w))
+			w.m.Forget("r")
+			gone(w, crowd(w))
+			w.calls("r", create)
+			w.src.releaseAll()
+			w.token("r")
+		})
+	})
+	t.Run("during an overdue renewal", func(t *testing.T) {
+		run(t, nil, func(t *testing.T, w *world) {
+			w.src.stopHolding()
+			w.token("r")
+			w.src.holdCalls(true)
+			w.add(411 * time.Second)
+			forced := w.askFor(background, "r", 9*time.Minute)
+			gone(w, []*pending{forced})
+			w.m.Forget("r")
+			gone(w, crowd(w))
+		})
+	})
+}
+
+// A watch of such a room yields the error, as Token does.
+func TestPromise7WatchOfAForgottenRoomWhoseCallIsOverdue(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
+		w.others(1)
+		before := w.watch("r", nil)
+		w.src.holdCalls(true)
+		w.add(411 * time.Second) // the renewal is overdue
+		wantSeen(t, "while the token is valid", before, "token-r-1")
+		w.m.Forget("r")
+		wantSeen(t, "after Forget", before, "token-r-1", "error")
+		during := w.watch("r", nil)
+		wantSeen(t, "a watch that begins then", during, "error")
+		for _, v := range []*watched{before, during} {
+			if err := v.last().err; !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("error = %v, want the timeout", err)
+			}
+		}
+		w.add(time.Minute)
+		wantSeen(t, "a minute later", before, "token-r-1", "error")
+		w.src.releaseAll()
+		wantSeen(t, "after the call", before, "token-r-1", "error", "token-r-3") // the second was of the forgotten room
+		wantSeen(t, "after the call", during, "error", "token-r-3")
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -270,11 +271,15 @@ func TestPromise7NoMintLoop(t *testing.T) {
 		if len(calls) < 10 || len(calls) > 45 {
 			t.Fatalf("%d calls in 10 minutes, want 10 to 45", len(calls))
 		}
-		if gap := calls[1].at - calls[0].at; gap != 0 {
-			t.Errorf("first refused token replaced after %v, want at once", gap)
+		// From the second refusal on the replacement is created at once, and handed out
+		// after a step: the next one is refused, and created, that much later.
+		for i := range 2 {
+			if gap := calls[i+1].at - calls[i].at; gap != 0 {
+				t.Errorf("refused token %d replaced after %v, want at once", i+1, gap)
+			}
 		}
 		step := mins
-		for i := 2; i < len(calls); i++ {
+		for i := 3; i < len(calls); i++ {
 			gap := calls[i].at - calls[i-1].at
 			if least := min(step, 20*time.Second); gap < least || gap > min(step*3/2, maxs)+20*time.Millisecond {
 				t.Errorf("refused token %d replaced after %v, want %v to %v", i, gap, least, min(step*3/2, maxs))
@@ -295,10 +300,17 @@ func TestPromise7NoMintLoop(t *testing.T) {
 			}
 			w.rest()
 		}
-		if got := w.src.count() - before; got != 1 {
-			t.Fatalf("%d calls at once for two consecutive refusals, want 1", got)
+		if got := w.src.count() - before; got != 2 {
+			t.Fatalf("%d calls at once for two consecutive refusals, want 2", got)
 		}
-		w.add(time.Second)
+		w.add(500*time.Millisecond - 1)
+		if _, ok := w.m.Cached("r"); ok {
+			t.Fatal("the second replacement was handed out at once, want it after a step")
+		}
+		w.add(250*time.Millisecond + 1)
+		if _, ok := w.m.Cached("r"); !ok {
+			t.Fatal("the second replacement was not handed out after a step")
+		}
 		if got := w.src.count() - before; got != 2 {
 			t.Fatalf("%d calls after one more step, want 2", got)
 		}
@@ -411,5 +423,76 @@ func TestPromise7InvalidatedTokenIsNotHandedToALateWaiter(t *testing.T) {
 			t.Error("the late caller got the invalidated token, want a new one")
 		}
 		w.calls("r", create, create)
+	})
+}
+
+// A server that accepts a token only some time after its issue, because of replication or a
+// clock that is behind: the token gets in, and it costs no more creates than one a step.
+func TestPromise7ATokenThatIsAcceptedLate(t *testing.T) {
+	for lag, most := range map[time.Duration]int{
+		300 * time.Millisecond:  4,
+		500 * time.Millisecond:  4,
+		time.Second:             5,
+		2 * time.Second:         6,
+		3500 * time.Millisecond: 6,
+		5 * time.Second:         7,
+	} {
+		t.Run(lag.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := &source{clk: realClock, lifetime: 10 * time.Minute, refreshLifetime: time.Hour}
+				m, err := roomtoken.NewManager(src, roomtoken.Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				began := time.Now()
+				for {
+					tok, err := m.Token(t.Context(), "r")
+					if err != nil {
+						t.Fatalf("Token() = %v after %v", err, time.Since(began))
+					}
+					time.Sleep(20 * time.Millisecond) // on the way to the server
+					if issued := tok.ExpiresAt.Add(-10 * time.Minute); time.Since(issued) >= lag {
+						break
+					}
+					if !m.Invalidate("r", tok) {
+						t.Fatal("Invalidate() = false, want true")
+					}
+					if time.Since(began) > time.Minute {
+						t.Fatal("no token got in within a minute")
+					}
+				}
+				if took := time.Since(began); took > 25*time.Second {
+					t.Errorf("a token got in after %v, want 25 s at most", took)
+				}
+				if n := src.count(); n > most {
+					t.Errorf("%d creates, want %d at most", n, most)
+				}
+			})
+		})
+	}
+}
+
+// The wait before a replacement is handed out is at most a third of its lifetime.
+func TestPromise7ReplacementsAreHandedOutWithinAThirdOfTheirLifetime(t *testing.T) {
+	const lifetime = 9 * time.Second
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+		w.src.live(lifetime, time.Hour)
+		v := w.watch("r", nil)
+		defer v.cancel(nil)
+		tok := w.token("r")
+		for range 8 {
+			if !w.m.Invalidate("r", tok) {
+				t.Fatal("Invalidate() = false, want true")
+			}
+			w.add(lifetime / 3)
+			var ok bool
+			if tok, ok = w.m.Cached("r"); !ok {
+				t.Fatal("the replacement was not handed out within a third of its lifetime")
+			}
+			if left := tok.ExpiresAt.Sub(w.clk.Now()); left < lifetime*2/3 {
+				t.Errorf("the replacement has %v left, want at least %v", left, lifetime*2/3)
+			}
+		}
 	})
 }

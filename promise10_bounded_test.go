@@ -1,10 +1,12 @@
 package roomtoken_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -327,7 +329,7 @@ func TestPromise10MaxRoomsNone(t *testing.T) {
 }
 
 func TestPromise10CallsNeverExceedMaxConcurrentCalls(t *testing.T) {
-	const rooms, slots = 200, 5
+	const rooms, slots = 200, 8
 	config := roomtoken.Config{MaxConcurrentCalls: slots, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}
 	within(t, config, func(t *testing.T, w *world) {
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
@@ -338,7 +340,7 @@ func TestPromise10CallsNeverExceedMaxConcurrentCalls(t *testing.T) {
 		for i := range rooms {
 			all = append(all, w.ask(t.Context(), fmt.Sprint("r", i)))
 		}
-		// A quarter of the slots, rounded down, is reserved for renewals.
+		// A quarter of the slots is kept for renewals, and all but one of these is lent.
 		if s := w.m.Stats(); s.CallsInFlight != slots-1 || s.CallsQueued != rooms-slots+1 {
 			t.Fatalf("Stats() = %+v, want %d calls in flight and %d queued", s, slots-1, rooms-slots+1)
 		}
@@ -347,16 +349,21 @@ func TestPromise10CallsNeverExceedMaxConcurrentCalls(t *testing.T) {
 			w.served(p)
 		}
 
-		// Renewals may use all slots, and all are due while the source holds them.
+		// So it is for callers. All renewals are due while the source holds them.
 		w.src.holdCalls(false)
 		w.add(410 * time.Second)
-		if s := w.m.Stats(); s.CallsInFlight != slots || s.CallsQueued != rooms-slots {
-			t.Fatalf("Stats() = %+v, want %d calls in flight and %d queued", s, slots, rooms-slots)
+		if s := w.m.Stats(); s.CallsInFlight != slots-1 || s.CallsQueued != rooms-slots+1 {
+			t.Errorf("Stats() = %+v, want %d calls in flight and %d queued", s, slots-1, rooms-slots+1)
+		}
+		w.ask(t.Context(), "cold")
+		w.ask(t.Context(), "colder")
+		if s := w.m.Stats(); s.CallsInFlight != slots || s.CallsQueued != rooms-slots+2 {
+			t.Errorf("Stats() = %+v, want %d calls in flight and %d queued", s, slots, rooms-slots+2)
 		}
 		w.src.releaseAll()
 		w.add(10 * time.Second)
-		if n := w.src.count(); n != 2*rooms {
-			t.Errorf("%d calls, want %d", n, 2*rooms)
+		if n := w.src.count(); n != 2*rooms+2 {
+			t.Errorf("%d calls, want %d", n, 2*rooms+2)
 		}
 		if most, overlaps := w.src.peak(); most != slots || overlaps != 0 {
 			t.Errorf("%d calls at the same time and %d overlaps, want %d and 0", most, overlaps, slots)
@@ -364,9 +371,10 @@ func TestPromise10CallsNeverExceedMaxConcurrentCalls(t *testing.T) {
 	})
 }
 
-// A quarter of the slots is reserved for renewals, however many callers there are.
-func TestPromise10AQuarterOfTheSlotsIsReservedForRenewals(t *testing.T) {
-	for slots, callers := range map[int]int{1: 1, 2: 2, 3: 3, 4: 3, 5: 4, 8: 6, 64: 48} {
+// A quarter of the slots is kept for renewals, however many callers there are. While no
+// renewal is in line three quarters of that are lent, and come back as calls end.
+func TestPromise10AQuarterOfTheSlotsIsKeptForRenewals(t *testing.T) {
+	for slots, callers := range map[int]int{1: 1, 2: 2, 3: 3, 4: 3, 5: 4, 8: 7, 64: 60} {
 		t.Run(fmt.Sprint(slots), func(t *testing.T) {
 			within(t, roomtoken.Config{MaxConcurrentCalls: slots, Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
 				for i := range slots {
@@ -384,9 +392,53 @@ func TestPromise10AQuarterOfTheSlotsIsReservedForRenewals(t *testing.T) {
 				if n := w.m.Stats().CallsInFlight; n != slots {
 					t.Fatalf("%d calls in flight, want %d", n, slots)
 				}
+				renewals := slots - callers
 				for _, c := range w.src.all()[slots+callers:] {
 					if c.kind != refresh {
-						t.Errorf("a slot reserved for renewals went to a %v, want a refresh", c.kind)
+						t.Errorf("a slot kept for renewals went to a %v, want a refresh", c.kind)
+					}
+				}
+				for i := 0; renewals < slots/4; i++ {
+					n := w.src.count()
+					w.src.release(fmt.Sprint("cold", i))
+					if got := w.src.kinds()[n:]; !slices.Equal(got, []roomtoken.CallKind{refresh}) {
+						t.Fatalf("a slot that was lent went to %v, want [refresh]", got)
+					}
+					renewals++
+				}
+				n := w.src.count()
+				w.src.release(fmt.Sprint("cold", callers-1))
+				if got := w.src.kinds()[n:]; !slices.Equal(got, []roomtoken.CallKind{create}) {
+					t.Fatalf("a slot of the callers went to %v, want [create]: they wait already", got)
+				}
+			})
+		})
+	}
+}
+
+// A quarter of the slots is kept for callers, however many renewals there are. While no
+// caller is in line three quarters of that are lent.
+func TestPromise10AQuarterOfTheSlotsIsKeptForCallers(t *testing.T) {
+	for slots, renewals := range map[int]int{1: 1, 2: 2, 3: 3, 4: 3, 5: 4, 8: 7, 64: 60} {
+		t.Run(fmt.Sprint(slots), func(t *testing.T) {
+			within(t, roomtoken.Config{MaxConcurrentCalls: slots, Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
+				for i := range 2 * slots {
+					w.token(fmt.Sprint("warm", i))
+				}
+				w.src.holdCalls(true)
+				w.add(401 * time.Second)
+				if s := w.m.Stats(); s.CallsInFlight != renewals || s.CallsQueued != 2*slots-renewals {
+					t.Fatalf("Stats() = %+v, want %d calls in flight and %d queued", s, renewals, 2*slots-renewals)
+				}
+				for i := range 2 * slots {
+					w.ask(t.Context(), fmt.Sprint("cold", i))
+				}
+				if n := w.m.Stats().CallsInFlight; n != slots {
+					t.Fatalf("%d calls in flight, want %d", n, slots)
+				}
+				for _, c := range w.src.all()[2*slots+renewals:] {
+					if c.kind != create {
+						t.Errorf("a slot kept for callers went to a %v, want a create", c.kind)
 					}
 				}
 			})
@@ -394,22 +446,9 @@ func TestPromise10AQuarterOfTheSlotsIsReservedForRenewals(t *testing.T) {
 	}
 }
 
-// Without callers, renewals may use all slots.
-func TestPromise10RenewalsMayUseAllSlots(t *testing.T) {
-	within(t, roomtoken.Config{MaxConcurrentCalls: 4, Jitter: -1}, func(t *testing.T, w *world) {
-		for i := range 6 {
-			w.token(fmt.Sprint("r", i))
-		}
-		w.src.holdCalls(false)
-		w.add(401 * time.Second)
-		if s := w.m.Stats(); s.CallsInFlight != 4 || s.CallsQueued != 2 {
-			t.Fatalf("Stats() = %+v, want 4 calls in flight and 2 queued", s)
-		}
-	})
-}
-
 // Calls are ordered by the time at which a caller would wait: for callers now, for
-// renewals at expiry minus MinValidity.
+// renewals of valid tokens at expiry minus MinValidity. Behind them come rooms whose token
+// is gone and for which nobody waits.
 func TestPromise10OrderOfCalls(t *testing.T) {
 	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}, func(t *testing.T, w *world) {
 		w.src.live(20*time.Minute, 0) // due at 800 s, unusable at 1,170 s
@@ -431,7 +470,8 @@ func TestPromise10OrderOfCalls(t *testing.T) {
 		w.add(time.Second)
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) { return w.src.mint(c), nil })
 		w.src.releaseAll()
-		want := []string{"caller1", "caller2", "short", "caller3", "long"}
+		// The token of "short" is gone, and nobody waits for it.
+		want := []string{"caller1", "caller2", "caller3", "long", "short"}
 		if got := w.order(n); !slices.Equal(got, want) {
 			t.Fatalf("order of calls = %v, want %v", got, want)
 		}
@@ -453,6 +493,297 @@ func TestPromise10ARenewalMovesUpWhenACallerWaits(t *testing.T) {
 		w.src.releaseAll()
 		if got := w.order(n); !slices.Equal(got, []string{"b", "a"}) {
 			t.Fatalf("order of calls = %v, want [b a]", got)
+		}
+	})
+}
+
+// Asking for a room that stands in line never moves it back, whatever the caller's own
+// deadline, and whether the room's token is still valid or gone.
+func TestPromise10AskingNeverMovesARoomBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		at  time.Duration // when "a" is asked for; its token is usable until 570 s
+		ask func(t *testing.T, w *world)
+	}{
+		"a hit": {560 * time.Second, func(t *testing.T, w *world) { w.token("a") }},
+		"a caller who needs more": {560 * time.Second, func(t *testing.T, w *world) {
+			w.askFor(t.Context(), "a", 5*time.Minute)
+		}},
+		"a caller who leaves": {560 * time.Second, func(t *testing.T, w *world) {
+			ctx, cancel := context.WithCancel(t.Context())
+			w.askFor(ctx, "a", 5*time.Minute)
+			cancel()
+		}},
+		"a watch":              {560 * time.Second, func(_ *testing.T, w *world) { w.watch("a", nil) }},
+		"a watch that left":    {560 * time.Second, func(_ *testing.T, w *world) { w.watch("a", nil).cancel(nil) }},
+		"Warm":                 {560 * time.Second, func(t *testing.T, w *world) { w.warming(t.Context(), "a") }},
+		"a caller, token gone": {580 * time.Second, func(t *testing.T, w *world) { w.ask(t.Context(), "a") }},
+		"a caller without hope": {560 * time.Second, func(t *testing.T, w *world) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			w.askFor(ctx, "a", 5*time.Minute)
+		}},
+		"Warm, token gone": {580 * time.Second, func(t *testing.T, w *world) { w.warming(t.Context(), "a") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: -1, CallTimeout: time.Hour}
+			within(t, config, func(t *testing.T, w *world) {
+				for _, room := range []string{"a", "b", "c"} { // renewals are due in this order
+					w.token(room)
+					w.add(time.Second)
+				}
+				w.add(390 * time.Second)
+				w.src.holdCalls(true)
+				w.ask(t.Context(), "first") // takes the only slot
+				n := w.src.count()
+				w.add(c.at - w.clk.elapsed())
+				c.ask(t, w)
+				w.rest()
+				w.add(time.Second)
+				w.src.releaseAll()
+				if got := w.order(n); len(got) < 3 || got[0] != "a" {
+					t.Fatalf("order of calls = %v, want [a b c]", got)
+				}
+			})
+		})
+	}
+}
+
+// One caller waits, the slots turn over, and all rooms need a renewal: it is served in one
+// call and the rest of another.
+func TestPromise10OneCallerIsServedInTwoCalls(t *testing.T) {
+	const rooms, latency = 60, time.Second
+	for name, due := range map[string]func(w *world){
+		"renewals are due": func(w *world) { w.add(401 * time.Second) },
+		"all tokens are gone after a suspend": func(w *world) {
+			w.clk.stepWall(time.Hour)
+			w.add(10 * time.Second)
+		},
+	} {
+		for _, slots := range []int{1, 4} {
+			t.Run(fmt.Sprint(name, ", slots: ", slots), func(t *testing.T) {
+				within(t, roomtoken.Config{MaxConcurrentCalls: slots, Jitter: -1}, func(t *testing.T, w *world) {
+					for i := range rooms {
+						w.token(fmt.Sprint("r", i))
+					}
+					w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+						g := w.src.mint(c)
+						w.clk.Sleep(latency)
+						return g, nil
+					})
+					due(w)
+					for i := range 5 {
+						w.add(latency / 4)
+						queued := w.m.Stats().CallsQueued
+						if queued < 10 {
+							t.Fatalf("%d renewals are queued, want more", queued)
+						}
+						p := w.ask(t.Context(), fmt.Sprint("cold", i))
+						for range 8 {
+							w.add(latency / 4)
+						}
+						w.served(p)
+					}
+					w.src.on(nil)
+					w.add(2 * time.Minute)
+				})
+			})
+		}
+	}
+}
+
+// Idle rooms are dropped on time also while no call can begin, because of a hold or because
+// all slots are taken for good.
+func TestPromise10IdleRoomsGoWhileNoCallCanBegin(t *testing.T) {
+	const rooms = 20
+	for name, c := range map[string]struct {
+		block func(t *testing.T, w *world)
+		keeps []string
+	}{
+		"a hold of a day": {func(t *testing.T, w *world) {
+			w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, 24*time.Hour))
+			w.refused(w.ask(t.Context(), "limited"), roomtoken.ErrRateLimited)
+		}, nil},
+		"all slots deaf": {func(t *testing.T, w *world) {
+			w.src.holdCalls(true)
+			w.ask(t.Context(), "deaf0")
+			w.ask(t.Context(), "deaf1")
+		}, []string{"deaf0", "deaf1"}},
+	} {
+		for _, idleAfter := range []time.Duration{5 * time.Minute, 8 * time.Minute, 15 * time.Minute} {
+			t.Run(fmt.Sprint(name, ", idle after ", idleAfter), func(t *testing.T) {
+				config := roomtoken.Config{MaxConcurrentCalls: 2, IdleAfter: idleAfter, MaxRetryAfter: 24 * time.Hour}
+				within(t, config, func(t *testing.T, w *world) {
+					for i := range rooms {
+						w.token(fmt.Sprint("r", i))
+					}
+					w.add(300 * time.Second)
+					c.block(t, w)
+					gone := max(570*time.Second, idleAfter) // their tokens end, or they are idle
+					w.add(gone - time.Second - w.clk.elapsed())
+					if n := len(w.rooms()); n < rooms {
+						t.Fatalf("%d rooms before they are idle, want %d", n, rooms)
+					}
+					w.add(12 * time.Second)
+					for _, room := range w.rooms() {
+						if room[0] == 'r' {
+							t.Errorf("room %q is still in memory at %v, want it dropped at %v", room, w.clk.elapsed(), gone)
+						}
+					}
+					w.add(time.Hour)
+					if got := w.rooms(); !slices.Equal(got, c.keeps) {
+						t.Errorf("rooms = %v, want %v", got, c.keeps)
+					}
+				})
+			})
+		}
+	}
+}
+
+// MaxRooms does not make the Manager forget a Retry-After, a permanent error or a backoff.
+func TestPromise10FailuresOutliveEviction(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		wait time.Duration // no second call before
+	}{
+		"Retry-After of an hour":             {roomtoken.RetryAfter(errDown, time.Hour), time.Hour},
+		"permanent, after an hour":           {roomtoken.RetryAfter(roomtoken.Permanent(errDown), time.Hour), time.Hour},
+		"a permanent error":                  {roomtoken.Permanent(errDown), time.Second},
+		"a room that does not exist":         {roomtoken.ErrRoomNotFound, time.Second},
+		"the backoff of an ordinary failure": {errDown, 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := roomtoken.Config{MaxRooms: 3, MaxRetryAfter: time.Hour, MaxWait: 500 * time.Millisecond, BackoffMin: 10 * time.Second}
+			within(t, config, func(t *testing.T, w *world) {
+				w.src.on(func(call *sourceCall) (roomtoken.Grant, error) {
+					if call.room == "bad" {
+						return roomtoken.Grant{}, c.err
+					}
+					return w.src.mint(call), nil
+				})
+				for i := range 4 {
+					w.token(fmt.Sprint("r", i))
+				}
+				evictions := func() int { return len(w.evicted(roomtoken.ReasonMaxRooms)) }
+				for i := 0; w.clk.elapsed() < c.wait-c.wait/20; i++ {
+					w.refused(w.ask(t.Context(), "bad"), c.err)
+					w.calls("bad", create)
+					before := evictions()
+					for j := range 3 {
+						w.token(fmt.Sprint("new", i, j))
+					}
+					if evictions() == before || slices.Contains(w.rooms(), "bad") {
+						t.Fatal("the room was not evicted")
+					}
+					w.add(c.wait / 20)
+				}
+				w.add(c.wait/2 + c.wait/10)
+				w.refused(w.ask(t.Context(), "bad"), c.err)
+				w.calls("bad", create, create)
+				if s, _ := w.m.Room("bad"); s.Failures != 2 {
+					t.Errorf("Failures = %d after eviction, want 2", s.Failures)
+				}
+			})
+		})
+	}
+}
+
+// The memory of failures is bounded.
+func TestPromise10TheMemoryOfFailuresIsBounded(t *testing.T) {
+	const junk = 10_000
+	within(t, roomtoken.Config{MaxRooms: 2}, func(t *testing.T, w *world) {
+		w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRoomNotFound, 10*time.Minute))
+		for i := range junk {
+			w.refused(w.ask(t.Context(), fmt.Sprint("junk", i)), roomtoken.ErrRoomNotFound)
+		}
+		n := w.src.count()
+		w.refused(w.ask(t.Context(), fmt.Sprint("junk", junk-100)), roomtoken.ErrRoomNotFound)
+		if w.src.count() != n {
+			t.Error("a room that failed lately was called again, want it remembered")
+		}
+		w.refused(w.ask(t.Context(), "junk0"), roomtoken.ErrRoomNotFound)
+		if w.src.count() != n+1 {
+			t.Error("the first of 10,000 rooms that failed is remembered, want a bound")
+		}
+	})
+}
+
+// A clock that is set to the present after NewManager began in 1970, or runs for decades:
+// the time of last use wraps after 36.5 years.
+func TestPromise10TimesOfLastUseWrap(t *testing.T) {
+	const wrap = 1 << 60 // of the monotonic time, in nanoseconds
+	for name, start := range map[string]time.Time{
+		"just before the wrap": time.Unix(0, wrap-1000*int64(time.Second)),
+		"at the present":       time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC),
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{MaxRooms: 3, IdleAfter: 15 * time.Minute}, func(t *testing.T, w *world) {
+				w.clk.Set(start)
+				w.rest()
+				w.token("a")
+				w.add(2 * time.Second)
+				w.token("b")
+				w.watch("watched", nil)
+				for range 120 { // 20 min, across the wrap
+					w.add(10 * time.Second)
+					if _, err := w.hit("b"); err != nil {
+						t.Fatalf("Token() at %v = %v, want no wait", w.clk.Now(), err)
+					}
+					if s, _ := w.m.Room("b"); w.clk.Now().Sub(s.LastUsed).Abs() > time.Second {
+						t.Fatalf("LastUsed = %v, want about %v", s.LastUsed, w.clk.Now())
+					}
+				}
+				w.token("c")
+				w.add(2 * time.Second)
+				w.token("b")
+				w.add(2 * time.Second)
+				w.token("d")
+				if slices.Contains(w.rooms(), "c") || !slices.Contains(w.rooms(), "b") {
+					t.Errorf("rooms = %v, want the least recently used one evicted, c", w.rooms())
+				}
+				w.add(35 * time.Minute)
+				if got := w.rooms(); !slices.Equal(got, []string{"watched"}) {
+					t.Errorf("rooms = %v, want those that nobody asks for dropped", got)
+				}
+			})
+		})
+	}
+}
+
+// CallsPerSecond bounds how many calls begin in a second: they are spaced evenly.
+func TestPromise10CallsPerSecond(t *testing.T) {
+	const rooms, rate = 300, 50
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{clk: realClock, lifetime: 10 * time.Minute}
+		m, err := roomtoken.NewManager(src, roomtoken.Config{CallsPerSecond: rate})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			g := src.mint(c)
+			time.Sleep(100 * time.Millisecond)
+			return g, nil
+		})
+		var ids []string
+		for i := range rooms {
+			ids = append(ids, fmt.Sprint("r", i))
+		}
+		began := time.Now()
+		if err := m.Warm(t.Context(), ids...); err != nil {
+			t.Fatal(err)
+		}
+		if took, want := time.Since(began), rooms*time.Second/rate; took < want-want/50 || took > want+want/20 {
+			t.Errorf("%d rooms were warmed in %v, want about %v", rooms, took, want)
+		}
+		calls := src.all()
+		if len(calls) != rooms {
+			t.Errorf("%d calls, want %d", len(calls), rooms)
+		}
+		slices.SortFunc(calls, func(a, b *sourceCall) int { return int(a.at - b.at) })
+		for i := rate; i < len(calls); i++ {
+			if span := calls[i].at - calls[i-rate].at; span < time.Second {
+				t.Fatalf("%d calls began in %v, want %d a second at most", rate+1, span, rate)
+			}
 		}
 	})
 }

@@ -388,13 +388,13 @@ func TestPromise11WaitsCountRunningTime(t *testing.T) {
 				w.src.fail(roomtoken.Permanent(errDown))
 				w.ask(t.Context(), "r")
 				w.clk.stepWall(step)
-				w.add(9 * time.Second)
+				w.add(900 * time.Millisecond)
 				w.ask(t.Context(), "r")
 				if n := w.src.count(); n != 1 {
-					t.Fatalf("after 9 s of 10: %d calls, want 1", n)
+					t.Fatalf("after 0.9 s of 1 s to 1.5 s: %d calls, want 1", n)
 				}
 				w.src.on(nil)
-				w.add(2 * time.Second)
+				w.add(600 * time.Millisecond)
 				w.token("r")
 			})
 		})

@@ -1,6 +1,7 @@
 package roomtoken_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -34,6 +35,9 @@ func TestRoomStatus(t *testing.T) {
 			}
 			got.LastError, want.LastError = nil, nil
 			got.LastUsed = got.LastUsed.Round(time.Second) // its resolution is half a second
+			for _, at := range []*time.Time{&got.IssuedAt, &got.FailingSince, &want.IssuedAt, &want.FailingSince} {
+				*at = at.UTC()
+			}
 			if want.NextCallAt.Equal(someTime) && got.NextCallAt.After(w.clk.Now()) {
 				want.NextCallAt = got.NextCallAt
 			}
@@ -50,7 +54,7 @@ func TestRoomStatus(t *testing.T) {
 		want("during its first call", roomtoken.RoomStatus{State: roomtoken.RoomEmpty, InFlight: roomtoken.CallCreate, Waiters: 2, LastUsed: epoch(0)})
 		w.src.releaseAll()
 		valid := roomtoken.RoomStatus{
-			State: roomtoken.RoomValid, Fingerprint: fingerprint("token-r-1"), ExpiresAt: epoch(10 * time.Minute),
+			State: roomtoken.RoomValid, Fingerprint: fingerprint("token-r-1"), IssuedAt: epoch(0), ExpiresAt: epoch(10 * time.Minute),
 			RefreshExpiresAt: epoch(time.Hour), HasRefreshToken: true, Generation: 1, LastUsed: epoch(0),
 			NextCall: roomtoken.CallRefresh, NextCallAt: epoch(400 * time.Second),
 		}
@@ -65,7 +69,7 @@ func TestRoomStatus(t *testing.T) {
 		w.add(311 * time.Second)
 		retrying := valid
 		retrying.State, retrying.LastError, retrying.LastFailure = roomtoken.RoomRetrying, errDown, roomtoken.CallRefresh
-		retrying.Failures, retrying.NextCallAt = status().Failures, someTime
+		retrying.Failures, retrying.NextCallAt, retrying.FailingSince = status().Failures, someTime, epoch(400*time.Second)
 		if retrying.Failures < 1 || retrying.Failures > 2 {
 			t.Errorf("Failures = %d a second after the renewal was due, want 1 or 2", retrying.Failures)
 		}
@@ -187,39 +191,52 @@ func TestStats(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, MaxConcurrentCalls: 2, MaxWait: -1}, func(t *testing.T, w *world) {
 		want := func(what string, want roomtoken.Stats) {
 			t.Helper()
-			if got := w.m.Stats(); got != want {
+			got := w.m.Stats()
+			if !errors.Is(got.LastError, want.LastError) || (got.LastError == nil) != (want.LastError == nil) {
+				t.Errorf("%s: LastError = %v, want %v", what, got.LastError, want.LastError)
+			}
+			got.LastError, want.LastError = nil, nil
+			got.LastErrorAt, got.LastSuccessAt = got.LastErrorAt.UTC(), got.LastSuccessAt.UTC()
+			if got != want {
 				t.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
 			}
 		}
-		s := roomtoken.Stats{}
+		instant := func(n uint64) roomtoken.Histogram { return roomtoken.Histogram{Count: n, Buckets: [18]uint64{n}} }
+		s := roomtoken.Stats{Window: 2}
 		want("at first", s)
 		tok := w.token("r")
 		w.token("r") // a hit
-		s.Rooms, s.Misses, s.Creates = 1, 1, 1
+		s.Rooms, s.Misses, s.Creates, s.States[roomtoken.RoomValid] = 1, 1, 1, 1
+		s.CreateTimes, s.Waits, s.LastSuccessAt = instant(1), instant(1), epoch(0)
 		want("after a miss and a hit", s)
 		w.m.Cached("unknown")
 		w.add(401 * time.Second)
-		s.Refreshes = 1
+		s.Refreshes, s.RefreshTimes, s.LastSuccessAt = 1, instant(1), epoch(400*time.Second)
+		s.Slack.Count, s.Slack.Sum, s.Slack.Buckets[16] = 1, 170*time.Second+1, 1 // it is handed out with exactly 30 s left
 		want("after a renewal", s)
 		w.m.Invalidate("r", tok)
 		want("after Invalidate of an old one", s)
 		tok, _ = w.m.Cached("r")
 		w.m.Invalidate("r", tok)
-		s.Invalidations = 1
+		s.Invalidations, s.States[roomtoken.RoomValid], s.States[roomtoken.RoomEmpty] = 1, 0, 1
 		want("after Invalidate", s)
 		w.token("r")
-		s.Misses, s.Creates = 2, 2
+		s.Misses, s.Creates, s.States[roomtoken.RoomValid], s.States[roomtoken.RoomEmpty] = 2, 2, 1, 0
+		s.CreateTimes, s.Waits, s.LastSuccessAt = instant(2), instant(2), epoch(401*time.Second)
 		want("after the create", s)
 
 		w.src.holdCalls(true)
 		for i := range 4 {
 			w.ask(t.Context(), fmt.Sprint("c", i))
 		}
-		s.Rooms, s.Misses, s.Creates, s.CallsInFlight, s.CallsQueued = 5, 6, 4, 2, 2
+		s.Rooms, s.Misses, s.Creates, s.CallsInFlight, s.CallsQueued, s.Waiters = 5, 6, 4, 2, 2, 4
+		s.States[roomtoken.RoomEmpty] = 4
 		want("with calls in flight and queued", s)
-		w.add(11 * time.Second)
-		// Two consecutive transient failures are as many as MaxConcurrentCalls.
-		s.CallsOverdue, s.Probing = 2, true
+		w.add(10 * time.Second)
+		w.add(time.Second)
+		s.CallsOverdue, s.Waiters, s.States[roomtoken.RoomEmpty], s.States[roomtoken.RoomStuck] = 2, 2, 2, 2
+		s.Waits.Count, s.Waits.Sum, s.Waits.Buckets[12], s.WaitFailures = 4, 20*time.Second, 2, 2
+		s.LastError, s.LastErrorAt = context.DeadlineExceeded, epoch(411*time.Second)
 		want("when they are overdue", s)
 		w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Minute))
 		w.src.releaseAll() // calls in flight keep their script: they mint

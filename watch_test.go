@@ -7,7 +7,9 @@ import (
 	"iter"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -244,7 +246,7 @@ func TestWatchOfARoomThatNeverHadAToken(t *testing.T) {
 // The renewal cannot begin during a hold. The consumer gets the error when its token
 // is unusable.
 func TestWatchDuringAHold(t *testing.T) {
-	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
+	within(t, roomtoken.Config{Jitter: -1, MaxRetryAfter: time.Hour}, func(t *testing.T, w *world) {
 		v := w.watch("r", nil)
 		w.add(300 * time.Second)
 		w.src.fail(roomtoken.RetryAfter(fmt.Errorf("slow down: %w", roomtoken.ErrRateLimited), time.Hour))
@@ -432,4 +434,64 @@ func TestWatchedRoomIsInUse(t *testing.T) {
 			t.Fatalf("%d calls, want 10: none after the watch", got)
 		}
 	})
+}
+
+// lookCounter is a ctx that counts how often it is asked whether it has ended: a watch asks
+// each time it looks at its room.
+type lookCounter struct {
+	context.Context
+	looks *atomic.Int64
+}
+
+func (c lookCounter) Err() error {
+	c.looks.Add(1)
+	return c.Context.Err()
+}
+
+// A failed probe wakes the watch of its room, and not all watches.
+func TestWatchIsNotWokenByProbesOfOtherRooms(t *testing.T) {
+	const rooms = 2000
+	for name, failure := range map[string]error{
+		"outage":     errDown,
+		"credential": fmt.Errorf("%w: %w", roomtoken.ErrUnauthorized, errDown),
+		"rate limit": fmt.Errorf("%w: %w", roomtoken.ErrRateLimited, errDown),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := &source{clk: realClock, lifetime: 10 * time.Minute}
+				m, err := roomtoken.NewManager(src, roomtoken.Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				var looks, failures atomic.Int64
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				for i := range rooms {
+					go func() {
+						for _, err := range m.Watch(lookCounter{ctx, &looks}, fmt.Sprint("r", i)) {
+							if errors.Is(err, errDown) {
+								failures.Add(1)
+							}
+						}
+					}()
+				}
+				synctest.Wait()
+				src.fail(failure)
+				time.Sleep(20 * time.Minute)
+				if n := failures.Load(); n != rooms {
+					t.Errorf("watches yielded %d errors, want each to yield one", n)
+				}
+				before, probes := looks.Load(), src.count()
+				time.Sleep(30 * time.Minute)
+				probes = src.count() - probes
+				if n := looks.Load() - before; probes < 30 || n > int64(4*probes) {
+					t.Errorf("watches looked %d times in 30 min with %d failed probes, want 4 times a probe at most", n, probes)
+				}
+				if n := failures.Load(); n != rooms {
+					t.Errorf("watches yielded %d errors, want one per room for one outage", n)
+				}
+			})
+		})
+	}
 }
