@@ -79,7 +79,7 @@ func TestHistogramMarshals(t *testing.T) {
 		t.Errorf("JSON = (%s, %v), want %s", got, err, want)
 	}
 	got, err = json.Marshal(Histogram{})
-	if want := `{"count":0,"sum":"0s","buckets":{}}`; err != nil || string(got) != want {
+	if want := `{"count":0,"sum":"0s"}`; err != nil || string(got) != want {
 		t.Errorf("JSON of none = (%s, %v), want %s", got, err, want)
 	}
 	if got, ok := memberValue([RoomStuck + 1]int{RoomValid: 3}); !ok {

@@ -67,7 +67,11 @@ func (h Histogram) members() members {
 			buckets = append(buckets, member{histogramBounds[i].String(), n})
 		}
 	}
-	return members{{"count", h.Count}, {"sum", h.Sum.String()}, {"buckets", buckets}}
+	all := members{{"count", h.Count}, {"sum", h.Sum.String()}}
+	if len(buckets) > 0 { // slog leaves out empty groups, too
+		all = append(all, member{"buckets", buckets})
+	}
+	return all
 }
 
 // members are the members of a JSON object, in order.

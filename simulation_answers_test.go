@@ -2,6 +2,8 @@ package roomtoken_test
 
 import (
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +40,8 @@ func (m *model) handedOut(r *modelRoom, tok roomtoken.Token, order int, begun, a
 		m.breaks(promise, "%s: got a token with %v left of %v, want at least %v", r.id, left, t.lifetime, least)
 	}
 	switch {
+	case now < t.shown.lo:
+		m.breaks(7, "%s: got the replacement of a token that was refused early %v too soon", r.id, t.shown.lo-now)
 	case t.invalid > 0 && t.invalid < begun:
 		m.breaks(7, "%s: got a token that was invalidated %v before", r.id, begun-t.invalid)
 	case t.order < r.forgot && order > r.forgot:
@@ -60,7 +64,7 @@ func (m *model) cached(r *modelRoom, tok roomtoken.Token, ok, used bool) {
 	case ok:
 		m.handedOut(r, tok, m.next(), now, 0, now)
 		if used {
-			r.asked, r.active = now, now
+			m.used(r, now)
 		}
 	case !m.closed && m.valid(r, now, 0):
 		m.breaks(3, "%s: nothing in memory, want the token with %v left", r.id, m.leftOf(r.cur, now))
@@ -85,8 +89,17 @@ func (m *model) asks(r *modelRoom, atLeast, timeout, hangUp time.Duration) *call
 	}
 	c.must = m.valid(r, now, atLeast)
 	if !m.closed {
+		if r.inLine == 0 {
+			r.inLine = now
+		}
+		if atLeast > 0 {
+			r.needs = append(r.needs, need{forever, atLeast})
+			if len(r.needs) > 8 {
+				r.needs = r.needs[1:]
+			}
+		}
 		r.waiting = append(r.waiting, c)
-		r.asked, r.active = now, now
+		m.used(r, now)
 		r.resident = true
 	}
 	return c
@@ -138,6 +151,9 @@ func (m *model) answers(c *caller, tok roomtoken.Token, err, ended, cause error)
 	}
 	if err == nil {
 		m.handedOut(r, tok, c.order, c.begun, c.atLeast, now)
+		if c.atLeast > 0 {
+			r.needs = append(r.needs, need{now, c.atLeast})
+		}
 		return
 	}
 	m.refusal(c, err, ended, cause, now)
@@ -146,7 +162,6 @@ func (m *model) answers(c *caller, tok roomtoken.Token, err, ended, cause error)
 // refusal checks an error that a caller gets.
 func (m *model) refusal(c *caller, err, ended, cause error, now time.Duration) {
 	r := c.room
-	a := &m.account
 	if m.valid(r, now, c.atLeast) && !c.forgets {
 		m.breaks(3, "%s: want the token with %v left, got the error %v", r.id, m.leftOf(r.cur, now), err)
 	}
@@ -158,8 +173,8 @@ func (m *model) refusal(c *caller, err, ended, cause error, now time.Duration) {
 	case errors.Is(err, roomtoken.ErrTooManyRooms):
 		m.tooMany(r)
 	case errors.Is(err, roomtoken.ErrTooShort):
-		if c.atLeast == 0 || !r.vague && !(r.cur != nil && (r.cur.lifetime < c.atLeast || r.cur.begun >= c.begun) || r.cur == nil && r.had) && !c.forgets {
-			m.breaks(1, "%s: ErrTooShort for %v", r.id, c.atLeast)
+		if c.atLeast == 0 || !r.vague && !c.forgets && !(r.had && (r.newest < c.atLeast+m.callTime(now).hi+fuzz || r.newestBegun >= c.begun)) {
+			m.breaks(1, "%s: ErrTooShort for %v, but the newest token had %v left", r.id, c.atLeast, r.newest)
 		}
 	case ended != nil && now >= c.ends:
 		if !errors.Is(err, ended) || !errors.Is(err, cause) || !wrapsLast {
@@ -171,7 +186,8 @@ func (m *model) refusal(c *caller, err, ended, cause error, now time.Duration) {
 		}
 	case r.vague:
 	case r.call != nil && now >= r.call.begun+m.config.CallTimeout:
-	case now < max(r.notAfter, r.left) && c.limit < r.notAfter, a.unsure, a.guarded && c.limit < a.untilMax:
+	case m.account.changed == now && m.account.states&isRefused != 0, m.answeredAtOnce(r, err):
+	case m.inVain(c, now):
 		if !wrapsLast {
 			m.breaks(5, "%s: want an error that wraps the source's last error, %v, got %v", r.id, r.lastErr, err)
 		}
@@ -183,6 +199,32 @@ func (m *model) refusal(c *caller, err, ended, cause error, now time.Duration) {
 	default:
 		m.breaks(5, "%s: a caller who could wait for %v leaves, but the next attempt is in %v: %v", r.id, c.limit-now, r.notAfter-now, err)
 	}
+}
+
+// answeredAtOnce reports whether a caller may get that error at once, because of what
+// other rooms have met.
+func (m *model) answeredAtOnce(r *modelRoom, err error) bool {
+	a := &m.account
+	return a.states&isRefused != 0 && errors.Is(err, roomtoken.ErrUnauthorized) ||
+		a.states&(isRefused|isSuspect) != 0 && errors.Is(err, roomtoken.ErrPermanent) && !a.innocent(r)
+}
+
+// inVain reports whether the next attempt may lie beyond the caller's time. Failures of
+// others do not hold back a room that has not failed, a rate limit does.
+func (m *model) inVain(c *caller, now time.Duration) bool {
+	a := &m.account
+	r := c.room
+	next := r.notAfter
+	if r.left > next && r.left == now {
+		next = r.left
+	}
+	if a.mayBeLimited {
+		next = max(next, a.held.hi, a.until.hi)
+	}
+	if a.states != isOpen && !a.innocent(r) {
+		next = max(next, a.until.hi)
+	}
+	return now < next && c.limit < next
 }
 
 // tooMany checks ErrTooManyRooms.
@@ -208,7 +250,7 @@ func (m *model) noSecret(err error) {
 	if strings.Contains(text, canary) {
 		m.breaks(12, "an error contains a secret: %s", text)
 	}
-	if strings.Contains(text, "thrown on purpose") && !strings.Contains(text, "goroutine ") {
+	if strings.Contains(text, "thrown on purpose") && !hasStack(err) {
 		m.breaks(9, "the error of a panic has no stack: %s", text)
 	}
 }
@@ -245,7 +287,8 @@ func (m *model) yielded(w *watching, tok roomtoken.Token, err, ended, cause erro
 	case ended != nil && errors.Is(err, cause): // the end of the watch
 	case m.valid(r, now, 0):
 		m.breaks(3, "%s: want a watch to yield the token with %v left, got the error %v", r.id, m.leftOf(r.cur, now), err)
-	case r.lastErr == nil && !m.account.guarded && !m.account.unsure && !r.vague && now > r.notBefore && r.permErr != now:
+	case r.refusedBy > 1 && (r.call != nil || r.cur == nil || now <= r.cur.shown.hi): // its tokens were refused
+	case r.lastErr == nil && m.account.states == isOpen && !m.account.mayBeLimited && m.account.changed != now && !r.vague && !r.blurred && now > r.notBefore && r.permErr != now && (r.call == nil || !r.call.overdue):
 		m.breaks(3, "%s: a watch yields an error, but nothing has failed: %v", r.id, err)
 	default:
 		kind := kindOf(err)
@@ -256,9 +299,9 @@ func (m *model) yielded(w *watching, tok roomtoken.Token, err, ended, cause erro
 	}
 }
 
-// kindOf names the kind of an error whose text is always the same.
+// kindOf names the cause of an error whose text is always the same.
 func kindOf(err error) string {
-	if errors.Is(err, errDown) && strings.Contains(err.Error(), "failed: the source") { // not the error of a hold
+	if errors.Is(err, errDown) {
 		return "down"
 	}
 	return ""
@@ -271,54 +314,89 @@ func (m *model) settled() {
 	defer m.mu.Unlock()
 	now := m.now()
 	m.catchUp(now)
+	m.passedOver(now)
 	if m.closed || m.violation != nil || m.plan.wall && m.stepped > 0 && now-m.stepped < 11*time.Second {
 		return
 	}
-	a := &m.account
-	held := a.guarded && now < a.until
-	open := !a.unsure && (!a.guarded || now > a.untilMax && a.probe == nil) && len(m.flights) < m.slots()
 	for _, r := range m.rooms {
-		if r.vague {
-			continue
+		if !r.vague {
+			m.settledRoom(r, now)
 		}
-		over := r.call != nil && r.call.overdue
-		for _, c := range r.waiting {
-			valid := m.valid(r, now, c.atLeast)
-			next := r.notBefore
-			if held {
-				next = max(next, a.until)
-			}
-			switch {
-			case valid && !c.forgets:
-				m.breaks(3, "%s: a caller of %v waits, but there is a token", r.id, c.begun)
-			case over && !m.valid(r, now, 0):
-				m.breaks(2, "%s: a caller waits, but its call is overdue", r.id)
-			case now > min(c.ends, c.wait):
-				m.breaks(4, "%s: a caller still waits %v after its time", r.id, now-min(c.ends, c.wait))
-			case r.call == nil && c.limit < next && (r.lastErr != nil || held):
-				m.breaks(5, "%s: a caller waits, but the next attempt is in %v and its time ends in %v", r.id, next-now, c.limit-now)
-			}
+	}
+}
+
+// settledRoom checks one room.
+func (m *model) settledRoom(r *modelRoom, now time.Duration) {
+	a := &m.account
+	over := r.call != nil && r.call.overdue
+	for _, c := range r.waiting {
+		valid := m.valid(r, now, c.atLeast)
+		next, certain := r.notBefore, r.lastErr != nil
+		if a.limited && now < a.held.lo {
+			next, certain = max(next, a.held.lo), true
 		}
-		if r.call != nil || now <= r.notAfter || !open {
-			m.watchesOf(r, now)
-			continue
+		if a.guarded() && a.guilty(r) && now < a.until.lo {
+			next = max(next, a.until.lo)
 		}
-		wanted := len(r.waiting) > 0 || r.watched()
-		switch t := r.cur; {
-		case wanted && !m.valid(r, now, 0) && (t == nil || !t.vague):
-			m.breaks(m.after(r), "%s: a caller or a watch waits, and a call may begin since %v, but none does", r.id, now-max(r.notAfter, a.untilMax))
-		case t == nil || m.plan.wall && t.came < m.stepped:
-		case !r.watched() && m.config.IdleAfter > 0 && now-r.asked > m.config.IdleAfter-grain:
-		default:
-			left := m.leftOf(t, now)
-			share := 1 - m.config.RefreshAfter
-			had := t.expires.Sub(m.start) - t.came
-			due := time.Duration(float64(min(t.lifetime, had, t.end-t.came)) * share)
-			if left < due-fuzz {
-				m.breaks(3, "%s: no call is in flight with %v left of %v, want a renewal with %v left", r.id, left, t.lifetime, due)
-			}
+		pending := r.cur != nil && now <= r.cur.shown.hi
+		waits := r.call == nil && !valid && c.begun < now && !pending
+		switch {
+		case valid && !c.forgets:
+			m.breaks(3, "%s: a caller of %v waits, but there is a token", r.id, c.begun)
+		case over && !m.valid(r, now, 0):
+			m.breaks(2, "%s: a caller waits, but its call is overdue", r.id)
+		case now > min(c.ends, c.wait):
+			m.breaks(4, "%s: a caller still waits %v after its time", r.id, now-min(c.ends, c.wait))
+		case r.call == nil && c.limit < next && certain && !pending:
+			m.breaks(5, "%s: a caller waits, but the next attempt is in %v and its time ends in %v", r.id, next-now, c.limit-now)
+		case waits && !m.valid(r, now, 0) && r.permanent > 0 && now < r.notBefore && r.lastErr != nil:
+			m.breaks(5, "%s: a caller waits, but the room's permanent error is to be returned at once for %v", r.id, r.notBefore-now)
+		case waits && !m.valid(r, now, 0) && a.isCertainly(isRefused) && a.changed != now:
+			m.breaks(5, "%s: a caller waits, but the credential is refused", r.id)
+		case waits && !m.valid(r, now, 0) && a.isCertainly(isSuspect) && a.guilty(r) && a.changed != now:
+			m.breaks(5, "%s: a caller of a room that has failed waits, but the credential is suspect", r.id)
+		case waits && r.had && c.atLeast > max(r.newest, r.newestLife)+fuzz && m.valid(r, now, 0) && now > r.came && !c.forgets:
+			m.breaks(1, "%s: a caller waits for a token with %v left, but the newest came with %v", r.id, c.atLeast, r.newest)
+		case waits && !m.valid(r, now, 0) && now > r.notAfter+late && now > c.begun+late && a.innocent(r) && m.laneFree(now):
+			m.breaks(5, "%s: a caller of %v waits, the room has not failed since the source worked, and no call begins for it", r.id, c.begun)
 		}
-		m.watchesOf(r, now)
+	}
+	m.watchesOf(r, now)
+	if r.call != nil || now <= r.notAfter || !m.mayBegin(r, now) || r.cur != nil && now <= r.cur.shown.hi {
+		return
+	}
+	wanted := len(r.waiting) > 0 || r.watched()
+	switch t := r.cur; {
+	case wanted && !m.valid(r, now, 0) && (t == nil || !t.vague):
+		m.breaks(m.after(r), "%s: a caller or a watch waits, and a call may begin since %v, but none does", r.id, now-max(r.notAfter, a.until.hi, a.held.hi))
+	case t == nil || m.plan.wall && t.came < m.stepped || r.kept:
+	case !r.watched() && m.config.IdleAfter > 0 && now-r.asked > m.config.IdleAfter-grain:
+	default:
+		if left, due := m.leftOf(t, now), m.due(r).lo; left < due {
+			m.breaks(3, "%s: no call is in flight with %v left of %v, want a renewal with %v left", r.id, left, t.lifetime, due)
+		}
+	}
+}
+
+// mustBeGone checks that a room that nobody uses, and whose token is over, is not in
+// memory any more.
+func (m *model) mustBeGone(r *modelRoom, resident bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	m.checks++
+	if !resident || m.closed || m.config.IdleAfter <= 0 || r.pinned() || r.vague || m.plan.wall && now-m.stepped < 11*time.Second {
+		return
+	}
+	idle := max(r.active, r.left, r.forgotAt) + m.config.IdleAfter
+	if r.cur != nil {
+		if r.cur.vague {
+			return
+		}
+		idle = max(idle, now+m.leftOf(r.cur, now))
+	}
+	if idle = max(idle, r.lastBegun) + grain; now > idle+10*time.Second {
+		m.breaks(10, "%s: is in memory %v after it was to be dropped", r.id, now-idle)
 	}
 }
 
@@ -328,6 +406,26 @@ func (m *model) after(r *modelRoom) int {
 		return 9
 	}
 	return 5
+}
+
+// hasStack reports whether an error has a stack: in its text, or in a field.
+func hasStack(err error) bool {
+	if strings.Contains(err.Error(), "goroutine ") {
+		return true
+	}
+	v := reflect.Indirect(reflect.ValueOf(err))
+	if v.Kind() == reflect.Struct {
+		if f := v.FieldByName("Stack"); f.IsValid() && f.Len() > 0 {
+			return true
+		}
+	}
+	switch e := err.(type) { //nolint:errorlint // it walks the tree
+	case interface{ Unwrap() error }:
+		return e.Unwrap() != nil && hasStack(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), hasStack)
+	}
+	return false
 }
 
 // watchesOf checks that the room's watches have yielded the newest token.

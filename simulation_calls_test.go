@@ -47,18 +47,10 @@ func (m *model) begins(kind roomtoken.CallKind, id, refreshToken string, ctxRoom
 		m.breaks(2, "%s(%s) begins while a %s of the room is in flight", kind, id, r.call.kind)
 	}
 	c.had = r.had
-	cold := 0
-	for _, f := range m.flights {
-		if !f.had {
-			cold++
-		}
-	}
-	switch {
-	case len(m.flights) >= m.config.MaxConcurrentCalls:
-		m.breaks(10, "call %d begins, MaxConcurrentCalls is %d", len(m.flights)+1, m.config.MaxConcurrentCalls)
-	case !c.had && cold >= m.slots():
-		m.breaks(10, "a call for a caller begins in a slot reserved for renewals")
-	}
+	valid := m.valid(r, now, 0)
+	c.renewal = valid && len(r.waiting) == 0 && r.left != now
+	c.forCaller = !c.had && len(r.waiting) > 0 && r.warming == 0 && !r.watched()
+	m.slot(c, now)
 	if !r.vague && now < r.notBefore {
 		m.breaks(5, "%s(%s) begins %v too early, after %d transient and %d permanent failures and %d refusals",
 			kind, id, r.notBefore-now, r.failures, r.permanent, r.refusals)
@@ -66,27 +58,15 @@ func (m *model) begins(kind roomtoken.CallKind, id, refreshToken string, ctxRoom
 	if ctxRoom != nil && ctxRoom != id && ctxRoom != "*" {
 		m.breaks(4, "the ctx of a call for %s carries the values of a caller of %v", id, ctxRoom)
 	}
-	if ctxRoom == nil && len(r.waiting) > 0 && !r.had && !r.vague {
+	if ctxRoom == nil && len(r.waiting) > 0 && !r.had && !r.vague && r.left != now {
 		m.breaks(4, "the ctx of the first call for %s carries no values of its caller", id)
 	}
 	m.needed(r, kind, now)
 
-	a := &m.account
-	// A call that the Manager began at the same time may reach the source after the
-	// answer that starts the hold.
-	crossed := now == a.heldAt
-	switch {
-	case !a.guarded, crossed && now < a.until:
-	case now < a.until:
-		m.breaks(5, "%s(%s) begins %v before the end of the hold of all calls", kind, id, a.until-now)
-	case a.probe != nil && !crossed:
-		m.breaks(5, "%s(%s) begins while the probe, %s(%s), is in flight", kind, id, a.probe.kind, a.probe.room.id)
-	default:
-		a.probe = c
-		c.guarded = true
-	}
+	m.admits(c, now)
+	m.goesFirst(c, now)
 	m.whichCall(r, c, refreshToken, now)
-	r.call = c
+	r.call, r.lastBegun, r.inLine = c, now, 0
 	m.flights = append(m.flights, c)
 	return c
 }
@@ -99,18 +79,29 @@ func (m *model) needed(r *modelRoom, kind roomtoken.CallKind, now time.Duration)
 	}
 	asked := len(r.waiting) > 0 || r.warming > 0 || r.watched() || r.left == now
 	idle := m.config.IdleAfter > 0 && now-r.active > m.config.IdleAfter+grain
-	if !asked && !r.vague && (!r.had || idle) {
+	probes := !idle && (m.account.guarded() || m.account.states != isOpen || m.account.mayBeLimited) // no state ends only by somebody asking
+	if !asked && !r.vague && (!r.had && !probes || idle) {
 		m.breaks(10, "%s(%s) begins, but the room is not in use", kind, r.id)
 	}
-	if !m.valid(r, now, 0) || forced || r.left == now {
+	if t := r.cur; t != nil && now < t.shown.lo && m.leftOf(t, now) > 0 && !forced && !r.vague && !t.vague && r.left != now {
+		m.breaks(7, "%s(%s) begins while the replacement of a refused token waits to be handed out", kind, r.id)
+	}
+	if !m.valid(r, now, 0) || r.left == now {
 		return
 	}
 	t, left := r.cur, m.leftOf(r.cur, now)
 	if m.plan.wall && m.stepped > t.came { // it may have been due before
 		return
 	}
-	due := time.Duration(float64(t.lifetime)*(1-m.config.RefreshAfter+m.config.Jitter)) + fuzz
-	if left > due {
+	due := m.due(r).hi
+	switch {
+	case left <= due:
+	case forced:
+		if gap := now - r.forced; gap < time.Second && !r.blurred && t.begun == r.forced {
+			m.breaks(1, "%s(%s) begins %v after the last one, again for a caller whom the token with %v left does not serve", kind, r.id, gap, left)
+		}
+		r.forced = now
+	default:
 		m.breaks(2, "%s(%s) begins with %v left of %v, want a renewal with at most %v left", kind, r.id, left, t.lifetime, due)
 	}
 }
@@ -128,7 +119,8 @@ func (m *model) whichCall(r *modelRoom, c *modelCall, refreshToken string, now t
 		m.breaks(6, "Refresh(%s) with another refresh token than the newest", r.id)
 	case c.kind == refresh && lapsed:
 		m.breaks(6, "Refresh(%s) with a refresh token that has lapsed", r.id)
-	case !usable:
+	case !usable || r.blurred:
+	case r.shrinks() && c.kind == create: // the session ends
 	case r.failures < 3 && c.kind == create:
 		m.breaks(6, "Create(%s) with a valid refresh token after %d failures, want a refresh", r.id, r.failures)
 	case r.failures == 3 && c.kind == refresh:
@@ -141,6 +133,15 @@ func (m *model) whichCall(r *modelRoom, c *modelCall, refreshToken string, now t
 	if usable {
 		r.lastRefresh = rt
 	}
+}
+
+// shrinks reports whether the source's refreshed tokens live shorter and shorter.
+func (r *modelRoom) shrinks() bool {
+	longest := time.Duration(0)
+	for _, left := range r.lefts {
+		longest = max(longest, left)
+	}
+	return r.kept || r.newest < longest*3/4
 }
 
 // ends removes a call and reports whether it belongs to the current Manager.
@@ -172,15 +173,21 @@ func (m *model) fails(c *modelCall, err error, wait time.Duration) {
 		return
 	}
 	r := c.room
-	wait = min(max(wait, 0), 24*time.Hour)
+	wait = min(max(wait, 0), m.config.MaxRetryAfter)
 	switch {
 	case errors.Is(err, roomtoken.ErrRateLimited):
-		m.limited(c, wait, now)
+		m.rateLimits(c, wait, now)
 		if !c.forgotten {
 			r.lastErr = err
+			r.failedHi = now
 		}
 	case c.kind == refresh && (errors.Is(err, roomtoken.ErrRefreshRejected) || errors.Is(err, roomtoken.ErrPermanent)):
-		m.answered(c, now)
+		b := blameNobody
+		if errors.Is(err, roomtoken.ErrUnauthorized) {
+			b = blameEither
+		}
+		m.judge(c, b, now)
+		r.rejectedAt = now
 		if !c.forgotten {
 			if r.refresh == c.refresh {
 				r.refresh = nil
@@ -188,18 +195,52 @@ func (m *model) fails(c *modelCall, err error, wait time.Duration) {
 			m.postpone(r, err, wait, now)
 		}
 	case errors.Is(err, roomtoken.ErrPermanent):
-		m.answered(c, now)
-		r.permErr = now
-		if !c.forgotten {
-			r.permanent++
-			r.failures = 0
-			r.lastErr = err
-			step := min(10*time.Second<<min(r.permanent-1, 10), 5*time.Minute)
-			r.notBefore = now + max(step, wait)
-			r.notAfter = r.notBefore
-		}
+		m.permanently(c, err, wait, now)
 	default:
 		m.transient(c, err, wait, now)
+	}
+}
+
+// permanently accounts for a create that failed permanently.
+func (m *model) permanently(c *modelCall, err error, wait, now time.Duration) {
+	r := c.room
+	b, longest := blameDenial, longestPermanent
+	switch {
+	case errors.Is(err, roomtoken.ErrUnauthorized):
+		b, longest = blameKey, longestCredential
+	case errors.Is(err, roomtoken.ErrRoomNotFound):
+		b = blameNobody
+	}
+	m.judge(c, b, now)
+	r.permErr = now
+	if c.forgotten {
+		return
+	}
+	if r.lastErr == nil || errors.Is(r.lastErr, roomtoken.ErrUnauthorized) != errors.Is(err, roomtoken.ErrUnauthorized) {
+		r.permanentLo = 0 // the other kind need not count
+	}
+	r.permanent++
+	r.permanentLo++
+	r.failures, r.failuresLo = 0, 0
+	r.lastErr = err
+	r.failedHi = now
+	if b != blameNobody {
+		r.failedLo = now
+	}
+	least, _ := permanentWait(r.permanentLo, longest)
+	_, most := permanentWait(r.permanent, longest)
+	m.waits(c, least, most, wait, now)
+}
+
+// waits sets when the room's next call may, and must, begin.
+func (m *model) waits(c *modelCall, least, most, wait, now time.Duration) {
+	r := c.room
+	r.notBefore, r.notAfter = now+max(least, wait), now+max(most, wait)
+	if c.begun == r.resetAt { // it may have been in flight
+		r.notBefore = now
+	}
+	if c.wasReset { // it is tried again at once
+		r.notBefore, r.notAfter = now, now+wait
 	}
 }
 
@@ -208,9 +249,6 @@ func (m *model) transient(c *modelCall, err error, wait, now time.Duration) {
 	if !c.overdue {
 		m.failed(c, err, wait, now)
 		return
-	}
-	if m.account.probe == c {
-		m.account.probe = nil
 	}
 	if !c.forgotten {
 		m.postpone(c.room, err, wait, now)
@@ -227,75 +265,18 @@ func (m *model) postpone(r *modelRoom, err error, wait, now time.Duration) {
 
 // failed counts a transient failure.
 func (m *model) failed(c *modelCall, err error, wait, now time.Duration) {
-	a := &m.account
-	a.consecutiveFailures++
-	switch {
-	case a.guarded && a.probe == c:
-		a.probe = nil
-		if a.limited && now < a.until {
-			break
-		}
-		if a.limited && now < a.untilMax { // a draw decides whether the limit was over
-			_, most := m.backoff(60)
-			a.unsure, a.untilMax = true, now+most
-			break
-		}
-		a.steps++
-		least, most := m.backoff(a.steps)
-		a.until, a.untilMax, a.limited = now+least, max(a.untilMax, now+most), false
-	case !a.guarded && a.consecutiveFailures >= m.config.MaxConcurrentCalls:
-		*a = modelAccount{guarded: true, consecutiveFailures: a.consecutiveFailures, unsure: a.unsure, untilMax: a.untilMax, heldAt: now}
-	}
+	m.judge(c, blameSource, now)
+	cuts := !errors.Is(err, errOverdue) && !c.maybeFailing && !c.forgotten
+	m.account.window.failed(c, cuts, m.config.MaxConcurrentCalls, now)
 	if r := c.room; !c.forgotten {
 		r.failures++
-		r.permanent = 0
+		r.failuresLo++
+		r.permanent, r.permanentLo = 0, 0
 		r.lastErr = err
-		least, most := m.backoff(r.failures)
-		r.notBefore = now + max(least, wait)
-		r.notAfter = now + max(most, wait)
-	}
-}
-
-// limited accounts for a rate limit.
-func (m *model) limited(c *modelCall, wait, now time.Duration) {
-	a := &m.account
-	if a.probe == c {
-		a.probe = nil
-	}
-	already := a.limited && now < a.until
-	least, most := wait, wait
-	if wait == 0 {
-		if already {
-			return
-		}
-		if (a.limited || a.unsure) && now < a.untilMax { // a draw decides whether there is already a hold
-			_, most = m.backoff(60)
-			a.unsure, a.untilMax = true, now+most
-			return
-		}
-		a.steps++
-		least, most = m.backoff(a.steps)
-	}
-	if a.unsure {
-		_, most = m.backoff(60)
-		most = max(most, wait)
-	}
-	a.guarded, a.limited, a.heldAt = true, true, now
-	a.until, a.untilMax = max(a.until, now+least), max(a.untilMax, now+most)
-}
-
-// answered records that the server has answered.
-func (m *model) answered(c *modelCall, now time.Duration) {
-	a := &m.account
-	a.consecutiveFailures = 0
-	if a.probe == c {
-		a.probe = nil
-	}
-	switch {
-	case a.limited && now >= a.until && now < a.untilMax:
-		*a = modelAccount{unsure: true, untilMax: a.untilMax}
-	case (a.guarded || a.unsure) && !(a.limited && now < a.untilMax):
-		*a = modelAccount{unsure: a.unsure && now < a.untilMax, untilMax: a.untilMax}
+		r.failedLo, r.failedHi = now, now
+		least, _ := m.backoff(r.failuresLo)
+		_, most := m.backoff(r.failures)
+		m.waits(c, least, most, wait, now)
 	}
 }
 
@@ -340,7 +321,7 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 	}
 	if c.forgotten {
 		if usable && !refused {
-			m.answered(c, now)
+			m.succeeded(c, now)
 			for _, w := range r.waiting {
 				if w.owed == c && w.atLeast == 0 {
 					w.served = now
@@ -370,30 +351,111 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 	}
 	if !usable || refused {
 		m.transient(c, roomtoken.ErrInvalidGrant, 0, now)
-		r.vague = c.steps
+		r.vague = c.steps || r.mixed
 		return
 	}
-	m.answered(c, now)
-	r.vague = c.steps
+	r.newest, r.newestLife, r.newestBegun = left, fresh.lifetime, c.begun
+	if r.lefts = append(r.lefts, max(left, fresh.lifetime)); len(r.lefts) > 5 {
+		r.lefts = r.lefts[1:]
+	}
+	ambiguous := false
+	if cur := r.cur; cur != nil && cur != t && m.leftOf(cur, now) >= max(m.margin(cur), 1) {
+		end := m.leftOf(cur, now)
+		if r.mixed {
+			end = max(end, r.lastEnd-now)
+		}
+		certain := !cur.vague && !r.vague && !c.steps && !(m.plan.wall && m.stepped > cur.begun)
+		switch {
+		case certain && left < end-fuzz: // it does not replace the better one
+			m.keeps(c, now)
+			return
+		case left < end+fuzz || !certain && m.plan.wall:
+			ambiguous = true
+			r.lastEnd = now + max(end, left)
+		}
+	}
+	r.kept = false
+	r.mixed = ambiguous
+	r.vague = c.steps || r.mixed
+	m.succeeded(c, now)
+	r.failures, r.failuresLo, r.permanent, r.permanentLo = 0, 0, 0, 0
+	r.notBefore, r.notAfter = 0, c.begun+100*time.Millisecond
+	r.lastErr, r.blurred, r.came = nil, false, now
+	if len(r.waiting) > 0 {
+		r.active, r.asked = now, now
+	}
+	if r.refusedBy > 1 && r.cur == nil {
+		m.heldBack(r, t, now)
+	}
 	if r.cur != nil {
 		r.cur.replaced = now
-		r.refusals, r.refusedBy = 0, 0
+		switch shown := r.cur.shown; {
+		case shown.hi == 0, now > shown.hi && m.leftOf(r.cur, shown.hi) > m.margin(r.cur): // it was handed out, and lasted
+			r.refusals, r.refusedBy = 0, 0
+		default:
+			r.refusals = 0 // unless it was handed out
+			m.heldBack(r, t, now)
+		}
 	}
 	r.before, r.cur = r.cur, t
+	if r.before == nil {
+		r.before = r.refused
+	}
 	if r.before == t {
 		t.replaced = 0
 	}
 	r.had = true
-	r.failures, r.permanent = 0, 0
-	r.notBefore, r.notAfter = 0, c.begun+100*time.Millisecond
-	r.lastErr = nil
-	if len(r.waiting) > 0 {
-		r.active, r.asked = now, now
-	}
 }
 
-// forgets clears the state of a room.
+// keeps notes that a grant does not replace the room's token, which ends later: an
+// answer of the source, that says nothing of the room's failures. If it was a refresh, a
+// create may follow at once.
+func (m *model) keeps(c *modelCall, now time.Duration) {
+	r := c.room
+	m.note("%s: the token is not replaced by one that ends sooner", r.id)
+	m.isUp(c, now)
+	if a := &m.account; a.states&(isSuspect|isRefused) != 0 {
+		a.states |= isOpen
+	}
+	r.kept, r.rejectedAt = true, now
+	r.notBefore, r.notAfter = 0, now+m.config.BackoffMax+fuzz
+	r.failures, r.failuresLo, r.permanent, r.permanentLo = 0, 0, 0, 0
+	r.failedHi, r.lastErr, r.blurred = now, nil, true
+}
+
+// heldBack notes when the replacement of a token that was refused soon after its issue,
+// not for the first time, is handed out.
+func (m *model) heldBack(r *modelRoom, t *modelToken, now time.Duration) {
+	if r.refused == nil {
+		return
+	}
+	had := min(t.lifetime, t.end-now)
+	least, _ := m.backoff(r.refusals - 1)
+	_, most := m.backoff(r.refusedBy - 1)
+	// The step counts from the invalidation or from the call, whichever is later.
+	t.shown.hi = max(r.refused.invalid, t.begun) + min(most, t.lifetime/3+fuzz) + late
+	if r.refusals > 1 {
+		t.shown.lo = r.refused.invalid + min(least, min(had, r.refused.lifetime)/3-fuzz)
+	}
+	if t.shown.hi <= now {
+		t.shown = span{}
+		return
+	}
+	r.notAfter = max(r.notAfter, t.shown.hi)
+}
+
+// forgets clears the state of a room, its memory of failures included.
 func (m *model) forgets(r *modelRoom, now time.Duration) {
+	m.drops(r, now)
+	r.lastErr = nil
+	r.failures, r.permanent = 0, 0
+	r.notBefore, r.notAfter = 0, 0
+	r.failedLo, r.failedHi = -1, -1
+	r.refusals, r.refusedBy, r.refused = 0, 0, nil
+}
+
+// drops clears the state of a room that was forgotten or evicted.
+func (m *model) drops(r *modelRoom, now time.Duration) {
 	for _, t := range m.tokens {
 		if t.room == r {
 			t.invalid = 0
@@ -413,24 +475,31 @@ func (m *model) forgets(r *modelRoom, now time.Duration) {
 	}
 	r.forgotAt, r.forgot = now, m.next()
 	r.resident = r.watched()
-	r.cur, r.before, r.refresh, r.lastErr = nil, nil, nil, nil
-	r.had, r.vague = false, false
-	r.failures, r.permanent, r.refusals, r.refusedBy = 0, 0, 0, 0
-	r.notBefore, r.notAfter = 0, 0
+	r.cur, r.before, r.refresh = nil, nil, nil
+	r.had, r.vague, r.mixed, r.kept = false, false, false, false
+	r.failuresLo, r.permanentLo, r.refusals = 0, 0, 0
+	r.needs, r.lefts, r.inLine = nil, nil, 0
 	r.lastKindFailures = -1
 }
 
+// target returns the token that a step invalidates: the newest that anybody has seen, or
+// the one before; nil: there is none.
+func (m *model) target(r *modelRoom, back bool) *modelToken {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := r.cur; t != nil && !back && m.now() > t.shown.hi {
+		return t
+	}
+	return r.before
+}
+
 // invalidates calls Invalidate and checks its result.
-func (m *model) invalidates(r *modelRoom, back bool, invalidate func(roomtoken.Token) bool) {
+func (m *model) invalidates(r *modelRoom, t *modelToken, invalidate func(roomtoken.Token) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	m.catchUp(now)
 	m.checks++
-	t := r.cur
-	if back || t == nil {
-		t = r.before
-	}
 	if t == nil {
 		return
 	}
@@ -455,9 +524,9 @@ func (m *model) invalidates(r *modelRoom, back bool, invalidate func(roomtoken.T
 	}
 	t.invalid = now
 	left, had := m.leftOf(t, now), t.end-t.came
-	after, jitter := m.config.RefreshAfter, m.config.Jitter
-	early := left > time.Duration(float64(t.lifetime)*(1-after+jitter))+fuzz
-	late := left < time.Duration(float64(min(t.lifetime, had))*(1-after))-fuzz
+	due := m.due(r)
+	early := left > due.hi
+	late := left < min(due.lo, had)-fuzz
 	switch {
 	case early:
 		r.refusals++
@@ -468,15 +537,8 @@ func (m *model) invalidates(r *modelRoom, back bool, invalidate func(roomtoken.T
 		r.refusals = 0
 		r.refusedBy++
 	}
-	if r.refusals > 1 {
-		least, _ := m.backoff(r.refusals - 1)
-		r.notBefore = max(r.notBefore, now+least)
-	}
-	if r.refusedBy > 1 {
-		_, most := m.backoff(r.refusedBy - 1)
-		r.notAfter = max(r.notAfter, now+most)
-	}
-	r.before, r.cur, r.refresh = t, nil, nil
+	r.notAfter = max(r.notAfter, now) // it is replaced at once, whether it is handed out or not
+	r.before, r.refused, r.cur, r.refresh = t, t, nil, nil
 }
 
 // evicted is called for every eviction.
@@ -513,6 +575,9 @@ func (m *model) evicted(id, reason string) {
 				}
 			}
 		}
-		m.forgets(r, now)
+		m.drops(r, now) // its failures are remembered
+		if r.failures+r.permanent == 0 {
+			r.lastErr = nil
+		}
 	}
 }

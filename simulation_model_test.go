@@ -67,6 +67,8 @@ type model struct {
 	instant       time.Duration
 	burst         int // calls at instant
 	outages       []outage
+	passes        []passing
+	sick          bool // something has failed, or a plan may let something fail
 }
 
 type outage struct {
@@ -83,9 +85,18 @@ type modelRoom struct {
 	had              bool // it has had a token
 	cur              *modelToken
 	before           *modelToken // the previous token, if it was replaced
+	refused          *modelToken // the token that was invalidated last
 	refresh          *modelRefresh
-	failures         int
-	permanent        int
+	failures         int // in a row, transient ones
+	failuresLo       int // at least as many are remembered
+	permanent        int // in a row, permanent ones
+	permanentLo      int
+	failedLo         time.Duration // when a call certainly failed last; -1: none
+	failedHi         time.Duration // when one may have
+	came             time.Duration // when a call last brought a token
+	resetAt          time.Duration // when ResetBackoff was last called
+	blurred          bool          // how many failures are remembered is open
+	tried            bool          // in the present outage
 	refusals         int           // at least this many consecutive tokens were refused early
 	refusedBy        int           // at most this many
 	notBefore        time.Duration // no call may begin before
@@ -98,7 +109,20 @@ type modelRoom struct {
 	lastKind         roomtoken.CallKind
 	lastKindFailures int // failures when the last call began
 	lastRefresh      *modelRefresh
+	lastBegun        time.Duration   // when the last call began
+	rejectedAt       time.Duration   // when a refresh token was last refused
+	kept             bool            // the last grant ended before the token and did not replace it
+	lefts            []time.Duration // what the last tokens had left when they came
+	forced           time.Duration   // when a call last began for a caller whom a valid token did not serve
+	needs            []need
+	newest           time.Duration // what the newest token had left when it came
+	newestLife       time.Duration // its lifetime
+	newestBegun      time.Duration // when its call began
+	mixed            bool          // which of its tokens is in memory is open
+	lastEnd          time.Duration // the latest end of these
 
+	inLine   time.Duration // since when a caller may have been waiting for a call; 0: none
+	woke     time.Duration // when it was last asked for after it was idle
 	asked    time.Duration // last used, at the earliest
 	active   time.Duration // last used, at the latest
 	left     time.Duration // when a caller last left it
@@ -109,6 +133,9 @@ type modelRoom struct {
 	warming int
 	watches []*watching
 }
+
+// need is what a caller of TokenValidFor was served.
+type need struct{ at, atLeast time.Duration }
 
 // modelToken is a token that the source minted.
 type modelToken struct {
@@ -123,6 +150,7 @@ type modelToken struct {
 	order     int           // of that call
 	invalid   time.Duration // when it was invalidated; 0: not
 	replaced  time.Duration // when a newer one replaced it; 0: not
+	shown     span          // it is handed out from then on, if it replaces a token that was refused early
 	vague     bool
 }
 
@@ -149,16 +177,14 @@ type modelCall struct {
 	refused   []string // invalidated since
 	had       bool
 	deaf      bool // it ignores its ctx
-}
+	wasReset  bool // ResetBackoff was called since
+	counted   bool // as a failure, because it is overdue
 
-// modelAccount is the state that all rooms share.
-type modelAccount struct {
-	guarded, limited           bool
-	unsure                     bool // a draw decides whether it is guarded
-	until, untilMax            time.Duration
-	heldAt                     time.Duration // when it was last guarded or held
-	probe                      *modelCall
-	consecutiveFailures, steps int
+	mayProbe, mayLane     bool // as what it may have begun
+	crossed               bool // it may have been let through before the account changed
+	failing, maybeFailing bool // its room's last call failed
+	renewal               bool // certainly of a valid token for which nobody waits
+	forCaller             bool // certainly of a new room that a caller waits for
 }
 
 // caller is one call of Token or TokenValidFor.
@@ -223,10 +249,11 @@ func (m *model) open() {
 	m.ahead, m.stepped = 0, 0
 	m.tokens = map[string]*modelToken{}
 	m.flights = nil
-	m.account = modelAccount{}
+	m.account = newAccount(&m.config)
+	m.passes = nil
 	rooms := make([]*modelRoom, m.plan.rooms)
 	for i := range rooms {
-		rooms[i] = &modelRoom{id: fmt.Sprint("r", i), n: i, forgotAt: -1, permErr: -1, left: -1}
+		rooms[i] = &modelRoom{id: fmt.Sprint("r", i), n: i, forgotAt: -1, permErr: -1, left: -1, failedLo: -1, failedHi: -1, came: -1, lastBegun: -forever, rejectedAt: -1, resetAt: -1}
 		if m.rooms != nil {
 			rooms[i].calls = m.rooms[i].calls
 		}
@@ -242,8 +269,41 @@ func (m *model) backoff(n int) (least, most time.Duration) {
 	return least - fuzz, max(most, least) + fuzz
 }
 
+// margin returns the least time that a token has left when it is handed out.
 func (m *model) margin(t *modelToken) time.Duration {
+	if m.plan.config.MinValidity > 0 { // only the default is cut to a tenth
+		return min(m.config.MinValidity, t.lifetime/2)
+	}
 	return min(m.config.MinValidity, t.lifetime/10)
+}
+
+// due returns with how much left a renewal of the room's token must have begun, and may
+// begin.
+func (m *model) due(r *modelRoom) span {
+	t := r.cur
+	had := min(t.lifetime, t.expires.Sub(m.start)-t.came, t.end-t.came)
+	share := 1 - m.config.RefreshAfter
+	due := span{
+		lo: time.Duration(float64(had)*share) - fuzz,
+		hi: time.Duration(float64(t.lifetime)*(share+m.config.Jitter)) + fuzz,
+	}
+	ahead := func(due, need time.Duration) time.Duration {
+		if need > had-t.lifetime/8 { // it was old when it came
+			return due
+		}
+		return max(due, need-fuzz)
+	}
+	if m.plan.config.MinValidity > 0 {
+		due.lo = ahead(due.lo, m.margin(t))
+		due.hi = max(due.hi, t.lifetime*3/4)
+	}
+	for _, n := range r.needs {
+		due.hi = max(due.hi, t.lifetime*3/4)
+		if r.before != nil && n.at > r.before.came && n.at < t.came {
+			due.lo = ahead(due.lo, min(n.atLeast, t.lifetime/2))
+		}
+	}
+	return due
 }
 
 // leftOf returns the time that a token has left for the Manager.
@@ -254,7 +314,7 @@ func (m *model) leftOf(t *modelToken, now time.Duration) time.Duration {
 // valid reports whether the room certainly has a token that lives for atLeast.
 func (m *model) valid(r *modelRoom, now, atLeast time.Duration) bool {
 	t := r.cur
-	if t == nil || t.vague || r.vague || m.plan.wall && now-m.stepped <= 100*time.Millisecond {
+	if t == nil || t.vague || r.vague || now <= t.shown.hi || m.plan.wall && now-m.stepped <= 100*time.Millisecond {
 		return false
 	}
 	left := m.leftOf(t, now)
@@ -263,6 +323,14 @@ func (m *model) valid(r *modelRoom, now, atLeast time.Duration) bool {
 
 // slots returns how many calls may be in flight for callers.
 func (m *model) slots() int { return m.config.MaxConcurrentCalls - m.config.MaxConcurrentCalls/4 }
+
+// used notes that a room is asked for.
+func (m *model) used(r *modelRoom, now time.Duration) {
+	if m.config.IdleAfter > 0 && now-r.asked > m.config.IdleAfter-grain && !r.watched() {
+		r.woke = now
+	}
+	r.asked, r.active = now, now
+}
 
 func (r *modelRoom) watched() bool {
 	for _, w := range r.watches {
@@ -278,8 +346,10 @@ func (r *modelRoom) pinned() bool {
 	return r.watched() || len(r.waiting) > 0 || r.warming > 0 || r.call != nil
 }
 
-// catchUp accounts for calls that have become overdue.
+// catchUp accounts for what has happened since, without a sign of it: calls have become
+// overdue, and calls have not begun.
 func (m *model) catchUp(now time.Duration) {
+	m.passedOver(now)
 	for _, c := range m.flights {
 		at := c.begun + m.config.CallTimeout + grace
 		if c.overdue || now < at || m.closed && m.closedAt < at {
@@ -288,5 +358,6 @@ func (m *model) catchUp(now time.Duration) {
 		c.overdue = true
 		m.note("%s: %s is overdue", c.room.id, c.kind)
 		m.failed(c, errOverdue, 0, at)
+		c.counted = true
 	}
 }

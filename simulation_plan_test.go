@@ -73,7 +73,11 @@ type behavior struct {
 	rotates        bool
 	fast, slow     time.Duration
 	issuedAtChance float64
-	thrower        float64 // the probability that the observer panics or exits
+	thrower        float64       // the probability that the observer panics or exits
+	capacity       int           // calls at a time that it bears; 0: any number
+	refuses        fault         // how it fails the others
+	session        time.Duration // how long refreshed tokens can live after their create; 0: for ever
+	lag            time.Duration // for how long a new token is not accepted
 }
 
 // fault is how a call of the source fails.
@@ -85,6 +89,8 @@ const (
 	faultLimited
 	faultLimitedFor
 	faultPermanent
+	faultUnauthorized
+	faultNotFound
 	faultRejected
 	faultPanic
 	faultGoexit
@@ -101,7 +107,7 @@ const (
 )
 
 var faultNames = [...]string{
-	"transient", "retry-after", "limited", "limited-for", "permanent", "rejected", "panic", "goexit",
+	"transient", "retry-after", "limited", "limited-for", "permanent", "unauthorized", "not-found", "rejected", "panic", "goexit",
 	"hang", "deaf", "empty", "no-expiry", "expired", "short", "same", "lost",
 }
 
@@ -119,10 +125,13 @@ const (
 	stepPoll stepKind = iota
 	stepAsk
 	stepAskFor
+	stepCrowd
+	stepUse
 	stepWatch
 	stepWarm
 	stepInvalidate
 	stepForget
+	stepReset
 	stepOutage
 	stepClose
 	stepWall
@@ -152,6 +161,10 @@ func (s step) String() string {
 		fmt.Fprintf(&b, "Token(r%d), %d callers, timeout %v, canceled after %v", s.room, s.n, s.timeout, s.hangUp)
 	case stepAskFor:
 		fmt.Fprintf(&b, "TokenValidFor(r%d, %v), timeout %v", s.room, s.dur, s.timeout)
+	case stepCrowd:
+		fmt.Fprintf(&b, "Token of mask %#x, timeout %v", s.mask, s.timeout)
+	case stepUse:
+		fmt.Fprintf(&b, "Token(r%d), invalidated until it is accepted", s.room)
 	case stepWatch:
 		fmt.Fprintf(&b, "Watch(r%d), the body takes %v, ends after %d pairs or %v", s.room, s.dur, s.n, s.timeout)
 	case stepWarm:
@@ -160,6 +173,8 @@ func (s step) String() string {
 		fmt.Fprintf(&b, "Invalidate(r%d), the previous token: %v, %d times", s.room, s.back, s.n)
 	case stepForget:
 		fmt.Fprintf(&b, "Forget(r%d)", s.room)
+	case stepReset:
+		fmt.Fprintf(&b, "ResetBackoff(room %d)", s.room)
 	case stepOutage:
 		fmt.Fprintf(&b, "outage of room %d: %v for %v", s.room, s.fault, s.dur)
 	case stepClose:
@@ -175,8 +190,8 @@ func draw(seed uint64) *plan {
 	d := dice(seed * 0x2545f4914f6cdd1d)
 	d.next()
 	p := &plan{seed: seed, wall: d.chance(0.25), rooms: 1 + d.n(6)}
-	if d.chance(0.1) {
-		p.rooms += d.n(12)
+	if d.chance(0.3) {
+		p.rooms += d.n(20)
 	}
 
 	c := &p.config
@@ -217,6 +232,12 @@ func draw(seed uint64) *plan {
 	}
 	c.BackoffMin = d.between(50*time.Millisecond, 3*time.Second)
 	c.BackoffMax = c.BackoffMin + d.between(time.Second, time.Minute)
+	if d.chance(0.3) {
+		c.MaxRetryAfter = d.between(time.Second, 24*time.Hour)
+	}
+	if d.chance(0.15) {
+		c.CallsPerSecond = 0.5 + 20*d.float()*d.float()
+	}
 
 	t := &p.behavior
 	t.lifetime = d.between(10*time.Second, time.Hour)
@@ -247,6 +268,15 @@ func draw(seed uint64) *plan {
 	if d.chance(0.3) {
 		t.thrower = d.float()
 	}
+	if d.chance(0.15) {
+		t.capacity, t.refuses = 1+d.n(8), [...]fault{faultTransient, faultLimited, faultLimitedFor}[d.n(3)]
+	}
+	if d.chance(0.15) {
+		t.session = time.Duration(float64(t.lifetime) * (1 + 4*d.float()))
+	}
+	if d.chance(0.3) {
+		t.lag = min(d.between(200*time.Millisecond, 5*time.Second), t.lifetime/4)
+	}
 	p.drawSteps(&d)
 	return p
 }
@@ -257,8 +287,11 @@ func (p *plan) drawSteps(d *dice) {
 	pace := d.between(20*time.Millisecond, 2*time.Minute)
 	n := 20 + d.n(140)
 	weights := []float64{
-		stepPoll: 4, stepAsk: 4, stepAskFor: 0.3, stepWatch: 0.5, stepWarm: 0.3,
-		stepInvalidate: 0.7 * d.float(), stepForget: 0.5 * d.float(), stepOutage: 0.4 * d.float(), stepClose: 0.05, stepWall: 0,
+		stepPoll: 4, stepAsk: 4, stepAskFor: 0.8 * d.float(), stepCrowd: 0.5 * d.float(), stepUse: 0, stepWatch: 0.5, stepWarm: 0.3,
+		stepInvalidate: 0.7 * d.float(), stepForget: 0.5 * d.float(), stepReset: 0.3 * d.float(), stepOutage: 0.4 * d.float(), stepClose: 0.05, stepWall: 0,
+	}
+	if p.behavior.lag > 0 {
+		weights[stepUse] = 0.5
 	}
 	if p.wall {
 		weights[stepWall] = 1
@@ -284,6 +317,14 @@ func (p *plan) drawSteps(d *dice) {
 		case stepAskFor:
 			s.n = 1
 			s.dur = d.between(time.Second, p.behavior.lifetime*5/4)
+		case stepCrowd:
+			if p.config.MaxRooms > 0 {
+				s.mask = 1 << s.room
+			}
+		case stepReset:
+			if d.chance(0.5) {
+				s.room = -1
+			}
 		case stepWatch:
 			s.timeout = d.between(time.Second, 6*time.Hour)
 			if d.chance(0.4) {
@@ -302,7 +343,10 @@ func (p *plan) drawSteps(d *dice) {
 			s.back = d.chance(0.2)
 			s.timeout = 0
 		case stepOutage:
-			s.fault = [...]fault{faultTransient, faultLimited, faultLimitedFor, faultPermanent, faultRejected, faultHang, faultDeaf, faultPanic, faultSame}[d.n(9)]
+			s.fault = [...]fault{
+				faultTransient, faultTransient, faultRetryAfter, faultLimited, faultLimitedFor, faultPermanent, faultPermanent,
+				faultUnauthorized, faultUnauthorized, faultNotFound, faultRejected, faultHang, faultDeaf, faultPanic, faultSame,
+			}[d.n(15)]
 			s.dur = d.between(time.Second, 3*time.Hour)
 			if d.chance(0.6) {
 				s.dur = d.between(time.Second, 5*time.Minute)

@@ -37,6 +37,7 @@ type sim struct {
 	wall    *atomic.Int64 // how far the Manager's wall clock is ahead
 	server  server
 	events  int
+	meddled int // Invalidate, Forget and the like of steps
 	running int // goroutines of callers, watches and calls
 }
 
@@ -64,6 +65,7 @@ func simulate(t *testing.T, p *plan, tracing bool) (res result) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sim{model: model{plan: p, start: time.Now(), tracing: tracing}}
 		s.server = server{refresh: map[string]time.Duration{}, last: map[string]roomtoken.Grant{}, ends: map[string]time.Duration{}}
+		s.server.minted, s.server.session = map[string]time.Duration{}, map[string]time.Duration{}
 		s.run(t.Context())
 		res = result{violation: s.violation, trace: s.trace, checks: s.checks, calls: s.calls}
 		res.roomTime = s.now() * time.Duration(p.rooms)
@@ -220,17 +222,29 @@ func (s *sim) do(ctx context.Context, st step) {
 		}
 	case stepAskFor:
 		s.ask(ctx, r, st.dur, st.timeout, 0)
+	case stepCrowd:
+		for _, r := range s.rooms {
+			if st.mask>>r.n&1 != 0 {
+				s.ask(ctx, r, 0, st.timeout, 0)
+			}
+		}
+	case stepUse:
+		s.use(ctx, r)
+	case stepReset:
+		s.reset(r)
 	case stepWatch:
 		s.watch(ctx, r, st)
 	case stepWarm:
 		s.warm(ctx, st)
 	case stepInvalidate:
 		for range st.n {
-			s.invalidates(r, st.back, func(tok roomtoken.Token) bool { return s.m.Invalidate(r.id, tok) })
+			s.meddled++
+			s.invalidates(r, s.target(r, st.back), func(tok roomtoken.Token) bool { return s.m.Invalidate(r.id, tok) })
 		}
 	case stepForget:
 		s.mu.Lock()
 		if !s.closed {
+			s.meddled++
 			s.forgets(r, s.now())
 			s.m.Forget(r.id)
 		}
@@ -295,6 +309,64 @@ func (s *sim) ask(ctx context.Context, r *modelRoom, atLeast, timeout, hangUp ti
 	})
 }
 
+// use gets a token in the background and presents it to a server that does not accept it
+// at first. Each refused token is invalidated.
+func (s *sim) use(ctx context.Context, r *modelRoom) {
+	m := s.m
+	s.mu.Lock()
+	meddled := s.meddled
+	s.mu.Unlock()
+	s.goes(func() {
+		ctx := context.WithValue(ctx, roomKey{}, r.id)
+		for range 12 {
+			c := s.asks(r, 0, 0, 0)
+			if s.plan.config.MaxWait < 0 {
+				c.ends, c.limit = c.begun+time.Hour, c.begun+time.Hour
+			}
+			ctx, cancel := context.WithTimeoutCause(ctx, time.Hour, errLate)
+			tok, err := m.Token(ctx, r.id)
+			s.answers(c, tok, err, ctx.Err(), context.Cause(ctx))
+			cancel()
+			if err != nil {
+				return
+			}
+			time.Sleep(s.plan.behavior.fast + 1)
+			s.mu.Lock()
+			t := s.tokens[tok.Value.Reveal()]
+			accepted := c.epoch != s.epoch || s.closed || t == nil || s.now() >= s.server.minted[t.value]+s.plan.behavior.lag
+			s.mu.Unlock()
+			if accepted {
+				return
+			}
+			s.invalidates(r, t, func(tok roomtoken.Token) bool { return m.Invalidate(r.id, tok) })
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		lag := s.plan.behavior.lag
+		if s.meddled == meddled && !s.plan.wall && s.config.CallsPerSecond == 0 && s.account.pace.limitedAt < 0 && s.config.BackoffMax/2 > lag && s.plan.behavior.lifetime/5 > lag {
+			s.breaks(7, "%s: 12 tokens in a row were refused by a server that accepts a token %v after its issue", r.id, lag)
+		}
+	})
+}
+
+// reset calls ResetBackoff for a room, or for all.
+func (s *sim) reset(r *modelRoom) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	now := s.now()
+	s.catchUp(now)
+	if r != nil {
+		s.resets([]*modelRoom{r}, now)
+		s.m.ResetBackoff(r.id)
+		return
+	}
+	s.resets(nil, now)
+	s.m.ResetBackoff()
+}
+
 // watch watches a room in the background.
 func (s *sim) watch(ctx context.Context, r *modelRoom, st step) {
 	m := s.m
@@ -305,7 +377,8 @@ func (s *sim) watch(ctx context.Context, r *modelRoom, st step) {
 	w := &watching{room: r, begun: now, ends: now + st.timeout, epoch: s.epoch}
 	if !s.closed {
 		r.watches = append(r.watches, w)
-		r.asked, r.active, r.resident = now, now, true
+		s.used(r, now)
+		r.resident = true
 	}
 	s.mu.Unlock()
 	s.goes(func() {
@@ -353,7 +426,7 @@ func (s *sim) warm(ctx context.Context, st step) {
 		if st.mask>>r.n&1 != 0 && !s.closed {
 			ids, rooms = append(ids, r.id), append(rooms, r)
 			r.warming++
-			r.asked, r.active = begun, begun
+			s.used(r, begun)
 		}
 	}
 	s.mu.Unlock()
@@ -398,6 +471,8 @@ func (s *sim) poll(mask uint64) {
 	for _, r := range s.rooms {
 		tok, ok := s.m.Cached(r.id)
 		s.cached(r, tok, ok, false)
+		_, ok = s.m.Room(r.id)
+		s.mustBeGone(r, ok)
 		if mask>>r.n&1 == 0 {
 			continue
 		}

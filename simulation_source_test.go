@@ -15,6 +15,9 @@ type server struct {
 	refresh map[string]time.Duration // when valid refresh tokens lapse
 	last    map[string]roomtoken.Grant
 	ends    map[string]time.Duration // of tokens, by value
+	minted  map[string]time.Duration // when tokens were minted, by value
+	session map[string]time.Duration // when the sessions of rooms end
+	busy    int
 }
 
 // Create implements [roomtoken.TokenSource].
@@ -45,6 +48,11 @@ func (s *sim) call(ctx context.Context, kind roomtoken.CallKind, room string, to
 		return roomtoken.Grant{}, ctx.Err()
 	}
 	d, f := s.fate(c)
+	defer func() {
+		s.mu.Lock()
+		s.server.busy--
+		s.mu.Unlock()
+	}()
 	latency := s.plan.behavior.fast + d.ns()
 	if d.chance(0.3) {
 		latency = d.between(s.plan.behavior.fast, s.plan.behavior.slow)
@@ -96,6 +104,9 @@ func (s *sim) fate(c *modelCall) (dice, fault) {
 			f = o.fault
 		}
 	}
+	if s.server.busy++; t.capacity > 0 && s.server.busy > t.capacity && f == noFault {
+		f = t.refuses
+	}
 	c.deaf = f == faultDeaf
 	return d, f
 }
@@ -124,7 +135,11 @@ func (s *sim) answer(c *modelCall, refreshToken string, d *dice, f fault) (roomt
 	case faultLimitedFor:
 		return fail(fmt.Errorf("slow down: %w", roomtoken.ErrRateLimited), wait)
 	case faultPermanent:
-		return fail(roomtoken.Permanent(errors.New("no such room")), 0)
+		return fail(roomtoken.Permanent(errors.New("forbidden")), 0)
+	case faultUnauthorized:
+		return fail(fmt.Errorf("wrong key: %w", roomtoken.ErrUnauthorized), 0)
+	case faultNotFound:
+		return fail(fmt.Errorf("who? %w", roomtoken.ErrRoomNotFound), 0)
 	case faultPanic:
 		s.fails(c, errThrown, 0)
 		panic(errThrown.Error() + " " + refreshToken)
@@ -136,6 +151,9 @@ func (s *sim) answer(c *modelCall, refreshToken string, d *dice, f fault) (roomt
 	now := s.now()
 	if c.kind == refresh {
 		end, known := s.server.refresh[refreshToken]
+		if over, ok := s.server.session[id]; ok {
+			end = min(end, over)
+		}
 		if f == faultRejected || !known || now >= end {
 			delete(s.server.refresh, refreshToken)
 			s.mu.Unlock()
@@ -174,7 +192,14 @@ func (s *sim) mint(c *modelCall, refreshToken string, d *dice, f fault, now time
 	case faultExpired:
 		lifetime = -d.between(time.Millisecond, time.Hour)
 	}
+	if t.session > 0 && f == noFault {
+		if c.kind == create {
+			s.server.session[id] = now + t.session
+		}
+		lifetime = min(lifetime, s.server.session[id]-now)
+	}
 	value := fmt.Sprintf("tok-%s-%s-%d", canary, id, s.minted)
+	s.server.minted[value] = now
 	ends := now + lifetime
 	s.server.ends[value] = ends
 	g := roomtoken.Grant{Token: roomtoken.Token{Value: roomtoken.NewSecret(value), ExpiresAt: wall.Add(lifetime)}}

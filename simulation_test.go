@@ -26,6 +26,7 @@ var (
 	simFrom = flag.Uint64("sim.from", 1, "the first seed")
 	simRuns = flag.Int("sim.runs", 0, "number of seeds; 0: 2,000, or as many as fit in 20 s")
 	simFor  = flag.Duration("sim.for", 0, "run for this long and ignore sim.runs")
+	simRaw  = flag.Bool("sim.raw", false, "do not shrink the plan of a failing seed")
 	simAll  = flag.Bool("sim.all", false, "count failing seeds instead of stopping at the first")
 )
 
@@ -90,7 +91,7 @@ func TestSimulation(t *testing.T) {
 				return
 			}
 			broken[res.violation.promise]++
-			if len(first) < 5 {
+			if broken[res.violation.promise] <= 5 {
 				first = append(first, fmt.Sprintf("seed %d: %v", seed, res.violation))
 			}
 		}
@@ -146,7 +147,7 @@ func fails(t *testing.T, p *plan, res result) {
 		fmt.Fprintln(&b, s)
 	}
 	trace := last.trace
-	if len(trace) > 80 {
+	if len(trace) > 80 && !*simRaw {
 		trace = trace[len(trace)-80:]
 	}
 	fmt.Fprintf(&b, "\nthe end of the trace:\n%s", strings.Join(trace, "\n"))
@@ -169,7 +170,7 @@ func shrink(t *testing.T, p *plan, res result) (*plan, result) {
 			break
 		}
 	}
-	if !replayed {
+	if !replayed || *simRaw {
 		return p, res
 	}
 	if q := p.calmed(); !p.behavior.calm {

@@ -187,14 +187,14 @@ func TestWarmLetsOthersGoFirst(t *testing.T) {
 		w.add(time.Second)
 		leaves, leave := context.WithCancel(t.Context())
 		w.ask(leaves, "w4")
-		leave() // and the room keeps its position
+		leave() // and the room goes behind again
 		w.add(time.Second)
 		w.watch("w5", nil)
 		w.src.releaseAll()
 		if !warm.returned() || warm.err != nil {
 			t.Fatalf("Warm returned: %v (%v), want nil", warm.returned(), warm.err)
 		}
-		if got, want := w.order(n), []string{"caller", "w3", "w4", "w5", "due", "w2"}; !slices.Equal(got, want) {
+		if got, want := w.order(n), []string{"caller", "w3", "w5", "due", "w2", "w4"}; !slices.Equal(got, want) {
 			t.Fatalf("order of calls = %v, want %v", got, want)
 		}
 	})
@@ -248,7 +248,7 @@ func TestWarmErrorOfManyRooms(t *testing.T) {
 		for i := range ids {
 			ids[i] = fmt.Sprintf("%04d%s", i, strings.Repeat("€", 50))
 		}
-		w.src.fail(roomtoken.Permanent(errors.New(strings.Repeat("no such room ", 100))))
+		w.src.fail(fmt.Errorf("%w: %s", roomtoken.ErrRoomNotFound, strings.Repeat("no such room ", 100)))
 		err := w.m.Warm(t.Context(), ids...)
 		var joined interface{ Unwrap() []error }
 		if !errors.As(err, &joined) || len(joined.Unwrap()) != len(ids) || !errors.Is(err, roomtoken.ErrPermanent) {
