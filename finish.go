@@ -1,6 +1,8 @@
 package roomtoken
 
 import (
+	"math"
+
 	"github.com/roomtoken/roomtoken/internal/breaker"
 	"github.com/roomtoken/roomtoken/internal/monotime"
 	"github.com/roomtoken/roomtoken/internal/policy"
@@ -117,12 +119,18 @@ func (e *engine) follow(change breaker.Change, c *call, o outcome, now monotime.
 	}
 }
 
+// badCredential reports whether callers are answered at once because of the credential.
+func (e *engine) badCredential() bool {
+	s := e.breaker.State()
+	return s == breaker.Refused || s == breaker.Suspect
+}
+
 // wakeImpatient makes those look at their room again who may now wait in vain: all of
 // them where the credential is bad, else those who leave before calls may begin.
 func (e *engine) wakeImpatient(now monotime.Reading) {
 	until := e.breaker.Opens(now.Mono)
-	if s := e.breaker.State(); s == breaker.Refused || s == breaker.Suspect {
-		until = monotime.Never
+	if e.badCredential() {
+		until = math.MaxInt64 // also those who would wait for ever
 	}
 	for {
 		k, earliest, ok := e.patience.Min()
@@ -183,8 +191,7 @@ func (e *engine) tellFailure(r *room, now monotime.Reading) {
 	if d == nil {
 		return
 	}
-	suspect := e.breaker.State() == breaker.Suspect // those of rooms that fail are answered at once
-	if k := d.waiters; k != nil && (suspect || k.earliest.Before(e.nextAllowed(r, now))) {
+	if k := d.waiters; k != nil && (e.badCredential() || k.earliest.Before(e.nextAllowed(r, now))) {
 		e.renew(d)
 	}
 	d.watches.wake()

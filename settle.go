@@ -97,7 +97,7 @@ func (e *engine) destination(r *room, now monotime.Reading) (to queueID, key mon
 		return to, key, false
 	}
 	if r.lifetime == 0 { // nobody waits, and nobody was ever served: keep its memory for a while
-		if end := max(r.lastUsed(now).Add(e.memory), r.nextAttempt); end.After(now.Mono) {
+		if end := r.lastUsed(now).Add(e.memory); end.After(now.Mono) { // then memo remembers its failures
 			return timerQueue, end, false
 		}
 		return noQueue, 0, false

@@ -2,6 +2,7 @@ package roomtoken
 
 import (
 	"context"
+	"math"
 
 	"github.com/roomtoken/roomtoken/internal/monotime"
 	"github.com/roomtoken/roomtoken/internal/queue"
@@ -93,7 +94,7 @@ type waiters struct {
 }
 
 func newWaiters(d *demand) *waiters {
-	return &waiters{demand: d, done: make(chan struct{}), earliest: monotime.Never}
+	return &waiters{demand: d, done: make(chan struct{}), earliest: math.MaxInt64}
 }
 
 // released reports whether the cohort has its result. It needs no lock.

@@ -248,7 +248,10 @@ func (b *Breaker) stepUp(err error, now monotime.Time) Change {
 		backoff = policy.Credential
 	}
 	b.until = now.Add(backoff.Wait(b.step))
-	b.news, b.err = now, err
+	b.news = now
+	if b.state != Refused || b.step == 1 { // who is refused learns of the credential, whatever a probe said
+		b.err = err
+	}
 	return Change{Later: true}
 }
 
