@@ -59,10 +59,9 @@ func (f *failureState) total() int {
 	return f.transient + f.permanent
 }
 
-// refusalsOnly returns what is left of the memory once a call has got a token, or a bad
-// credential has been mended: the tokens that were refused.
+// refusalsOnly returns the memory of the tokens that were refused, nil if there is none.
 func (f *failureState) refusalsOnly() *failureState {
-	if f == nil || f.refusals == 0 {
+	if f == nil || f.refused.IsZero() {
 		return nil
 	}
 	return &failureState{refusals: f.refusals, refused: f.refused, handOutAge: f.handOutAge}

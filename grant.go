@@ -128,7 +128,7 @@ func (e *engine) handOut(r *room, now monotime.Reading) {
 // failureAfterSuccess returns what is left of the room's memory of failures after a
 // success. Refusals are remembered until a token has lasted.
 func (e *engine) failureAfterSuccess(r *room) *failureState {
-	if r.rec.text != "" { // the token before was not refused
+	if r.rec.text != "" || r.failure == nil || r.failure.refusals == 0 { // the token before was not refused early
 		return nil
 	}
 	return r.failure.refusalsOnly()

@@ -398,7 +398,13 @@ func (m *model) succeeded(c *modelCall, now time.Duration) {
 	for len(p.successes) > 0 && p.successes[0] < now-1200*time.Millisecond {
 		p.successes = p.successes[1:]
 	}
-	a.window.succeeded(len(m.flights), m.config.MaxConcurrentCalls, now)
+	others := 0
+	for _, f := range m.flights {
+		if !f.overdue {
+			others++
+		}
+	}
+	a.window.succeeded(others, m.config.MaxConcurrentCalls, now)
 }
 
 // callTime returns bounds of what the Manager takes the source's latency to be.
@@ -421,6 +427,7 @@ func (m *model) mend(certain bool, now time.Duration) {
 			r.notAfter = now
 		}
 		r.permanentLo = 0
+		r.lastErr = nil
 	}
 }
 
@@ -440,7 +447,7 @@ func (w *modelWindow) succeeded(others, full int, now time.Duration) {
 			w.grown.hi = 0
 		}
 	}
-	if w.size.lo < full && 2*others >= w.size.hi {
+	if w.size.lo < full && 2*(others+1) >= w.size.hi {
 		w.grown.lo++
 		if !w.slow || w.grown.lo >= w.size.hi {
 			w.size.lo++

@@ -355,7 +355,7 @@ func (m *model) settledRoom(r *modelRoom, now time.Duration) {
 			m.breaks(5, "%s: a caller waits, but the credential is refused", r.id)
 		case waits && !m.valid(r, now, 0) && a.isCertainly(isSuspect) && a.guilty(r) && a.changed != now:
 			m.breaks(5, "%s: a caller of a room that has failed waits, but the credential is suspect", r.id)
-		case waits && r.had && c.atLeast > max(r.newest, r.newestLife)+fuzz && m.valid(r, now, 0) && now > r.came && !c.forgets:
+		case waits && r.had && !r.kept && c.atLeast > max(r.newest, r.newestLife)+fuzz && m.valid(r, now, 0) && now > r.came && !c.forgets:
 			m.breaks(1, "%s: a caller waits for a token with %v left, but the newest came with %v", r.id, c.atLeast, r.newest)
 		case waits && !m.valid(r, now, 0) && now > r.notAfter+late && now > c.begun+late && a.innocent(r) && m.laneFree(now):
 			m.breaks(5, "%s: a caller of %v waits, the room has not failed since the source worked, and no call begins for it", r.id, c.begun)

@@ -359,7 +359,7 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 		r.lefts = r.lefts[1:]
 	}
 	ambiguous := false
-	if cur := r.cur; cur != nil && cur != t && m.leftOf(cur, now) >= max(m.margin(cur), 1) {
+	if cur := r.cur; cur != nil && cur != t && (m.leftOf(cur, now) >= max(m.margin(cur), 1) || r.mixed && now < r.lastEnd) {
 		end := m.leftOf(cur, now)
 		if r.mixed {
 			end = max(end, r.lastEnd-now)
@@ -478,7 +478,7 @@ func (m *model) drops(r *modelRoom, now time.Duration) {
 	r.cur, r.before, r.refresh = nil, nil, nil
 	r.had, r.vague, r.mixed, r.kept = false, false, false, false
 	r.failuresLo, r.permanentLo, r.refusals = 0, 0, 0
-	r.needs, r.lefts, r.inLine = nil, nil, 0
+	r.lefts, r.inLine = nil, 0
 	r.lastKindFailures = -1
 }
 
@@ -577,7 +577,7 @@ func (m *model) evicted(id, reason string) {
 		}
 		m.drops(r, now) // its failures are remembered
 		if r.failures+r.permanent == 0 {
-			r.lastErr = nil
+			r.lastErr, r.blurred = nil, true
 		}
 	}
 }

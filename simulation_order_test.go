@@ -74,7 +74,7 @@ func (m *model) slot(c *modelCall, now time.Duration) {
 		m.breaks(10, "call %d begins, MaxConcurrentCalls is %d", len(m.flights)+1, m.config.MaxConcurrentCalls)
 	case !c.had && slots > 0 && cold >= limit:
 		m.breaks(10, "a call for a caller begins in a slot reserved for renewals: %d are in flight", cold)
-	case m.account.changed != now && m.account.isFailing(c.room) && failing >= max(m.config.MaxConcurrentCalls-1, 1):
+	case m.account.states == isOpen && !m.account.mayBeLimited && m.account.changed != now && m.account.isFailing(c.room) && failing >= max(m.config.MaxConcurrentCalls-1, 1):
 		m.breaks(5, "the call of a failing room begins in the slot kept for innocent ones: %d are in flight", failing)
 	}
 }

@@ -53,9 +53,19 @@ func (d *dice) between(from, to time.Duration) time.Duration {
 	return time.Duration(float64(from)*math.Pow(float64(to)/float64(from), d.float())).Truncate(time.Microsecond) + d.ns()
 }
 
+// theme is what a plan is about.
+type theme int
+
+const (
+	anything theme = iota
+	crowd          // many rooms, some of them failing, and outages of all
+	overload       // more calls than the slots bear
+)
+
 // plan is one run of the simulation.
 type plan struct {
 	seed     uint64
+	theme    theme
 	wall     bool // the wall clock is stepped
 	config   roomtoken.Config
 	behavior behavior
@@ -78,6 +88,8 @@ type behavior struct {
 	refuses        fault         // how it fails the others
 	session        time.Duration // how long refreshed tokens can live after their create; 0: for ever
 	lag            time.Duration // for how long a new token is not accepted
+	sick           uint64        // rooms that always fail
+	ails           fault         // how
 }
 
 // fault is how a call of the source fails.
@@ -189,7 +201,7 @@ func (s step) String() string {
 func draw(seed uint64) *plan {
 	d := dice(seed * 0x2545f4914f6cdd1d)
 	d.next()
-	p := &plan{seed: seed, wall: d.chance(0.25), rooms: 1 + d.n(6)}
+	p := &plan{seed: seed, theme: theme(d.one(6, 2.5, 1.5)), wall: d.chance(0.25), rooms: 1 + d.n(6)}
 	if d.chance(0.3) {
 		p.rooms += d.n(20)
 	}
@@ -277,16 +289,72 @@ func draw(seed uint64) *plan {
 	if d.chance(0.3) {
 		t.lag = min(d.between(200*time.Millisecond, 5*time.Second), t.lifetime/4)
 	}
+	switch p.theme {
+	case anything:
+	case crowd:
+		p.drawCrowd(&d)
+	case overload:
+		p.drawOverload(&d)
+	}
 	p.drawSteps(&d)
 	return p
 }
 
-// drawSteps draws the steps.
-func (p *plan) drawSteps(d *dice) {
-	at := time.Duration(0)
-	pace := d.between(20*time.Millisecond, 2*time.Minute)
-	n := 20 + d.n(140)
-	weights := []float64{
+// drawCrowd makes the plan one of many rooms and a source that fails for some of them,
+// or for all at a time.
+func (p *plan) drawCrowd(d *dice) {
+	c, t := &p.config, &p.behavior
+	p.wall, p.rooms = false, 9+d.n(16)
+	c.MaxRooms = 0
+	c.MaxWait = d.between(5*time.Second, 90*time.Second)
+	t.lifetime = d.between(time.Minute, time.Hour)
+	t.fast = d.between(time.Millisecond, 50*time.Millisecond)
+	t.slow = min(d.between(t.fast, time.Second), c.CallTimeout)
+	t.faults = [...]float64{0, 0.02}[d.n(2)]
+	t.calm = t.faults == 0
+	t.thrower, t.lag = 0, 0
+	if d.chance(0.3) {
+		t.capacity, t.refuses = 1+d.n(8), [...]fault{faultTransient, faultTransient, faultLimited}[d.n(3)]
+	}
+	if d.chance(0.5) {
+		for range 1 + d.n(12) {
+			t.sick |= 1 << d.n(p.rooms)
+		}
+		t.ails = [...]fault{faultTransient, faultTransient, faultPermanent, faultNotFound, faultHang, faultPanic}[d.n(6)]
+	}
+}
+
+// drawOverload makes the plan one of more calls than the slots bear.
+func (p *plan) drawOverload(d *dice) {
+	c, t := &p.config, &p.behavior
+	p.wall, p.rooms = false, 16+d.n(24)
+	c.MaxRooms, c.CallsPerSecond = 0, 0
+	c.MaxConcurrentCalls = 3 + d.n(14)
+	c.CallTimeout = d.between(10*time.Second, 20*time.Second)
+	c.MaxWait = d.between(2*time.Second, time.Minute)
+	t.lifetime = d.between(10*time.Second, 3*time.Minute)
+	t.fast = d.between(50*time.Millisecond, 2*time.Second)
+	t.slow = 2 * t.fast
+	t.faults = [...]float64{0, 0.01}[d.n(2)]
+	t.calm = t.faults == 0
+	t.issuedAtChance, t.thrower, t.lag, t.capacity = 0, 0, 0, 0
+}
+
+// weights returns how often a plan takes each kind of step, and the bounds of its pace.
+func (p *plan) weights(d *dice) (weights []float64, fastest, slowest time.Duration) {
+	switch p.theme {
+	case crowd:
+		return []float64{
+			stepPoll: 2, stepAsk: 3, stepAskFor: 0.2, stepCrowd: 2, stepWatch: 0.7, stepWarm: 0.2,
+			stepInvalidate: 0.2, stepForget: 0.2 * d.float(), stepReset: 0.4 * d.float(), stepOutage: 0.8, stepWall: 0,
+		}, 100 * time.Millisecond, 10 * time.Second
+	case overload:
+		return []float64{
+			stepPoll: 2, stepAsk: 4, stepAskFor: 0.2, stepCrowd: 1, stepWatch: 0.3, stepWarm: 0.3,
+			stepInvalidate: 0.3, stepForget: 0.3 * d.float(), stepOutage: 0.05, stepWall: 0,
+		}, 30 * time.Millisecond, 2 * time.Second
+	}
+	weights = []float64{
 		stepPoll: 4, stepAsk: 4, stepAskFor: 0.8 * d.float(), stepCrowd: 0.5 * d.float(), stepUse: 0, stepWatch: 0.5, stepWarm: 0.3,
 		stepInvalidate: 0.7 * d.float(), stepForget: 0.5 * d.float(), stepReset: 0.3 * d.float(), stepOutage: 0.4 * d.float(), stepClose: 0.05, stepWall: 0,
 	}
@@ -296,6 +364,15 @@ func (p *plan) drawSteps(d *dice) {
 	if p.wall {
 		weights[stepWall] = 1
 	}
+	return weights, 20 * time.Millisecond, 2 * time.Minute
+}
+
+// drawSteps draws the steps.
+func (p *plan) drawSteps(d *dice) {
+	at := time.Duration(0)
+	weights, fastest, slowest := p.weights(d)
+	pace := d.between(fastest, slowest)
+	n := 20 + d.n(140)
 	for range n {
 		at += d.between(pace/50, pace*4)
 		s := step{at: at, kind: stepKind(d.weighted(weights)), room: d.n(p.rooms), mask: d.next()}
@@ -318,7 +395,7 @@ func (p *plan) drawSteps(d *dice) {
 			s.n = 1
 			s.dur = d.between(time.Second, p.behavior.lifetime*5/4)
 		case stepCrowd:
-			if p.config.MaxRooms > 0 {
+			if s.mask |= d.next() * uint64(d.n(2)); p.config.MaxRooms > 0 {
 				s.mask = 1 << s.room
 			}
 		case stepReset:
@@ -351,8 +428,11 @@ func (p *plan) drawSteps(d *dice) {
 			if d.chance(0.6) {
 				s.dur = d.between(time.Second, 5*time.Minute)
 			}
-			if d.chance(0.5) {
+			if d.chance([...]float64{0.5, 0.9, 0.5}[p.theme]) {
 				s.room = -1
+			}
+			if p.theme == crowd {
+				s.dur = d.between(time.Second, 3*time.Minute)
 			}
 		case stepClose:
 			s.n = d.n(4)

@@ -99,6 +99,9 @@ func (s *sim) fate(c *modelCall) (dice, fault) {
 	if d.chance(t.faults) && !t.calm {
 		f = fault(d.weighted(t.weights[:]))
 	}
+	if t.sick>>r.n&1 != 0 {
+		f = t.ails
+	}
 	for _, o := range s.outages {
 		if c.begun < o.until && (o.room < 0 || o.room == r.n) {
 			f = o.fault

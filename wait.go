@@ -211,7 +211,7 @@ func (w *waiter) answer(valid bool, now monotime.Reading) answer {
 			e.refused = r // it has not had its chance: it is the next probe
 		}
 		return refuse
-	case e.breaker.State() == breaker.Suspect && e.sick(r):
+	case e.breaker.State() == breaker.Suspect && !e.innocent(r):
 		return refuse
 	default:
 		return stay
