@@ -116,22 +116,27 @@ func (e *engine) sickSlots() int {
 	return max(slots-1, 1)
 }
 
-// head returns the first room in the queue and its key. Rooms whose time is over go
-// behind: nobody can be served any more who waits for them, or their token is gone. Rooms
-// that nobody has asked for while they stood in line are not renewed.
+// head returns the first room in the queue and its key. Rooms go behind when nobody who
+// waits for them can be served any more, or their token is gone. Rooms that nobody has
+// asked for while they stood in line are not renewed.
 func (e *engine) head(q queueID, now monotime.Reading) (*room, monotime.Time) {
 	for range batch {
 		r, key, ok := e.queues[q].Min()
 		if !ok {
 			return nil, 0
 		}
-		caller := q == callerQueue || q == sickCallerQueue
+		if q == callerQueue || q == sickCallerQueue {
+			if to, is := e.demandLine(r, now); to != q || isBehind(is) != isBehind(key) {
+				e.move(r, to, is)
+				continue
+			}
+			return r, key
+		}
 		switch {
-		case !caller && e.idle(r, now):
+		case e.idle(r, now):
 			e.plan(r, now)
-		case !isBehind(key) && (caller && r.demand.waiters != nil && !e.servable(r.demand.waiters, now) ||
-			!caller && !e.valid(r.rec, now, 0)):
-			e.queues[q].Set(r, now.Mono.Add(behind))
+		case !isBehind(key) && !e.valid(r.rec, now, 0):
+			e.move(r, q, now.Mono.Add(behind))
 			e.countState(r, now)
 		default:
 			return r, key

@@ -122,10 +122,13 @@ func (e *engine) destination(r *room, now monotime.Reading) (to queueID, key mon
 // demandLine returns the queue for a room that somebody waits for, and its key there.
 func (e *engine) demandLine(r *room, now monotime.Reading) (queueID, monotime.Time) {
 	k := r.demand.waiters
+	late := k != nil && !e.servable(k, now)
 	switch {
+	case late && e.valid(r.rec, now, 0) && !e.renewalDue(r, now).After(now.Mono):
+		return e.line(r, renewalQueue), e.validUntil(r, now) // where it would stand without them
 	case k == nil && r.lifetime > 0: // only watches wait, who have no deadline
 		return e.line(r, renewalQueue), now.Mono.Add(behind)
-	case k != nil && (k.warming == k.count && len(r.demand.watches) == 0 && r.lifetime == 0 || !e.servable(k, now)):
+	case late, k != nil && k.warming == k.count && len(r.demand.watches) == 0 && r.lifetime == 0:
 		return e.line(r, callerQueue), now.Mono.Add(behind)
 	default:
 		return e.line(r, callerQueue), now.Mono
