@@ -26,6 +26,8 @@
 //		room.UpdateClientToken(tok.Value.Reveal())
 //	}
 //
+// Subscribe does the same for code that waits for other things too, in a select.
+//
 // If a token is refused, say so and ask again:
 //
 //	manager.Invalidate(roomID, tok)
@@ -52,10 +54,11 @@
 //
 // # Errors
 //
-// An error names the room, says what failed and when the next attempt is due, and
-// wraps the source's error. Besides the errors of your source, check for
-// [ErrPermanent], [ErrRateLimited], [ErrTooShort], [ErrTooManyRooms] and [ErrClosed]
-// with [errors.Is].
+// An error for a room is an [Error]: it names the room and what failed, says when the
+// next attempt may begin ([Error.RetryAfter]), and wraps the source's error. Besides the
+// errors of your source, check for [ErrPermanent], [ErrUnauthorized], [ErrRoomNotFound],
+// [ErrRateLimited], [ErrTooShort], [ErrTooManyRooms] and [ErrClosed] with [errors.Is]. A
+// panic in the source is a [PanicError].
 //
 // # Testing
 //

@@ -29,3 +29,10 @@ func (m *Manager) CheckWatches(n int) (faults []string) {
 	}
 	return faults
 }
+
+// HasTimer reports whether a timer is to wake the consumer.
+func (s *Subscription) HasTimer() bool {
+	s.watch.engine.mu.Lock()
+	defer s.watch.engine.mu.Unlock()
+	return s.watch.timer != nil
+}

@@ -77,7 +77,7 @@ func checkCtx(ctx context.Context) {
 // that is less. All callers who wait for a room share one call to the source, which
 // goes on whoever leaves.
 //
-// The wait ends without a token
+// The wait ends without a token, and with an [Error] that says why,
 //
 //   - when ctx ends: the error wraps its Err, its [context.Cause], and the last error
 //     of the source;
@@ -89,7 +89,7 @@ func checkCtx(ctx context.Context) {
 //     ([ErrTooManyRooms]), and after Close ([ErrClosed]).
 //
 // A room ID is any string of 1 to 1,024 bytes. Other IDs get an error that wraps
-// ErrPermanent, without a call.
+// ErrPermanent, without a call. A nil ctx panics, unless the token is in memory.
 func (m *Manager) Token(ctx context.Context, roomID string) (Token, error) {
 	if m == nil || m.cache == nil {
 		panic(notMade)
@@ -154,9 +154,9 @@ func (m *Manager) Cached(roomID string) (Token, bool) {
 //   - The last valid token has expired and replacing it has failed. This comes once;
 //     another such error comes only after a token, or if the failure is a different
 //     one. The watch goes on, and so do the attempts.
-//   - The watch has ended: [ErrClosed], the cause of the ctx's end (see
-//     [context.Cause]), [ErrTooManyRooms], or an invalid room ID. This is the last
-//     pair.
+//   - The watch has ended: [ErrClosed], or an [Error] that wraps the Err and the cause
+//     of the ctx (see [context.Cause]), [ErrTooManyRooms], or what is wrong with the
+//     room ID. This is the last pair.
 //
 // There is no last pair when the consumer leaves the loop. Forget does not end a
 // watch: the room starts over.
@@ -203,7 +203,7 @@ func (m *Manager) Forget(roomID string) { m.core().forget(roomID) }
 // now if somebody waits or they are in use. Without a room ID it does so for all rooms
 // and for the source as a whole: call it when you know that the network is back, or that
 // the API key was mended. If a call in flight fails, it is tried again at once.
-func (m *Manager) ResetBackoff(roomIDs ...string) { m.engine.resetBackoff(roomIDs) }
+func (m *Manager) ResetBackoff(roomIDs ...string) { m.core().resetBackoff(roomIDs) }
 
 // Stats returns the counters and gauges at this moment. Its cost does not depend on
 // the number of rooms.

@@ -83,6 +83,7 @@ func TestManagerThatNewManagerDidNotMake(t *testing.T) {
 			"Warm":          func() { _ = m.Warm(ctx, "r") },
 			"Invalidate":    func() { m.Invalidate("r", roomtoken.Token{}) },
 			"Forget":        func() { m.Forget("r") },
+			"ResetBackoff":  func() { m.ResetBackoff() },
 			"Stats":         func() { m.Stats() },
 			"Room":          func() { m.Room("r") },
 			"Rooms":         func() { m.Rooms() },

@@ -36,7 +36,7 @@ func TestEnumsMarshalAsTheirNames(t *testing.T) {
 // logged returns how slog's handlers print a value.
 func logged(t *testing.T, v any) (text, jsonText string) {
 	t.Helper()
-	print := func(newHandler func(w *safeBuffer) slog.Handler) string {
+	output := func(newHandler func(w *safeBuffer) slog.Handler) string {
 		var b safeBuffer
 		slog.New(newHandler(&b)).Info("m", "v", v)
 		return strings.TrimSuffix(b.String(), "\n")
@@ -47,8 +47,8 @@ func logged(t *testing.T, v any) (text, jsonText string) {
 		}
 		return a
 	}}
-	text = print(func(b *safeBuffer) slog.Handler { return slog.NewTextHandler(b, opts) })
-	jsonText = print(func(b *safeBuffer) slog.Handler { return slog.NewJSONHandler(b, opts) })
+	text = output(func(b *safeBuffer) slog.Handler { return slog.NewTextHandler(b, opts) })
+	jsonText = output(func(b *safeBuffer) slog.Handler { return slog.NewJSONHandler(b, opts) })
 	return text, jsonText
 }
 

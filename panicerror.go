@@ -54,7 +54,7 @@ func redact(text string, secret Secret) string {
 		return text
 	}
 	quoted := strconv.Quote(value)
-	decimal := fmt.Sprint([]byte(value))
+	decimal := fmt.Sprint([]byte(value)) //nolint:staticcheck // the numbers of the bytes
 	for _, form := range []string{
 		value,
 		quoted[1 : len(quoted)-1],

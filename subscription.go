@@ -48,7 +48,7 @@ func (m *Manager) Subscribe(ctx context.Context, roomID string) *Subscription {
 //
 // The last pair says why the subscription has ended. When it has been taken, Ended
 // returns true.
-func (s *Subscription) Next() (tok Token, err error, ok bool) { //nolint:revive,staticcheck // the order of iter.Pull2
+func (s *Subscription) Next() (tok Token, err error, ok bool) { //nolint:revive // the order of iter.Pull2
 	if s.ended.Load() {
 		return Token{}, nil, false
 	}

@@ -103,6 +103,36 @@ func TestSubscriptionNextNeverWaits(t *testing.T) {
 	})
 }
 
+// A hold wakes those whose rooms have no token, because their wait may be long now.
+func TestSubscriptionDuringAHold(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1}, func(t *testing.T, w *world) {
+		good := w.m.Subscribe(t.Context(), "good")
+		defer good.Close()
+		w.src.holdCalls(false)
+		wantNext(t, "without a token", good, "", nil)
+		w.src.releaseAll()
+		wantNext(t, "at first", good, "token-good-1", nil)
+		wantNext(t, "after it", good, "", nil)
+
+		w.src.holdCalls(false)
+		w.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Minute))
+		w.ask(t.Context(), "limited") // takes the only slot
+		waits := w.m.Subscribe(t.Context(), "waits")
+		defer waits.Close()
+		wantNext(t, "while its call stands in line", waits, "", nil)
+		if changed(waits) {
+			t.Fatal("Changed is closed although nothing has happened")
+		}
+		w.src.releaseAll()
+		if !changed(waits) {
+			t.Fatal("Changed is not closed after a hold")
+		}
+		wantNext(t, "with a token during a hold", good, "", nil)
+		wantNext(t, "during a hold", waits, "", roomtoken.ErrRateLimited)
+		w.src.on(nil)
+	})
+}
+
 // The consumer is woken when the token expires while its renewal fails or hangs.
 func TestSubscriptionWakesWhenTheTokenIsGone(t *testing.T) {
 	for name, hinder := range map[string]func(w *world){
@@ -164,28 +194,34 @@ func TestSubscriptionEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// endsLate is a ctx that ends between two looks at it.
-type endsLate struct {
+// interrupted is a ctx that does something the first time it is looked at.
+type interrupted struct {
 	context.Context
-	once   sync.Once
-	cancel context.CancelFunc
+	once sync.Once
+	by   func()
 }
 
-func (c *endsLate) Err() error {
+func (c *interrupted) Err() error {
 	err := c.Context.Err()
 	c.once.Do(func() {
-		c.cancel()
-		time.Sleep(time.Second) // what waits for its end runs, in the bubble
+		c.by()
+		time.Sleep(time.Second) // what that has started runs, in the bubble
 	})
 	return err
 }
 
-func TestSubscriptionWhoseContextEndsDuringNext(t *testing.T) {
+func TestSubscriptionEndsDuringNext(t *testing.T) {
 	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 		w.src.holdCalls(false)
 		inner, cancel := context.WithCancel(t.Context())
-		sub := w.m.Subscribe(&endsLate{Context: inner, cancel: cancel}, "r")
+		sub := w.m.Subscribe(&interrupted{Context: inner, by: cancel}, "r")
 		wantNext(t, "whose ctx ends meanwhile", sub, "", context.Canceled)
+		w.watches(0)
+
+		ctx := &interrupted{Context: t.Context()}
+		sub = w.m.Subscribe(ctx, "r")
+		ctx.by = sub.Close
+		wantNext(t, "that is closed meanwhile", sub, "", nil)
 		w.watches(0)
 	})
 }
@@ -207,13 +243,16 @@ func TestSubscriptionEndsWithTheManager(t *testing.T) {
 		w.add(401 * time.Second) // timers for the end of the tokens run
 		for _, sub := range subs[:3] {
 			wantNext(t, "while the renewal fails", sub, "", nil)
+			if !sub.HasTimer() {
+				t.Error("no timer for the end of the token, want one")
+			}
 		}
 		if err := w.m.Close(); err != nil {
 			t.Fatal(err)
 		}
 		for _, sub := range subs {
-			if !changed(sub) {
-				t.Error("Changed is not closed after Close of the Manager")
+			if !changed(sub) || sub.HasTimer() {
+				t.Errorf("after Close of the Manager changed: %v, timer: %v, want true and false", changed(sub), sub.HasTimer())
 			}
 			wantNext(t, "after Close of the Manager", sub, "", roomtoken.ErrClosed)
 			wantNext(t, "after the last pair", sub, "", nil)

@@ -524,7 +524,7 @@ func testNoSecretIsPrinted(t *testing.T, endpoints telnyx.Endpoints, keyFunc boo
 	if len(w.secrets) < 15 {
 		t.Errorf("the transport carried %d tokens, want at least 15: the test has nothing to find", len(w.secrets))
 	}
-	for _, want := range []string{"[redacted]", "the source threw a panic", "token published", "fell back to create", "429 Too Many Requests"} {
+	for _, want := range []string{"[redacted]", "the source panicked", "token published", "fell back to create", "429 Too Many Requests"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the output does not contain %q: the test covers too little", want)
 		}
