@@ -249,6 +249,21 @@ func TestPromise5NoSuspicion(t *testing.T) {
 			}
 		})
 	})
+	t.Run("rooms that were failing before a success", func(t *testing.T) {
+		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+			w.src.fail(roomtoken.Permanent(errDown))
+			for i := range 20 {
+				w.watch(fmt.Sprint("bad", i), nil)
+				w.works()
+			}
+			for range 60 { // without a success between
+				w.add(time.Second)
+				if w.m.Stats().Probing {
+					t.Fatal("Probing because rooms fail again, want calls to go on")
+				}
+			}
+		})
+	})
 	t.Run("rooms that do not exist", func(t *testing.T) {
 		within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
 			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {

@@ -89,6 +89,7 @@ func TestPromise5ResetBackoffOfAll(t *testing.T) {
 		"a refused credential":     {errors.Join(errDown, roomtoken.ErrUnauthorized), true},
 		"a suspect credential":     {roomtoken.Permanent(errDown), true},
 		"a rate limit":             {errors.Join(errDown, roomtoken.RetryAfter(roomtoken.ErrRateLimited, 10*time.Minute)), true},
+		"a rate limit, no time":    {errors.Join(errDown, roomtoken.ErrRateLimited), true},
 		"rooms that do not exist":  {errors.Join(errDown, roomtoken.ErrRoomNotFound), false},
 		"an outage, with a wait":   {roomtoken.RetryAfter(errDown, 10*time.Minute), true},
 		"a suspicion, with a wait": {roomtoken.RetryAfter(roomtoken.Permanent(errDown), 10*time.Minute), true},

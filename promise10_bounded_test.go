@@ -548,6 +548,53 @@ func TestPromise10AskingNeverMovesARoomBack(t *testing.T) {
 	}
 }
 
+// A room for which somebody waits keeps its place when somebody else asks, and so does one
+// whose renewal is in line when somebody asks who cannot be served in time.
+func TestPromise10LaterCallersDoNotMoveARoomBack(t *testing.T) {
+	const latency = 5 * time.Second
+	t.Run("another caller", func(t *testing.T) {
+		within(t, roomtoken.Config{MaxConcurrentCalls: 1, MaxWait: -1, CallTimeout: time.Hour}, func(t *testing.T, w *world) {
+			w.src.holdCalls(true)
+			w.ask(t.Context(), "first")
+			for _, room := range []string{"a", "b", "a", "c", "a", "b"} {
+				w.ask(t.Context(), room)
+				w.add(time.Second)
+			}
+			w.warming(t.Context(), "a", "b")
+			w.src.releaseAll()
+			if got := w.order(1); !slices.Equal(got, []string{"a", "b", "c"}) {
+				t.Fatalf("order of calls = %v, want [a b c]", got)
+			}
+		})
+	})
+	t.Run("a caller without hope", func(t *testing.T) {
+		config := roomtoken.Config{MaxConcurrentCalls: 1, Jitter: -1, MaxWait: latency / 2, CallTimeout: time.Hour}
+		within(t, config, func(t *testing.T, w *world) {
+			w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+				g := w.src.mint(c)
+				w.clk.Sleep(latency)
+				return g, nil
+			})
+			for _, room := range []string{"a", "b"} { // renewals are due in this order
+				w.ask(t.Context(), room)
+				w.add(latency)
+			}
+			w.src.on(nil)
+			w.add(380 * time.Second)
+			w.src.holdCalls(true)
+			w.ask(t.Context(), "first") // takes the only slot
+			n := w.src.count()
+			w.add(30 * time.Second)
+			p := w.askFor(t.Context(), "a", 9*time.Minute)
+			w.waits(p)
+			w.src.releaseAll()
+			if got := w.order(n); len(got) < 2 || got[0] != "a" {
+				t.Fatalf("order of calls = %v, want [a b]", got)
+			}
+		})
+	})
+}
+
 // One caller waits, the slots turn over, and all rooms need a renewal: it is served in one
 // call and the rest of another.
 func TestPromise10OneCallerIsServedInTwoCalls(t *testing.T) {
@@ -747,6 +794,25 @@ func TestPromise10TimesOfLastUseWrap(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A room that is asked for during a call which lasts across the wrap has been used then.
+func TestPromise10LastUseDuringACallAcrossTheWrap(t *testing.T) {
+	const wrap = 1 << 60
+	within(t, roomtoken.Config{CallTimeout: time.Hour}, func(t *testing.T, w *world) {
+		w.clk.Set(time.Unix(0, wrap-10*int64(time.Second)))
+		w.token("r")
+		w.add(5 * time.Second)
+		w.src.holdCalls(false)
+		w.askFor(t.Context(), "r", 10*time.Minute-time.Second)
+		w.calls("r", create, refresh)
+		w.add(10 * time.Second)
+		w.token("r")
+		w.src.releaseAll()
+		if s, _ := w.m.Room("r"); w.clk.Now().Sub(s.LastUsed).Abs() > time.Second || s.Generation != 2 {
+			t.Errorf("Room() = %+v, want generation 2, last used at %v", s, w.clk.Now())
+		}
+	})
 }
 
 // CallsPerSecond bounds how many calls begin in a second: they are spaced evenly.
