@@ -218,6 +218,11 @@ func (m *Manager) Room(roomID string) (status RoomStatus, ok bool) { return m.co
 // lock is held while the consumer runs.
 func (m *Manager) Rooms() iter.Seq[RoomStatus] { return m.core().allRooms }
 
+// Scan is Rooms for those who look at very many rooms: it leaves Fingerprint empty, which
+// costs more than all the rest, and takes the lock once for many rooms. What it yields is
+// valid until the next iteration.
+func (m *Manager) Scan() iter.Seq[*RoomStatus] { return m.core().scan }
+
 // Close shuts the Manager down: it forgets all rooms, cancels the calls in flight, and
 // waits until they have returned, for at most Config.CallTimeout. If some have not, it
 // returns an error that says how many. After that every call returns [ErrClosed], and

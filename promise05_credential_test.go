@@ -49,7 +49,7 @@ func TestPromise5UnauthorizedOfOneRoom(t *testing.T) {
 		})
 		v := w.watch("bad", nil)
 		w.refused(w.ask(t.Context(), "bad"), roomtoken.ErrUnauthorized, roomtoken.ErrPermanent)
-		for i := range 180 {
+		for i := range 240 {
 			w.add(time.Second)
 			w.token(fmt.Sprint("r", i)) // others are served at once
 			if w.m.Stats().Probing {

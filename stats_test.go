@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -257,5 +258,41 @@ func TestStats(t *testing.T) {
 		if got.RateLimited || !got.HeldUntil.IsZero() || got.Probing || got.CallsQueued != 0 || got.Rooms != 5 {
 			t.Errorf("Stats() after the hold = %+v, want no hold and no calls queued", got)
 		}
+	})
+}
+
+// Scan yields what Rooms does, without fingerprints, and holds no lock meanwhile.
+func TestScan(t *testing.T) {
+	within(t, roomtoken.Config{}, func(t *testing.T, w *world) {
+		for i := range 200 {
+			w.token(fmt.Sprint("r", i))
+		}
+		w.src.fail(errDown)
+		w.ask(t.Context(), "failing")
+		want := map[string]roomtoken.RoomStatus{}
+		for s := range w.m.Rooms() {
+			s.Fingerprint = ""
+			want[s.RoomID] = s
+		}
+		got := map[string]roomtoken.RoomStatus{}
+		for s := range w.m.Scan() {
+			if w.m.Locked() {
+				t.Fatal("Scan yields under the lock")
+			}
+			got[s.RoomID] = *s
+		}
+		if len(got) != 201 || !maps.Equal(got, want) {
+			t.Errorf("Scan yields %d rooms, Rooms %d; want the same", len(got), len(want))
+		}
+		n := 0
+		for range w.m.Scan() {
+			if n++; n == 3 {
+				break
+			}
+		}
+		if n != 3 {
+			t.Errorf("the loop ran %d times after break, want 3", n)
+		}
+		w.src.on(nil)
 	})
 }

@@ -122,6 +122,41 @@ func (e *engine) allRooms(yield func(RoomStatus) bool) {
 	}
 }
 
+// scanBatch is how many rooms Scan looks at per lock.
+const scanBatch = 64
+
+// scan is Manager.Scan. It takes the lock, but not while the consumer runs.
+func (e *engine) scan(yield func(*RoomStatus) bool) {
+	at := e.cache.cursor()
+	batch := make([]RoomStatus, 0, scanBatch)
+	for more := true; more; {
+		batch, more = e.scanSome(at, batch[:0])
+		for i := range batch {
+			if !yield(&batch[i]) {
+				return
+			}
+		}
+	}
+}
+
+// scanSome appends the statuses of the next rooms; more is false at the end. It takes the
+// lock.
+func (e *engine) scanSome(at *cursor, batch []RoomStatus) (_ []RoomStatus, more bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.clock.Now()
+	for range scanBatch {
+		rec := at.next()
+		if rec == nil || e.closed {
+			return batch, false
+		}
+		if r := rec.owner; r.life == alive && r.rec == rec {
+			batch = append(batch, e.statusWithoutFingerprint(r, now))
+		}
+	}
+	return batch, true
+}
+
 // statusOf returns the room's status, unless the room is no longer in memory. It takes
 // the lock.
 func (e *engine) statusOf(r *room) (RoomStatus, bool) {
@@ -135,6 +170,13 @@ func (e *engine) statusOf(r *room) (RoomStatus, bool) {
 
 // status describes the room.
 func (e *engine) status(r *room, now monotime.Reading) RoomStatus {
+	s := e.statusWithoutFingerprint(r, now)
+	s.Fingerprint = r.rec.secret().Fingerprint()
+	return s
+}
+
+// statusWithoutFingerprint describes the room, without hashing its token.
+func (e *engine) statusWithoutFingerprint(r *room, now monotime.Reading) RoomStatus {
 	valid := e.valid(r.rec, now, 0)
 	s := RoomStatus{
 		RoomID:           r.rec.roomID(),
@@ -145,7 +187,7 @@ func (e *engine) status(r *room, now monotime.Reading) RoomStatus {
 		LastUsed:         e.clock.Time(now, r.lastUsed(now)),
 	}
 	if r.rec.text != "" {
-		s.Fingerprint, s.ExpiresAt = r.rec.secret().Fingerprint(), r.rec.token().ExpiresAt
+		s.ExpiresAt = r.rec.token().ExpiresAt
 		s.IssuedAt = s.ExpiresAt.Add(-r.lifetime)
 	}
 	if f := r.failure; f != nil {
