@@ -206,7 +206,8 @@ func (m *model) refusal(c *caller, err, ended, cause error, now time.Duration) {
 func (m *model) answeredAtOnce(r *modelRoom, err error) bool {
 	a := &m.account
 	return a.states&isRefused != 0 && errors.Is(err, roomtoken.ErrUnauthorized) ||
-		a.states&(isRefused|isSuspect) != 0 && errors.Is(err, roomtoken.ErrPermanent) && !a.innocent(r)
+		a.states&isRefused != 0 && errors.Is(err, roomtoken.ErrPermanent) && !a.innocent(r) ||
+		a.states&isSuspect != 0 && !a.innocent(r)
 }
 
 // inVain reports whether the next attempt may lie beyond the caller's time. Failures of

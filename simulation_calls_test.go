@@ -3,6 +3,7 @@ package roomtoken_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -479,6 +480,7 @@ func (m *model) drops(r *modelRoom, now time.Duration) {
 	r.had, r.vague, r.mixed, r.kept = false, false, false, false
 	r.failuresLo, r.permanentLo, r.refusals = 0, 0, 0
 	r.lefts, r.inLine = nil, 0
+	r.needs = slices.DeleteFunc(r.needs, func(n need) bool { return n.at < forever })
 	r.lastKindFailures = -1
 }
 

@@ -271,7 +271,10 @@ func (b *Breaker) RateLimited(c Call, err error, wait time.Duration, now monotim
 	}
 	before := b.heldUntil
 	b.heldUntil = max(before, now.Add(wait))
-	b.limited, b.err = true, err
+	b.limited = true
+	if b.state != Refused {
+		b.err = err
+	}
 	return Change{Later: b.heldUntil.After(before)}
 }
 
