@@ -169,5 +169,5 @@ func (k *knownKeys) add(key string) {
 func (k *knownKeys) redactor() redactor {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return redactor{k.keys[0].Reveal(), k.keys[1].Reveal()}
+	return append(make(redactor, 0, 4), k.keys[0].Reveal(), k.keys[1].Reveal()) // the caller adds one or two
 }

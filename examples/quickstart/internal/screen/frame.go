@@ -123,7 +123,8 @@ func totals(s demo.Snapshot, wide bool) []line {
 	}
 	return []line{
 		{
-			{"callers   ", dim}, tokens,
+			{"callers   ", dim},
+			tokens,
 			{fmt.Sprintf(": %s from memory, %s after a wait; ", format.Count(c.Succeeded-waited), format.Count(waited)), noColor},
 			errors,
 		},
