@@ -32,7 +32,7 @@ func (e *engine) invalidate(roomID string, rejected Secret) bool {
 		// issue is served.
 		f.handOutAge = e.backoff.Wait(f.refusals - 1)
 	}
-	if f.total() == 0 {
+	if !f.hasFailed() { // what is left is a gap between calls, no wait that the server asked for
 		r.nextAttempt = 0
 	}
 	r.dropRefresh()

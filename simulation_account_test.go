@@ -404,7 +404,7 @@ func (m *model) succeeded(c *modelCall, now time.Duration) {
 			others++
 		}
 	}
-	a.window.succeeded(others, m.config.MaxConcurrentCalls, now)
+	a.window.succeeded(others, m.config.MaxConcurrentCalls, now, maybe && a.opened.hi == now)
 }
 
 // callTime returns bounds of what the Manager takes the source's latency to be.
@@ -438,7 +438,9 @@ func (w *modelWindow) remember(now time.Duration) {
 	}
 }
 
-func (w *modelWindow) succeeded(others, full int, now time.Duration) {
+// succeeded notes a success, beside that many other calls. If calls have come back only
+// with it, it need not count.
+func (w *modelWindow) succeeded(others, full int, now time.Duration, opens bool) {
 	w.remember(now)
 	if w.size.hi < full && 2*(others+1) >= w.size.lo {
 		w.grown.hi++
@@ -447,7 +449,7 @@ func (w *modelWindow) succeeded(others, full int, now time.Duration) {
 			w.grown.hi = 0
 		}
 	}
-	if w.size.lo < full && 2*(others+1) >= w.size.hi {
+	if w.size.lo < full && 2*(others+1) >= w.size.hi && !opens {
 		w.grown.lo++
 		if !w.slow || w.grown.lo >= w.size.hi {
 			w.size.lo++

@@ -59,7 +59,7 @@ func (m *model) begins(kind roomtoken.CallKind, id, refreshToken string, ctxRoom
 	if ctxRoom != nil && ctxRoom != id && ctxRoom != "*" {
 		m.breaks(4, "the ctx of a call for %s carries the values of a caller of %v", id, ctxRoom)
 	}
-	if ctxRoom == nil && len(r.waiting) > 0 && !r.had && !r.vague && r.left != now {
+	if ctxRoom == nil && len(r.waiting) > 0 && !r.had && !r.vague && r.left != now && m.account.states&isRefused == 0 {
 		m.breaks(4, "the ctx of the first call for %s carries no values of its caller", id)
 	}
 	m.needed(r, kind, now)
@@ -578,7 +578,7 @@ func (m *model) evicted(id, reason string) {
 			}
 		}
 		m.drops(r, now) // its failures are remembered
-		if r.failures+r.permanent == 0 {
+		if r.failures+r.permanent == 0 || errors.Is(r.lastErr, roomtoken.ErrRateLimited) {
 			r.lastErr, r.blurred = nil, true
 		}
 	}
