@@ -67,8 +67,8 @@ func (e *engine) shutDown() []*slots {
 	return e.cache.clear()
 }
 
-// dropSecrets drops what the rooms know beyond their tokens: a Token that somebody
-// keeps keeps its room alive, see record.secret. It takes the lock.
+// dropSecrets drops what the rooms know beyond their tokens: a Token in
+// somebody's hands keeps its room alive, see record.secret. It takes the lock.
 func (e *engine) dropSecrets(tables []*slots) {
 	n := 0
 	e.mu.Lock()

@@ -51,9 +51,7 @@ func (e *engine) admit(roomID string) (*room, monotime.Reading, error) {
 // released first.
 func (e *engine) makeSpace(now monotime.Reading) (done bool, err error) {
 	for looks := 0; e.config.MaxRooms >= 0 && e.rooms >= e.config.MaxRooms; looks++ {
-		// A room whose token runs out while its renewal stands in line is not ranked anew.
-		r, gone, ok := e.queues[renewalQueue].Min()
-		if ok && !gone.After(now.Mono) && r.recency.Queued() && !e.valid(r.rec, now, 0) {
+		if r := e.lapsed(now); r != nil {
 			e.evict(r, ReasonMaxRooms, now)
 			continue
 		}
@@ -75,6 +73,18 @@ func (e *engine) makeSpace(now monotime.Reading) (done bool, err error) {
 		e.evict(r, ReasonMaxRooms, now)
 	}
 	return true, nil
+}
+
+// lapsed returns a room whose token has run out while its renewal stood in line, nil if
+// there is none: such a room is not ranked anew.
+func (e *engine) lapsed(now monotime.Reading) *room {
+	for _, q := range []queueID{renewalQueue, sickRenewalQueue} {
+		r, gone, ok := e.queues[q].Min()
+		if ok && !gone.After(now.Mono) && r.recency.Queued() && !e.valid(r.rec, now, 0) {
+			return r
+		}
+	}
+	return nil
 }
 
 // evict drops the room for a reason of the Manager's own.
@@ -99,7 +109,7 @@ func (e *engine) drop(r *room) {
 	e.move(r, noQueue, 0)
 	e.recency.Remove(r)
 	e.cache.remove(r.rec)
-	r.dropRefresh() // a Token that somebody keeps keeps the room alive, see record.secret
+	r.dropRefresh() // a Token in somebody's hands keeps the room alive, see record.secret
 	if d := r.demand; d != nil {
 		e.lane.Remove(d)
 		e.release(d, nil, nil)

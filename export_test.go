@@ -178,8 +178,8 @@ func checkDemand(r *room, d *demand) (problems []string) {
 	if d.room != r {
 		problem("its demand belongs to another room")
 	}
-	if d.empty() || len(d.watches) < 0 {
-		problem("its demand is empty: %d watchers", len(d.watches))
+	if d.empty() {
+		problem("its demand is empty")
 	}
 	k := d.waiters
 	if k == nil {

@@ -7,7 +7,6 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"github.com/roomtoken/roomtoken/internal/breaker"
-	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
 // watch is one watch of a room, behind Watch and Subscribe. The engine's lock guards it.
@@ -98,7 +97,7 @@ func (w *watch) find(ended error) view {
 	r := w.demand.room
 	e.settle(r, now) // a watch keeps the room, and waits if its token is gone
 	if !e.valid(r.rec, now, 0) {
-		if cause := e.whyNoToken(r, now); cause != "" && cause != w.lastErr {
+		if cause := e.whyNoToken(r); cause != "" && cause != w.lastErr {
 			w.lastErr = cause
 			err := &Error{RoomID: w.roomID}
 			e.explain(err, r, now)
@@ -142,7 +141,7 @@ func (w *watch) isNew(rec *record) bool {
 
 // whyNoToken returns the cause for which a room has no valid token, "" if nothing has
 // failed yet.
-func (e *engine) whyNoToken(r *room, now monotime.Reading) string {
+func (e *engine) whyNoToken(r *room) string {
 	switch {
 	case r.failure.hasFailed():
 		return r.failure.lastCause

@@ -39,7 +39,7 @@ type keyResult struct {
 	key    string
 	err    error  // returned, or the value of a panic
 	thrown string // what it did instead of returning; "": it returned
-	stack  string // of a panic
+	stack  []byte // of a panic
 }
 
 // ask returns the call whose result is for the Create with this ctx. It returns nil if
@@ -100,7 +100,7 @@ func (f *keyFunc) run(ctx context.Context, call *keyCall) {
 	defer func() {
 		if value := recover(); value != nil {
 			err, _ := value.(error)
-			result = keyResult{err: err, thrown: fmt.Sprint("panicked: ", value), stack: "\n\n" + string(debug.Stack())}
+			result = keyResult{err: err, thrown: fmt.Sprint("panicked: ", value), stack: debug.Stack()}
 		}
 		f.end(call, result, ctx.Err() != nil)
 	}()
@@ -138,7 +138,8 @@ func (s *Source) currentKey(ctx context.Context, c call) (string, error) {
 		cause := context.Cause(ctx)
 		return "", c.fail("waiting for Config.APIKeyFunc: "+c.clean(cause.Error(), maxOwnText), cause, ctx.Err())
 	case result.thrown != "":
-		return "", c.fail("Config.APIKeyFunc "+c.clean(result.thrown, maxOwnText)+result.stack, result.err)
+		panicked := &roomtoken.PanicError{Stack: result.stack} // its Value may hold a key
+		return "", c.fail("Config.APIKeyFunc "+c.clean(result.thrown, maxOwnText), panicked, result.err)
 	}
 	if err := result.err; err != nil {
 		c.redactor = append(c.redactor, result.key) // the error may quote it

@@ -8,6 +8,7 @@
 package breaker
 
 import (
+	"slices"
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/monotime"
@@ -92,10 +93,8 @@ type witnesses []string
 
 // add adds a room and reports whether there are enough.
 func (w *witnesses) add(room string, enough int) bool {
-	for _, have := range *w {
-		if have == room {
-			return false
-		}
+	if slices.Contains(*w, room) {
+		return false
 	}
 	*w = append(*w, room)
 	return len(*w) >= enough
@@ -200,8 +199,7 @@ func (b *Breaker) Ended(c Call, v Verdict, err error, now monotime.Time, inUse i
 			return b.enter(Refused, err, now)
 		}
 	case Denial:
-		switch {
-		case b.state == Open && c.Witness && news && b.denied.add(c.Room, suspectWitnesses):
+		if b.state == Open && c.Witness && news && b.denied.add(c.Room, suspectWitnesses) {
 			return b.enter(Suspect, err, now)
 		}
 	case Answer:
