@@ -83,7 +83,7 @@ func TestPromise5RateLimitHoldsAllRooms(t *testing.T) {
 				}
 			}
 			w.src.on(nil)
-			w.add(30 * time.Second)
+			w.add(32 * time.Second) // the last hold, and one call in 2 s
 			w.served(a)
 			w.served(b)
 			// The steps restart.

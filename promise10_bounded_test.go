@@ -802,6 +802,7 @@ func TestPromise10LastUseDuringACallAcrossTheWrap(t *testing.T) {
 	within(t, roomtoken.Config{CallTimeout: time.Hour}, func(t *testing.T, w *world) {
 		w.clk.Set(time.Unix(0, wrap-10*int64(time.Second)))
 		w.token("r")
+		w.token("unused")
 		w.add(5 * time.Second)
 		w.src.holdCalls(false)
 		w.askFor(t.Context(), "r", 10*time.Minute-time.Second)
@@ -811,6 +812,9 @@ func TestPromise10LastUseDuringACallAcrossTheWrap(t *testing.T) {
 		w.src.releaseAll()
 		if s, _ := w.m.Room("r"); w.clk.Now().Sub(s.LastUsed).Abs() > time.Second || s.Generation != 2 {
 			t.Errorf("Room() = %+v, want generation 2, last used at %v", s, w.clk.Now())
+		}
+		if s, _ := w.m.Room("unused"); w.clk.Now().Sub(s.LastUsed)-15*time.Second > time.Second || w.clk.Now().Sub(s.LastUsed) < 15*time.Second {
+			t.Errorf("LastUsed of a room used before the wrap = %v, want 15 s before %v", s.LastUsed, w.clk.Now())
 		}
 	})
 }

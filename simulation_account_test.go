@@ -481,7 +481,9 @@ func (m *model) rateLimits(c *modelCall, wait, now time.Duration) {
 		a.states = a.states&^isOutage | isOpen
 	}
 	if before != a.states && a.isCertainly(isOpen) {
-		a.steps, a.until = count{}, span{}
+		if a.steps.lo, a.until.lo = 0, 0; before == isOutage {
+			a.steps, a.until = count{}, span{}
+		}
 	}
 	hold := span{now + wait, now + wait}
 	switch {
@@ -592,7 +594,7 @@ func (m *model) admits(c *modelCall, now time.Duration) {
 		}
 		return
 	case !a.guarded():
-		c.mayProbe, c.mayLane = true, true
+		c.mayProbe, c.mayLane, c.crossed = true, true, true
 		return
 	}
 	overlap := both > 1 || probes > 0 && both > 0 || lanes > 0 && both > 0

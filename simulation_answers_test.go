@@ -396,7 +396,7 @@ func (m *model) mustBeGone(r *modelRoom, resident bool) {
 		}
 		idle = max(idle, now+m.leftOf(r.cur, now))
 	}
-	if idle = max(idle, r.lastBegun) + grain; now > idle+10*time.Second {
+	if idle = max(idle, r.lastBegun) + grain; now > idle+12*time.Second {
 		m.breaks(10, "%s: is in memory %v after it was to be dropped", r.id, now-idle)
 	}
 }

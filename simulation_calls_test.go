@@ -308,7 +308,7 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 	fresh := modelToken{
 		value: value, room: r,
 		lifetime: g.Token.ExpiresAt.Sub(issued), expires: g.Token.ExpiresAt, issuerEnd: issuerEnd,
-		came: now, begun: c.begun, order: c.order, invalid: t.invalid, vague: c.steps,
+		came: now, begun: c.begun, order: c.order, invalid: t.invalid, doubtful: t.doubtful, vague: c.steps,
 	}
 	fresh.end = c.begun + fresh.lifetime - age
 	left := m.leftOf(&fresh, now)
@@ -374,6 +374,10 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 			ambiguous = true
 			r.lastEnd = now + max(end, left)
 		}
+	}
+	if t.doubtful { // it was invalidated before the room was evicted or forgotten
+		ambiguous, r.lastEnd = true, now+left
+		t.doubtful = false
 	}
 	r.kept = false
 	r.mixed = ambiguous
@@ -459,6 +463,7 @@ func (m *model) forgets(r *modelRoom, now time.Duration) {
 func (m *model) drops(r *modelRoom, now time.Duration) {
 	for _, t := range m.tokens {
 		if t.room == r {
+			t.doubtful = t.doubtful || t.invalid > 0
 			t.invalid = 0
 		}
 	}

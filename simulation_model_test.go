@@ -152,6 +152,7 @@ type modelToken struct {
 	replaced  time.Duration // when a newer one replaced it; 0: not
 	shown     span          // it is handed out from then on, if it replaces a token that was refused early
 	vague     bool
+	doubtful  bool // it may be known to have been invalidated
 }
 
 type modelRefresh struct {

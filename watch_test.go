@@ -450,7 +450,7 @@ func (c lookCounter) Err() error {
 
 // A failed probe wakes the watch of its room, and not all watches.
 func TestWatchIsNotWokenByProbesOfOtherRooms(t *testing.T) {
-	const rooms = 2000
+	const rooms = 300
 	for name, failure := range map[string]error{
 		"outage":     errDown,
 		"credential": fmt.Errorf("%w: %w", roomtoken.ErrUnauthorized, errDown),
