@@ -153,7 +153,8 @@ func (e *engine) head(q queueID, now monotime.Reading) (*room, monotime.Time) {
 func (e *engine) nextProbe(now monotime.Reading) *room {
 	if r := e.refused; r != nil {
 		e.refused = nil
-		if r.life == alive && r.call == nil && r.pending() == nil {
+		fit := r.life == alive && r.call == nil && r.pending() == nil && r.failure.total() == 0
+		if fit && !r.nextAttempt.After(now.Mono) && !e.valid(r.rec, now, 0) {
 			return r
 		}
 	}

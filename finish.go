@@ -111,7 +111,7 @@ func (e *engine) follow(change breaker.Change, c *call, o outcome, now monotime.
 				Rooms: e.states[RoomFailing] + e.states[RoomFailed] + e.states[RoomStuck],
 			})
 		}
-		e.guarded, e.outage = false, 0
+		e.guarded, e.outage, e.refused = false, 0, nil
 		e.reviewing = e.cache.cursor() // rooms that failed are not failing again, and permanent errors may be over
 	}
 	if change.Later || change.Opened {
@@ -249,20 +249,21 @@ func (e *engine) reportEnd(c *call, now monotime.Reading) {
 // noteCall counts a call that ended.
 func (e *engine) noteCall(c *call, ended Event, now monotime.Reading) {
 	s := &e.stats
-	failed := ended.Err != nil
-	times := map[bool]*Histogram{false: &s.CreateTimes, true: &s.CreateFailureTimes}
-	if c.kind == CallRefresh {
-		times = map[bool]*Histogram{false: &s.RefreshTimes, true: &s.RefreshFailureTimes}
-	}
-	times[failed].observe(ended.Duration)
-	switch {
+	switch failed := ended.Err != nil; {
+	case !failed && c.kind == CallCreate:
+		s.CreateTimes.observe(ended.Duration)
 	case !failed:
+		s.RefreshTimes.observe(ended.Duration)
+	case c.kind == CallCreate:
+		s.CreateFailures++
+		s.CreateFailureTimes.observe(ended.Duration)
+	default:
+		s.RefreshFailures++
+		s.RefreshFailureTimes.observe(ended.Duration)
+	}
+	if ended.Err == nil {
 		s.LastSuccessAt = e.clock.Time(now, now.Mono)
 		return
-	case c.kind == CallRefresh:
-		s.RefreshFailures++
-	default:
-		s.CreateFailures++
 	}
 	s.LastError, s.LastErrorAt = ended.Err, e.clock.Time(now, now.Mono)
 }

@@ -207,7 +207,7 @@ func (w *waiter) answer(valid bool, now monotime.Reading) answer {
 	case valid || r.call != nil || r.pending() != nil:
 		return stay
 	case e.breaker.State() == breaker.Refused:
-		if e.innocent(r) {
+		if r.failure.total() == 0 && !r.nextAttempt.After(now.Mono) {
 			e.refused = r // it has not had its chance: it is the next probe
 		}
 		return refuse

@@ -79,7 +79,8 @@ func (p *Pace) Began(now monotime.Time) {
 	if p.waiting && now.Sub(p.next) < catchUp {
 		from = p.next
 	}
-	p.next, p.waiting = from.Add(time.Duration(float64(time.Second)/rate)), false
+	gap := math.Min(float64(time.Second)/rate, float64(monotime.Never)) // the slowest rates would overflow
+	p.next, p.waiting = from.Add(time.Duration(gap)), false
 }
 
 // Succeeded notes a success.
