@@ -18,7 +18,7 @@ func TestConfigDefaults(t *testing.T) {
 		c := roomtoken.Config{
 			RefreshAfter: 2.0 / 3, Jitter: 0.1, MinValidity: 30 * time.Second, IdleAfter: 30 * time.Minute, MaxRooms: 100_000,
 			MaxConcurrentCalls: 64, CallTimeout: 10 * time.Second, MaxWait: 30 * time.Second,
-			BackoffMin: 500 * time.Millisecond, BackoffMax: 30 * time.Second,
+			BackoffMin: 500 * time.Millisecond, BackoffMax: 30 * time.Second, MaxRetryAfter: 10 * time.Minute,
 		}
 		change(&c)
 		return c
@@ -37,6 +37,8 @@ func TestConfigDefaults(t *testing.T) {
 		"no IdleAfter":         {roomtoken.Config{IdleAfter: -1}, func(c *roomtoken.Config) { c.IdleAfter = -1 }},
 		"no MaxRooms":          {roomtoken.Config{MaxRooms: -1}, func(c *roomtoken.Config) { c.MaxRooms = -1 }},
 		"no MaxWait":           {roomtoken.Config{MaxWait: -1}, func(c *roomtoken.Config) { c.MaxWait = -1 }},
+		"MaxRetryAfter":        {roomtoken.Config{MaxRetryAfter: 24 * time.Hour}, func(c *roomtoken.Config) { c.MaxRetryAfter = 24 * time.Hour }},
+		"CallsPerSecond":       {roomtoken.Config{CallsPerSecond: 0.5}, func(c *roomtoken.Config) { c.CallsPerSecond = 0.5 }},
 		"BackoffMin above the default of BackoffMax": {roomtoken.Config{BackoffMin: time.Minute}, func(c *roomtoken.Config) { c.BackoffMin, c.BackoffMax = time.Minute, time.Minute }},
 		"BackoffMax equals BackoffMin":               {roomtoken.Config{BackoffMax: 500 * time.Millisecond}, func(c *roomtoken.Config) { c.BackoffMax = 500 * time.Millisecond }},
 	} {
@@ -47,7 +49,8 @@ func TestConfigDefaults(t *testing.T) {
 		w := want(c.change)
 		if got.RefreshAfter != w.RefreshAfter || got.Jitter != w.Jitter || got.MinValidity != w.MinValidity || got.IdleAfter != w.IdleAfter ||
 			got.MaxRooms != w.MaxRooms || got.MaxConcurrentCalls != w.MaxConcurrentCalls || got.CallTimeout != w.CallTimeout ||
-			got.MaxWait != w.MaxWait || got.BackoffMin != w.BackoffMin || got.BackoffMax != w.BackoffMax {
+			got.MaxWait != w.MaxWait || got.BackoffMin != w.BackoffMin || got.BackoffMax != w.BackoffMax ||
+			got.MaxRetryAfter != w.MaxRetryAfter || got.CallsPerSecond != w.CallsPerSecond {
 			t.Errorf("%s:\n got %+v\nwant %+v", name, got, w)
 		}
 	}
@@ -70,9 +73,14 @@ func TestConfigRefusals(t *testing.T) {
 		"BackoffMin":                  {roomtoken.Config{BackoffMin: -1}, []string{"BackoffMin"}},
 		"BackoffMax":                  {roomtoken.Config{BackoffMax: -1}, []string{"BackoffMax"}},
 		"BackoffMax below BackoffMin": {roomtoken.Config{BackoffMin: time.Minute, BackoffMax: time.Second}, []string{"BackoffMax"}},
+		"MaxRetryAfter":               {roomtoken.Config{MaxRetryAfter: -1}, []string{"MaxRetryAfter"}},
+		"MaxRetryAfter too long":      {roomtoken.Config{MaxRetryAfter: 24*time.Hour + 1}, []string{"MaxRetryAfter"}},
+		"CallsPerSecond":              {roomtoken.Config{CallsPerSecond: -1}, []string{"CallsPerSecond"}},
+		"CallsPerSecond NaN":          {roomtoken.Config{CallsPerSecond: math.NaN()}, []string{"CallsPerSecond"}},
+		"CallsPerSecond infinite":     {roomtoken.Config{CallsPerSecond: math.Inf(1)}, []string{"CallsPerSecond"}},
 		"all": {
-			roomtoken.Config{RefreshAfter: 1, Jitter: 2, MaxConcurrentCalls: -1, CallTimeout: -1, BackoffMin: -1, BackoffMax: -2},
-			[]string{"RefreshAfter", "Jitter", "MaxConcurrentCalls", "CallTimeout", "BackoffMin", "BackoffMax"},
+			roomtoken.Config{RefreshAfter: 1, Jitter: 2, MaxConcurrentCalls: -1, CallTimeout: -1, BackoffMin: -1, BackoffMax: -2, MaxRetryAfter: -3, CallsPerSecond: -4},
+			[]string{"RefreshAfter", "Jitter", "MaxConcurrentCalls", "CallTimeout", "BackoffMin", "BackoffMax", "MaxRetryAfter", "CallsPerSecond"},
 		},
 	} {
 		m, err := roomtoken.NewManager(&source{clk: clock.NewMock()}, c.config)

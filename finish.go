@@ -48,6 +48,7 @@ func (e *engine) finish(c *call, panicked error) {
 		e.drop(r)
 	}
 	e.settle(r, now)
+	e.wakeInVain(r, now)
 }
 
 // judgeSource draws the consequences of an outcome for all rooms.
@@ -150,7 +151,7 @@ func (e *engine) judgeRoom(c *call, o outcome, now monotime.Reading) (fellBack b
 	case c.orphaned || o.verdict == granted || o.verdict == shorter:
 	case o.verdict == limited: // no failure of the room, but the last error that is known
 		r.failures().note(c, o)
-		e.tellFailure(r, now)
+		r.wakeWatches()
 	case o.verdict == permanent:
 		f := r.failures()
 		f.count(c, o, now.Mono)
@@ -160,21 +161,21 @@ func (e *engine) judgeRoom(c *call, o outcome, now monotime.Reading) (fellBack b
 			backoff = policy.Credential
 		}
 		r.nextAttempt = now.Mono.Add(max(backoff.Wait(f.permanent), wait))
-		e.tellFailure(r, now)
+		r.wakeWatches()
 	case o.verdict == transient && o.local: // this process's failure, not the room's
 		r.failures().note(c, o)
 		r.nextAttempt = now.Mono.Add(e.backoff.Wait(1))
-		e.tellFailure(r, now)
+		r.wakeWatches()
 	case o.verdict == transient && !c.overdue: // an overdue call counted when it became overdue
 		f := r.failures()
 		f.count(c, o, now.Mono)
 		r.nextAttempt = now.Mono.Add(max(e.backoff.Wait(f.transient), wait))
-		e.tellFailure(r, now)
+		r.wakeWatches()
 	default:
 		if wait > 0 {
 			r.failures().note(c, o)
 			r.nextAttempt = max(r.nextAttempt, now.Mono.Add(wait))
-			e.tellFailure(r, now)
+			r.wakeWatches()
 		}
 		if o.verdict == rejected && r.refresh.Equal(c.refresh.Value) {
 			r.dropRefresh()
@@ -184,17 +185,13 @@ func (e *engine) judgeRoom(c *call, o outcome, now monotime.Reading) (fellBack b
 	return false
 }
 
-// tellFailure wakes those for whom a failure of the room changes something: callers who
-// leave before the next attempt, and watches that have not yielded this failure.
-func (e *engine) tellFailure(r *room, now monotime.Reading) {
-	d := r.demand
-	if d == nil {
-		return
+// wakeInVain makes those who wait for the room look at it again if some of them may wait
+// in vain now.
+func (e *engine) wakeInVain(r *room, now monotime.Reading) {
+	k := r.waiters()
+	if k != nil && r.call == nil && (e.badCredential() || k.earliest.Before(e.nextAllowed(r, now))) {
+		e.renew(r.demand)
 	}
-	if k := d.waiters; k != nil && (e.badCredential() || k.earliest.Before(e.nextAllowed(r, now))) {
-		e.renew(d)
-	}
-	d.watches.wake()
 }
 
 // answer releases those whom the call's outcome answers: with its token, or with the

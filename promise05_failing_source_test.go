@@ -3,6 +3,7 @@ package roomtoken_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -176,4 +177,101 @@ func TestPromise5Forget(t *testing.T) {
 			}
 		})
 	})
+}
+
+// When a call began decides what its failure says: those of calls that began before the
+// last success are no news. A success speaks for the moment it ends.
+func TestPromise5FailuresOfCallsFromBeforeASuccess(t *testing.T) {
+	for name, err := range map[string]error{
+		"transient":    errDown,
+		"permanent":    roomtoken.Permanent(errDown),
+		"unauthorized": roomtoken.ErrUnauthorized,
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, roomtoken.Config{MaxWait: -1}, func(t *testing.T, w *world) {
+				w.others(8)
+				w.src.fail(err)
+				w.src.holdCalls(false)
+				for i := range 20 {
+					w.ask(t.Context(), fmt.Sprint("before", i))
+				}
+				w.src.on(nil)
+				w.ask(t.Context(), "slow") // it succeeds, and has begun before all that follow
+				w.src.fail(err)
+				w.add(time.Second)
+				for i := range 20 {
+					w.ask(t.Context(), fmt.Sprint("between", i))
+				}
+				w.add(time.Second)
+				w.src.release("slow")
+				for i := range 20 {
+					w.src.release(fmt.Sprint("before", i))
+					w.src.release(fmt.Sprint("between", i))
+				}
+				if w.m.Stats().Probing {
+					t.Fatal("Probing because of calls that began before a success, want calls to go on")
+				}
+				for i := range 8 {
+					w.ask(t.Context(), fmt.Sprint("after", i))
+				}
+				w.src.releaseAll()
+				if !w.m.Stats().Probing {
+					t.Fatal("Probing = false after 8 rooms failed whose calls began later, want true")
+				}
+			})
+		})
+	}
+}
+
+// Rooms whose last call failed leave a slot to the others, and while an innocent room waits
+// they hold a quarter of the slots at most.
+func TestPromise5FailingRoomsHoldAShareOfTheSlots(t *testing.T) {
+	for slots, c := range map[int]struct{ most, quarter int }{1: {1, 1}, 2: {1, 1}, 3: {2, 1}, 16: {15, 4}} {
+		t.Run(fmt.Sprint(slots), func(t *testing.T) {
+			config := roomtoken.Config{MaxConcurrentCalls: slots, MaxWait: -1, CallTimeout: time.Hour}
+			within(t, config, func(t *testing.T, w *world) {
+				w.others(1) // or the first failure would be an outage
+				w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+					if strings.HasPrefix(c.room, "bad") {
+						return roomtoken.Grant{}, errDown
+					}
+					return w.src.mint(c), nil
+				})
+				for i := range 3 * slots {
+					w.ask(t.Context(), fmt.Sprint("bad", i))
+					w.works()
+				}
+				w.src.holdCalls(false)
+				w.add(time.Second)
+				if n := w.m.Stats().CallsInFlight; n != c.most {
+					t.Fatalf("%d calls of failing rooms in flight, want %d of %d slots", n, c.most, slots)
+				}
+				if w.m.Stats().Probing {
+					t.Fatal("Probing because of rooms that fail, want calls to go on")
+				}
+				inFlight := map[string]bool{}
+				for _, call := range w.src.all()[3*slots:] {
+					inFlight[call.room] = true
+				}
+				// More innocent rooms wait than there are slots.
+				for i := range 2 * slots {
+					w.ask(t.Context(), fmt.Sprint("good", i))
+				}
+				failing := len(inFlight)
+				for room := range inFlight {
+					n := w.src.count()
+					w.src.release(room)
+					for _, began := range w.order(n) {
+						if strings.HasPrefix(began, "bad") && failing > c.quarter {
+							t.Fatalf("room %q got the slot of another failing one while %d were in flight and innocent rooms wait", began, failing)
+						}
+					}
+					failing--
+				}
+				w.src.on(nil)
+				w.src.releaseAll()
+				w.add(time.Minute)
+			})
+		})
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -598,7 +599,7 @@ func TestPromise10LaterCallersDoNotMoveARoomBack(t *testing.T) {
 // One caller waits, the slots turn over, and all rooms need a renewal: it is served in one
 // call and the rest of another.
 func TestPromise10OneCallerIsServedInTwoCalls(t *testing.T) {
-	const rooms, latency = 60, time.Second
+	const latency = time.Second
 	for name, due := range map[string]func(w *world){
 		"renewals are due": func(w *world) { w.add(401 * time.Second) },
 		"all tokens are gone after a suspend": func(w *world) {
@@ -609,7 +610,7 @@ func TestPromise10OneCallerIsServedInTwoCalls(t *testing.T) {
 		for _, slots := range []int{1, 4} {
 			t.Run(fmt.Sprint(name, ", slots: ", slots), func(t *testing.T) {
 				within(t, roomtoken.Config{MaxConcurrentCalls: slots, Jitter: -1}, func(t *testing.T, w *world) {
-					for i := range rooms {
+					for i := range 60 * slots {
 						w.token(fmt.Sprint("r", i))
 					}
 					w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
@@ -622,7 +623,7 @@ func TestPromise10OneCallerIsServedInTwoCalls(t *testing.T) {
 						w.add(latency / 4)
 						queued := w.m.Stats().CallsQueued
 						if queued < 10 {
-							t.Fatalf("%d renewals are queued, want more", queued)
+							t.Errorf("%d renewals are queued, want more", queued)
 						}
 						p := w.ask(t.Context(), fmt.Sprint("cold", i))
 						for range 8 {
@@ -856,4 +857,22 @@ func TestPromise10CallsPerSecond(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Extreme rates neither overflow nor let calls through.
+func TestPromise10ExtremeCallsPerSecond(t *testing.T) {
+	for rate, want := range map[float64]int{1e-300: 1, 1e-12: 1, 1.0 / 3600: 1, 1e12: 10, math.MaxFloat64: 10} {
+		t.Run(fmt.Sprint(rate), func(t *testing.T) {
+			within(t, roomtoken.Config{CallsPerSecond: rate, MaxWait: -1}, func(t *testing.T, w *world) {
+				w.src.live(24*time.Hour, 0)
+				for i := range 10 {
+					w.ask(t.Context(), fmt.Sprint("r", i))
+				}
+				w.add(59 * time.Minute)
+				if n := w.src.count(); n != want {
+					t.Errorf("%d calls in 59 min, want %d", n, want)
+				}
+			})
+		})
+	}
 }

@@ -74,7 +74,11 @@ type modelAccount struct {
 	latency    span // of the last call that brought a token
 	latencyWas span // and of the one before this instant
 	latencyAt  time.Duration
+	latencies  []latency // the last ones
 }
+
+// latency is how long a call took that brought a token.
+type latency struct{ at, took time.Duration }
 
 // modelWindow holds bounds of how many calls may be in flight while calls come back.
 type modelWindow struct {
@@ -216,8 +220,9 @@ func (m *model) judge(c *modelCall, b blame, now time.Duration) {
 	case blameNobody:
 	}
 	witness := possible && (b == blameKey || b == blameEither || !c.failing)
+	counts := certain && (b == blameKey || !c.maybeFailing) && !c.forgotten
 	if row != nil && witness && (b != blameSource || a.states&isOpen != 0) {
-		row.add(c.room, certain && (b == blameKey || !c.maybeFailing) && !c.forgotten)
+		row.add(c.room, counts)
 	}
 	// What stands between them need not end a row, and may.
 	for _, other := range []*witnesses{&a.failing, &a.denied, &a.unauthorized} {
@@ -231,12 +236,19 @@ func (m *model) judge(c *modelCall, b blame, now time.Duration) {
 	switch {
 	case row == nil || a.states == leadsTo || len(row.hi) < enough.lo:
 		m.probeEnds(c, b, now)
-	case len(row.lo) >= enough.hi && !a.mayBeLimited && (a.isCertainly(isOpen|leadsTo) || leadsTo == isRefused):
+	case counts && len(row.lo) >= enough.hi && !a.mayBeLimited && (a.isCertainly(isOpen|leadsTo) || leadsTo == isRefused):
 		if a.states&leadsTo != 0 { // it may have been the probe
 			m.probeEnds(c, b, now)
 		}
 		m.enters(leadsTo, now, a.states&leadsTo == 0)
+		if a.states != leadsTo {
+			m.note("the state is certainly %b", leadsTo)
+			a.since, a.extra = min(a.since, now), 0
+		}
 		a.states = leadsTo
+		a.failing.clear()
+		a.denied.clear()
+		a.unauthorized.clear()
 	default:
 		m.probeEnds(c, b, now)
 		m.enters(leadsTo, now, false)
@@ -389,6 +401,9 @@ func (m *model) succeeded(c *modelCall, now time.Duration) {
 	m.lifts(c, now)
 	m.opens(guarded, maybe, now)
 	took := min(now-c.begun, m.config.CallTimeout)
+	if a.latencies = append(a.latencies, latency{now, took}); len(a.latencies) > 50 {
+		a.latencies = a.latencies[1:]
+	}
 	if a.latencyAt != now {
 		a.latencyWas, a.latency, a.latencyAt = a.latency, span{took, took}, now
 	}
@@ -416,6 +431,20 @@ func (m *model) callTime(now time.Duration) span {
 	return span{min(a.latency.lo, a.latencyWas.lo), max(a.latency.hi, a.latencyWas.hi)}
 }
 
+// slowest returns the longest latency since then. A room that was put behind because a
+// call would have come too late for its callers may stay there.
+func (m *model) slowest(since time.Duration) time.Duration {
+	a := &m.account
+	most := time.Duration(0)
+	for i := len(a.latencies) - 1; i >= 0; i-- {
+		most = max(most, a.latencies[i].took)
+		if a.latencies[i].at < since {
+			return most
+		}
+	}
+	return m.config.CallTimeout
+}
+
 // mend clears the permanent errors that a bad credential has caused, or may.
 func (m *model) mend(certain bool, now time.Duration) {
 	for _, r := range m.rooms {
@@ -427,7 +456,7 @@ func (m *model) mend(certain bool, now time.Duration) {
 			r.notAfter = now
 		}
 		r.permanentLo = 0
-		r.lastErr = nil
+		r.blurred = true
 	}
 }
 

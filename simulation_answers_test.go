@@ -165,7 +165,7 @@ func (m *model) refusal(c *caller, err, ended, cause error, now time.Duration) {
 	if m.valid(r, now, c.atLeast) && !c.forgets {
 		m.breaks(3, "%s: want the token with %v left, got the error %v", r.id, m.leftOf(r.cur, now), err)
 	}
-	wrapsLast := r.lastErr == nil || r.vague || c.forgets || errors.Is(err, r.lastErr) ||
+	wrapsLast := r.lastErr == nil || r.vague || r.blurred || c.forgets || errors.Is(err, r.lastErr) ||
 		r.call != nil || now == r.notAfter || strings.Contains(err.Error(), r.lastErr.Error())
 	switch {
 	case errors.Is(err, roomtoken.ErrClosed):
@@ -275,10 +275,10 @@ func (m *model) yielded(w *watching, tok roomtoken.Token, err, ended, cause erro
 		}
 		return
 	case err == nil:
-		if t := m.handedOut(r, tok, m.next(), now, 0, now); t != nil && t == w.last {
+		if t := m.handedOut(r, tok, m.next(), now, 0, now); t != nil && t == w.last && r.forgotAt <= w.lastAt {
 			m.breaks(3, "%s: a watch yields the same token twice", r.id)
 		} else {
-			w.last, w.lastOf = t, ""
+			w.last, w.lastAt, w.lastOf = t, now, ""
 		}
 	case errors.Is(err, roomtoken.ErrClosed):
 		m.breaks(8, "%s: a watch ends with ErrClosed before Close", r.id)

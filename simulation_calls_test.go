@@ -161,7 +161,7 @@ func (m *model) ends(c *modelCall, what string) (now time.Duration, ours bool) {
 	if m.closed {
 		return now, false
 	}
-	c.room.call = nil
+	c.room.call, c.room.ended = nil, now
 	return now, true
 }
 
@@ -193,7 +193,7 @@ func (m *model) fails(c *modelCall, err error, wait time.Duration) {
 			if r.refresh == c.refresh {
 				r.refresh = nil
 			}
-			m.postpone(r, err, wait, now)
+			m.postpone(c, err, wait, now)
 		}
 	case errors.Is(err, roomtoken.ErrPermanent):
 		m.permanently(c, err, wait, now)
@@ -252,13 +252,15 @@ func (m *model) transient(c *modelCall, err error, wait, now time.Duration) {
 		return
 	}
 	if !c.forgotten {
-		m.postpone(c.room, err, wait, now)
+		m.postpone(c, err, wait, now)
 	}
 }
 
-func (m *model) postpone(r *modelRoom, err error, wait, now time.Duration) {
-	if wait > 0 {
-		r.notBefore = max(r.notBefore, now+wait)
+func (m *model) postpone(c *modelCall, err error, wait, now time.Duration) {
+	if r := c.room; wait > 0 {
+		if !c.wasReset && c.begun != r.resetAt {
+			r.notBefore = max(r.notBefore, now+wait)
+		}
 		r.notAfter = max(r.notAfter, now+wait)
 		r.lastErr = err
 	}
@@ -424,7 +426,7 @@ func (m *model) keeps(c *modelCall, now time.Duration) {
 	}
 	r.kept, r.rejectedAt = true, now
 	r.notBefore, r.notAfter = 0, now+m.config.BackoffMax+fuzz
-	r.failures, r.failuresLo, r.permanent, r.permanentLo = 0, 0, 0, 0
+	r.failuresLo, r.permanentLo = 0, 0
 	r.failedHi, r.lastErr, r.blurred = now, nil, true
 }
 

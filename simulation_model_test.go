@@ -110,6 +110,7 @@ type modelRoom struct {
 	lastKindFailures int // failures when the last call began
 	lastRefresh      *modelRefresh
 	lastBegun        time.Duration   // when the last call began
+	ended            time.Duration // when the last call ended
 	rejectedAt       time.Duration   // when a refresh token was last refused
 	kept             bool            // the last grant ended before the token and did not replace it
 	lefts            []time.Duration // what the last tokens had left when they came
@@ -211,6 +212,7 @@ type watching struct {
 	ends   time.Duration
 	body   bool // the body of the loop is running
 	last   *modelToken
+	lastAt time.Duration
 	lastOf string // the kind of the last error
 	ended  bool
 	epoch  int

@@ -57,7 +57,7 @@ func (m *model) full(now time.Duration) bool {
 func (m *model) slot(c *modelCall, now time.Duration) {
 	cold, failing := 0, 0
 	for _, f := range m.flights {
-		if !f.had {
+		if f.forCaller {
 			cold++
 		}
 		if f.failing {
@@ -72,7 +72,7 @@ func (m *model) slot(c *modelCall, now time.Duration) {
 	switch {
 	case len(m.flights) >= m.config.MaxConcurrentCalls:
 		m.breaks(10, "call %d begins, MaxConcurrentCalls is %d", len(m.flights)+1, m.config.MaxConcurrentCalls)
-	case !c.had && slots > 0 && cold >= limit:
+	case c.forCaller && slots > 0 && cold >= limit:
 		m.breaks(10, "a call for a caller begins in a slot reserved for renewals: %d are in flight", cold)
 	case m.account.states == isOpen && !m.account.mayBeLimited && m.account.changed != now && m.account.isFailing(c.room) && failing >= max(m.config.MaxConcurrentCalls-1, 1):
 		m.breaks(5, "the call of a failing room begins in the slot kept for innocent ones: %d are in flight", failing)
@@ -111,14 +111,14 @@ func (m *model) stands(r *modelRoom, now time.Duration) (place, time.Duration) {
 	}
 	since := forever
 	for _, w := range r.waiting {
-		if !w.forgets && w.begun < now && w.limit > now+m.callTime(now).hi+5*time.Millisecond+late {
+		if !w.forgets && w.begun < now && w.limit > now+m.slowest(w.begun)+5*time.Millisecond+late {
 			since = min(since, w.begun)
 		}
 	}
 	if since == forever {
 		return placeUnknown, 0
 	}
-	return placeCaller, max(since, r.notAfter)
+	return placeCaller, max(since, r.notAfter, r.ended)
 }
 
 // goesFirst checks that no room stands in line before the one whose call begins.
