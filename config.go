@@ -65,8 +65,8 @@ type Config struct {
 	// allows. Negative: only the ctx bounds the wait. Defaults to 30 s.
 	MaxWait time.Duration
 
-	// BackoffMin is the shortest wait after the first transient failure of a room or of
-	// the account. The wait doubles with each failure, and is drawn from its value to
+	// BackoffMin is the shortest wait after the first transient failure of a room, or
+	// before the first probe of a source that fails for all rooms. The wait doubles with each failure, and is drawn from its value to
 	// 1.5 times that. Defaults to 500 ms.
 	BackoffMin time.Duration
 

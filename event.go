@@ -32,8 +32,9 @@ const (
 	EventRoomForgotten
 	// EventRoomEvicted: the Manager dropped a room. Sets Reason.
 	EventRoomEvicted
-	// EventHeldBack: no call for any room begins before Until. RoomID is the room
-	// whose call led to it. Sets Err, Until.
+	// EventHeldBack: calls wait until Until: all of them after a rate limit, else all but
+	// those of rooms that have not failed. RoomID is the room whose call led to it. Sets
+	// Err, Until.
 	EventHeldBack
 	// EventTokenLost: a room in use has no token any more, because it could not be
 	// renewed in time. Sets Err.

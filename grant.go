@@ -67,7 +67,7 @@ func (e *engine) accept(c *call, now monotime.Reading) {
 func (e *engine) refuseShorter(c *call, left time.Duration, now monotime.Reading) {
 	r := c.room
 	c.outcome = failed(fmt.Errorf("%w: it ends before the token that it would replace", ErrInvalidGrant))
-	c.outcome.blames = breaker.Answer
+	c.outcome.blames = breaker.Success // the source works
 	if c.kind == CallRefresh {
 		c.outcome.verdict = rejected
 		r.refresh = c.refresh.Value // whichever it is, the next call is a create

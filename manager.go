@@ -73,8 +73,8 @@ func checkCtx(ctx context.Context) {
 // Token returns a token for the room. While there is a valid one it comes from memory,
 // in nanoseconds, and ctx is not looked at. Otherwise Token waits for one.
 //
-// The token is valid for at least Config.MinValidity, or a tenth of its lifetime where
-// that is less. All callers who wait for a room share one call to the source, which
+// The token is valid for at least Config.MinValidity, which holds up to a part of its
+// lifetime. All callers who wait for a room share one call to the source, which
 // goes on whoever leaves.
 //
 // The wait ends without a token, and with an [Error] that says why,
@@ -188,7 +188,10 @@ func (m *Manager) Warm(ctx context.Context, roomIDs ...string) error {
 // it returns the refused token, it has failed.
 //
 // A token that is refused before its renewal was due counts as a failed attempt. The
-// first such token is replaced at once, further ones in a row after a backoff.
+// replacement of the first such token is handed out at once; further ones in a row are
+// created at once too, but handed out only after a step of the backoff, at most a third of
+// their lifetime. So a server that accepts a token only some time after its issue is
+// served, and one that refuses everything sets off no loop.
 func (m *Manager) Invalidate(roomID string, rejected Token) bool {
 	return m.core().invalidate(roomID, rejected.Value)
 }

@@ -10,37 +10,44 @@ const maxMemo = 4096
 // memo is empty. The engine's lock guards it.
 type memo struct {
 	rooms map[string]memory
-	order []string // a ring once it is full, of IDs that may be forgotten already
-	next  int
+	ring  []string // their IDs by slot, and IDs that were forgotten since
+	next  int      // the slot that is used next, once the ring is full
 }
 
 // memory is what is remembered of a room.
 type memory struct {
 	failure     *failureState
 	nextAttempt monotime.Time
+	slot        int
 }
 
 // keep remembers the failures of a room that is about to be evicted.
 func (m *memo) keep(r *room, now monotime.Time) {
 	f := r.failure
-	if f == nil || f.total() == 0 && !r.nextAttempt.After(now) {
+	if f == nil || f.total() == 0 && f.refusals == 0 && !r.nextAttempt.After(now) {
 		return
 	}
 	if m.rooms == nil {
 		m.rooms = make(map[string]memory)
 	}
-	id := r.rec.roomID()
-	if _, ok := m.rooms[id]; !ok {
-		if len(m.order) < maxMemo {
-			m.order = append(m.order, id)
-		} else {
-			delete(m.rooms, m.order[m.next])
-			m.order[m.next] = id
-			m.next = (m.next + 1) % maxMemo
-		}
-	}
 	f.pending = nil
-	m.rooms[id] = memory{f, r.nextAttempt}
+	id := r.rec.roomID()
+	m.rooms[id] = memory{f, r.nextAttempt, m.slotFor(id)}
+}
+
+// slotFor returns a slot of the ring for a room; the one that had it is forgotten.
+func (m *memo) slotFor(id string) int {
+	if len(m.ring) < maxMemo {
+		m.ring = append(m.ring, id)
+		return len(m.ring) - 1
+	}
+	slot := m.next
+	m.next = (m.next + 1) % maxMemo
+	if old := m.ring[slot]; m.rooms[old].slot == slot {
+		delete(m.rooms, old)
+	}
+	m.ring[slot] = id
+	return slot
 }
 
 // restore gives a room that comes back its failures.

@@ -177,7 +177,7 @@ func (m *model) probeWait(s states, steps count) span {
 func (m *model) inUse() (n count) {
 	now := m.now()
 	for _, r := range m.rooms {
-		if len(r.waiting) > 0 || r.watched() {
+		if len(r.waiting) > 0 || r.watched() || r.resident && (m.config.IdleAfter <= 0 || now-r.asked < m.config.IdleAfter-grain) {
 			n.lo++
 		}
 		if r.resident || len(r.waiting) > 0 || r.warming > 0 || r.call != nil || m.config.IdleAfter <= 0 || now-r.active <= m.config.IdleAfter+grain {
@@ -268,6 +268,12 @@ func (m *model) enters(s states, now time.Duration, certain bool) {
 			m.note("the state may be %b", s)
 		}
 		a.states |= s
+		for _, row := range []*witnesses{&a.failing, &a.denied, &a.unauthorized} { // it may begin anew
+			row.lo = map[*modelRoom]bool{}
+			if row.hi == nil {
+				row.hi = map[*modelRoom]bool{}
+			}
+		}
 		a.steps.hi = max(a.steps.hi, 1)
 		a.until.hi = max(a.until.hi, now+w.hi)
 		a.until.lo = 0

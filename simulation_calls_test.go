@@ -387,6 +387,9 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 	m.succeeded(c, now)
 	r.failures, r.failuresLo, r.permanent, r.permanentLo = 0, 0, 0, 0
 	r.notBefore, r.notAfter = 0, c.begun+100*time.Millisecond
+	if r.forced == c.begun {
+		r.notAfter = c.begun + time.Second
+	}
 	r.lastErr, r.blurred, r.came = nil, false, now
 	if len(r.waiting) > 0 {
 		r.active, r.asked = now, now
@@ -420,6 +423,7 @@ func (m *model) grants(c *modelCall, g roomtoken.Grant, issuerEnd time.Duration)
 func (m *model) keeps(c *modelCall, now time.Duration) {
 	r := c.room
 	m.note("%s: the token is not replaced by one that ends sooner", r.id)
+	m.probeEnds(c, blameNobody, now)
 	m.isUp(c, now)
 	if a := &m.account; a.states&(isSuspect|isRefused) != 0 {
 		a.states |= isOpen

@@ -110,7 +110,7 @@ type modelRoom struct {
 	lastKindFailures int // failures when the last call began
 	lastRefresh      *modelRefresh
 	lastBegun        time.Duration   // when the last call began
-	ended            time.Duration // when the last call ended
+	ended            time.Duration   // when the last call ended
 	rejectedAt       time.Duration   // when a refresh token was last refused
 	kept             bool            // the last grant ended before the token and did not replace it
 	lefts            []time.Duration // what the last tokens had left when they came

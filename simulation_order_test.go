@@ -92,7 +92,7 @@ const (
 // stands returns a room's place in the line if it certainly stands there, and the latest
 // moment by which it is ordered.
 func (m *model) stands(r *modelRoom, now time.Duration) (place, time.Duration) {
-	if r.call != nil || r.vague || r.left == now || r.woke == now || now <= r.notAfter+late || r.forgotAt == now || m.account.maybeFailing(r) || r.cur != nil && r.cur.vague {
+	if r.call != nil || r.vague || r.left == now || r.woke == now || now <= r.notAfter+late || r.forgotAt == now || m.account.maybeFailing(r) || r.failures+r.permanent > 0 || r.cur != nil && r.cur.vague {
 		return placeUnknown, 0
 	}
 	if m.plan.wall && now-m.stepped < 11*time.Second {

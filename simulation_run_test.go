@@ -343,7 +343,7 @@ func (s *sim) use(ctx context.Context, r *modelRoom) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		lag := s.plan.behavior.lag
-		if s.meddled == meddled && !s.plan.wall && s.plan.config.MaxRooms == 0 && s.config.CallsPerSecond == 0 && s.account.pace.limitedAt < 0 && s.config.BackoffMax/2 > lag && s.plan.behavior.lifetime/5 > lag {
+		if s.meddled == meddled && s.plan.behavior.calm && len(s.outages) == 0 && !s.plan.wall && s.plan.config.MaxRooms == 0 && s.config.CallsPerSecond == 0 && s.account.pace.limitedAt < 0 && s.config.BackoffMax/2 > lag && s.plan.behavior.lifetime/5 > lag {
 			s.breaks(7, "%s: 12 tokens in a row were refused by a server that accepts a token %v after its issue", r.id, lag)
 		}
 	})

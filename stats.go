@@ -49,15 +49,15 @@ type Stats struct {
 	CallsOverdue  int // those of them whose CallTimeout has passed
 	CallsQueued   int // calls that wait for a slot or the end of a hold
 
-	// HeldUntil is the end of a rate limit or of a probe's backoff, before which no
-	// call begins. Zero: nothing is held.
+	// HeldUntil is the end of a rate limit, or of the wait before the next probe. Before
+	// it no call begins, but for rooms that have not failed while there is no rate limit.
+	// Zero: nothing is held.
 	HeldUntil time.Time
-	// RateLimited reports whether HeldUntil comes from a rate limit.
+	// RateLimited reports whether a rate limit is in force.
 	RateLimited bool
-	// Probing reports whether one call at a time tests if the source is up, because
-	// many rooms in a row have failed or a hold has ended.
+	// Probing reports whether one call at a time tests if the source is up or the
+	// credential is accepted, or if a rate limit is over.
 	Probing bool
-
 	// Window is how many calls may be in flight now: MaxConcurrentCalls, or less while
 	// calls come back after an outage or a rate limit.
 	Window int

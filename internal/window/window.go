@@ -24,18 +24,19 @@ type Window struct {
 	slow   bool          // it was cut: it grows by one per round, not by one per success
 	grown  int           // successes since it grew, if slow
 	cutAt  monotime.Time // a call that began before does not cut it again
-	calls  int           // that ended in this round, for rooms that were not failing
+	calls  int           // that ended in this round
 	missed int           // those of them that timed out
 }
 
 // Outcome is how a call ended, as far as it says anything about the source's load.
 type Outcome uint8
 
-// The outcomes of a call. Failures count for rooms that were not failing before.
+// The outcomes of a call. Failures of rooms that keep failing are not noted: they say
+// nothing of the source's load.
 const (
 	Success Outcome = iota
-	Timeout         // of a room that was not failing
-	Refusal         // any other transient failure of such a room, or a rate limit
+	Timeout         // there was no answer in time
+	Refusal         // any other transient failure, or a rate limit
 )
 
 // Open opens the window anew: two calls at a time. Beyond limit calls it is full.
