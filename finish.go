@@ -267,6 +267,9 @@ func (e *engine) noteCall(c *call, ended Event, now monotime.Reading) {
 
 // reportToken reports that the room has a new token.
 func (e *engine) reportToken(r *room, kind CallKind, recovered int) {
+	if e.observe == nil {
+		return
+	}
 	e.report(Event{
 		Kind: EventTokenPublished, RoomID: r.rec.roomID(), Call: kind,
 		Fingerprint: e.fingerprint(r.rec.secret()),

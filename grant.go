@@ -47,13 +47,14 @@ func (e *engine) accept(c *call, now monotime.Reading) {
 		e.refuseShorter(c, left, now)
 		return
 	}
-	next := &grantRecord{rec: rec, lifetime: lifetime, renewLeft: e.renewLeft(r, rec, lifetime, left)}
+	next := grantRecord{rec: rec, lifetime: lifetime, renewLeft: e.renewLeft(r, rec, lifetime, left)}
 	c.recovered = r.failure.total()
 	e.scheduleAttempt(c, next, left)
 	r.failure = e.failureAfterSuccess(r)
 	if f := r.failure; f != nil {
 		if age := min(f.handOutAge, lifetime/3); age > c.took(now) {
-			f.pending, f.handOutAfter = next, c.began.Mono.Add(age)
+			pending := next
+			f.pending, f.handOutAfter = &pending, c.began.Mono.Add(age)
 			return
 		}
 	}
@@ -80,7 +81,7 @@ func (e *engine) refuseShorter(c *call, left time.Duration, now monotime.Reading
 }
 
 // publish hands a token out from now on.
-func (e *engine) publish(r *room, g *grantRecord, now monotime.Reading) {
+func (e *engine) publish(r *room, g grantRecord, now monotime.Reading) {
 	e.noteSlack(r, now)
 	r.lifetime, r.renewLeft = g.lifetime, g.renewLeft
 	r.generation++
@@ -113,7 +114,7 @@ func (e *engine) handOut(r *room, now monotime.Reading) {
 	if !e.valid(g.rec, now, 0) {
 		return // it has not lasted so long: another is created
 	}
-	e.publish(r, g, now)
+	e.publish(r, *g, now)
 	e.reportToken(r, CallCreate, 0)
 	if d := r.demand; d != nil {
 		if d.waiters != nil {
@@ -149,7 +150,7 @@ func (e *engine) renewLeft(r *room, rec *record, lifetime, left time.Duration) t
 
 // scheduleAttempt decides before when no further call begins, and whether it is a create:
 // where a chain of refreshes brings less and less, its session is about to end.
-func (e *engine) scheduleAttempt(c *call, g *grantRecord, left time.Duration) {
+func (e *engine) scheduleAttempt(c *call, g grantRecord, left time.Duration) {
 	r := c.room
 	r.nextAttempt = 0
 	switch {
