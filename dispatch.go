@@ -147,14 +147,32 @@ func (e *engine) head(q queueID, now monotime.Reading) (*room, monotime.Time) {
 	return nil, 0
 }
 
-// nextProbe returns the room whose call says most about the source: one whose token is
-// still valid, else the newest innocent one, else one that has not failed, else the next
-// in order.
+// offerProbe makes a room the next probe whose caller was answered for the failure of the
+// credential, though the room may have a call: it stands in no line. A room that has not
+// failed itself goes first.
+func (e *engine) offerProbe(r *room, now monotime.Reading) {
+	if !e.badCredential() || !e.mayProbe(r, now) {
+		return
+	}
+	if was := e.offered; was != nil && e.mayProbe(was, now) && was.failure.total() == 0 && r.failure.total() > 0 {
+		return
+	}
+	e.offered = r
+	e.dispatch(now)
+}
+
+// mayProbe reports whether a room that stands in no line may have a call now.
+func (e *engine) mayProbe(r *room, now monotime.Reading) bool {
+	return r.life == alive && r.call == nil && r.pending() == nil && !r.nextAttempt.After(now.Mono) && !e.valid(r.rec, now, 0)
+}
+
+// nextProbe returns the room whose call says most about the source: one that was answered
+// for the failure of others, one whose token is still valid, the newest innocent one, one
+// that has not failed, else the one that failed longest ago.
 func (e *engine) nextProbe(now monotime.Reading) *room {
-	if r := e.refused; r != nil {
-		e.refused = nil
-		fit := r.life == alive && r.call == nil && r.pending() == nil && r.failure.total() == 0
-		if fit && !r.nextAttempt.After(now.Mono) && !e.valid(r.rec, now, 0) {
+	if r := e.offered; r != nil {
+		e.offered = nil
+		if e.mayProbe(r, now) {
 			return r
 		}
 	}
@@ -164,19 +182,33 @@ func (e *engine) nextProbe(now monotime.Reading) *room {
 	if d, _, ok := e.lane.Min(); ok && inLine(d.room.queue) {
 		return d.room
 	}
-	var next *room
-	var least monotime.Time
-	for _, qs := range [][]queueID{{renewalQueue, callerQueue}, {sickCallerQueue, sickRenewalQueue}} {
-		for _, q := range qs {
-			if r, key := e.head(q, now); r != nil && (next == nil || key.Before(least)) {
-				next, least = r, key
+	if r, _ := e.head(renewalQueue, now); r != nil {
+		return r
+	}
+	if r, _ := e.head(callerQueue, now); r != nil {
+		return r
+	}
+	return e.longestFailed(now)
+}
+
+// longestFailed returns the failing room in line whose last failure is the oldest, as far
+// as that is found soon: each probe is another room's.
+func (e *engine) longestFailed(now monotime.Reading) (oldest *room) {
+	for _, q := range []queueID{sickCallerQueue, sickRenewalQueue} {
+		if r, _ := e.head(q, now); r == nil { // it drops idle rooms
+			continue
+		}
+		looks := batch
+		for r := range e.queues[q].All {
+			if oldest == nil || r.failure.at.Before(oldest.failure.at) {
+				oldest = r
+			}
+			if looks--; looks == 0 {
+				break
 			}
 		}
-		if next != nil {
-			return next
-		}
 	}
-	return nil
+	return oldest
 }
 
 // opens returns when the next call may begin for a room that stands in line; 0: nothing
@@ -187,7 +219,7 @@ func (e *engine) opens(now monotime.Reading) (at monotime.Time) {
 			at = t
 		}
 	}
-	if e.queued() == 0 && e.refused == nil {
+	if e.queued() == 0 && e.offered == nil {
 		return 0
 	}
 	earlier(e.breaker.Opens(now.Mono))

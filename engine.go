@@ -66,7 +66,7 @@ type engine struct {
 	breaker breaker.Breaker
 	window  window.Window
 	pace    pace.Pace
-	refused *room         // answered for the failures of others, it is the next probe; nil: none
+	offered *room         // the next probe, see offerProbe; nil: none
 	guarded bool          // calls are held back; watches have learned of it
 	cause   string        // of what led to it, see causeOf
 	outage  monotime.Time // when the present outage began; 0: there is none

@@ -112,7 +112,7 @@ func (e *engine) follow(change breaker.Change, c *call, o outcome, now monotime.
 				Rooms: e.states[RoomFailing] + e.states[RoomFailed] + e.states[RoomStuck],
 			})
 		}
-		e.guarded, e.outage, e.refused = false, 0, nil
+		e.guarded, e.outage, e.offered = false, 0, nil
 		e.reviewing = e.cache.cursor() // rooms that failed are not failing again, and permanent errors may be over
 	}
 	if change.Later || change.Opened {

@@ -123,7 +123,9 @@ func (w *waiter) look() (tok Token, wait bool, err error) {
 		return Token{}, false, tooShort(r, w.atLeast)
 	case refuse:
 		w.signOff(now)
-		return Token{}, false, w.failure(r, now)
+		err := w.failure(r, now)
+		e.offerProbe(r, now)
+		return Token{}, false, err
 	case stay:
 	}
 	w.signOn(r, valid)
@@ -206,12 +208,7 @@ func (w *waiter) answer(valid bool, now monotime.Reading) answer {
 		return refuse
 	case valid || r.call != nil || r.pending() != nil:
 		return stay
-	case e.breaker.State() == breaker.Refused:
-		if r.failure.total() == 0 && !r.nextAttempt.After(now.Mono) {
-			e.refused = r // it has not had its chance: it is the next probe
-		}
-		return refuse
-	case e.breaker.State() == breaker.Suspect && !e.innocent(r):
+	case e.breaker.State() == breaker.Refused, e.breaker.State() == breaker.Suspect && !e.innocent(r):
 		return refuse
 	default:
 		return stay
