@@ -489,6 +489,7 @@ func TestPromise6ShrinkingLifetimes(t *testing.T) {
 				if n := w.src.count(); n > 5*14 {
 					t.Errorf("%d calls in 5 sessions, want 70 at most", n)
 				}
+				w.src.on(nil)
 				w.add(latency) // a call in flight ends
 			})
 		})

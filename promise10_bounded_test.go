@@ -735,6 +735,45 @@ func TestPromise10FailuresOutliveEviction(t *testing.T) {
 	}
 }
 
+// Forget clears the memory of an evicted room, too, and a success of such a room clears it
+// as it would for any other.
+func TestPromise10ForgetClearsTheMemoryOfAnEvictedRoom(t *testing.T) {
+	within(t, roomtoken.Config{MaxRooms: 2}, func(t *testing.T, w *world) {
+		bad := true
+		w.src.on(func(call *sourceCall) (roomtoken.Grant, error) {
+			if call.room == "bad" && bad {
+				return roomtoken.Grant{}, roomtoken.RetryAfter(roomtoken.Permanent(errDown), time.Minute)
+			}
+			return w.src.mint(call), nil
+		})
+		evict := func() {
+			for i := range 3 {
+				w.token(fmt.Sprint("r", i))
+				w.add(time.Second)
+			}
+			if slices.Contains(w.rooms(), "bad") {
+				t.Fatal("the room was not evicted")
+			}
+		}
+		w.refused(w.ask(t.Context(), "bad"), errDown)
+		evict()
+		w.m.Forget("bad")
+		w.refused(w.ask(t.Context(), "bad"), errDown)
+		w.calls("bad", create, create)
+		evict()
+		w.add(time.Minute)
+		bad = false
+		w.token("bad")
+		evict()
+		bad = true
+		w.refused(w.ask(t.Context(), "bad"), errDown)
+		w.calls("bad", create, create, create, create)
+		if s, _ := w.m.Room("bad"); s.Failures != 1 {
+			t.Errorf("Failures = %d after a success and a failure, want 1", s.Failures)
+		}
+	})
+}
+
 // The memory of failures is bounded.
 func TestPromise10TheMemoryOfFailuresIsBounded(t *testing.T) {
 	const junk = 10_000

@@ -311,8 +311,8 @@ func (m *model) probeEnds(c *modelCall, b blame, now time.Duration) {
 	}
 	a.changed = now
 	steps := count{a.steps.lo + 1, a.steps.hi + 1}
-	if a.steps.hi == 0 { // the probe after a rate limit
-		steps = count{1, 1}
+	if a.states&isOpen != 0 { // the probe after a rate limit
+		steps.lo = 1
 	}
 	certain := !c.mayLane && a.guarded() && a.isCertainly(a.states) && (b == blameSource || a.isCertainly(isSuspect|isRefused)) && c.begun >= a.news.hi && !c.wasReset
 	w := m.probeWait(a.states, steps)

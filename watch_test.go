@@ -267,6 +267,28 @@ func TestWatchDuringAHold(t *testing.T) {
 	})
 }
 
+// A watch whose room stands in line without a token learns once that no call can begin.
+func TestWatchInLineWhenAHoldBegins(t *testing.T) {
+	within(t, roomtoken.Config{MaxConcurrentCalls: 1}, func(t *testing.T, w *world) {
+		w.src.holdCalls(false)
+		w.src.fail(roomtoken.RetryAfter(fmt.Errorf("%w: %w", roomtoken.ErrRateLimited, errDown), time.Minute))
+		w.ask(t.Context(), "other")
+		v := w.watch("r", nil)
+		wantSeen(t, "in line", v)
+		w.src.on(nil)
+		w.src.releaseAll()
+		wantSeen(t, "when the hold begins", v, "error")
+		if err := v.last().err; !errors.Is(err, errDown) {
+			t.Errorf("error = %v, want errDown", err)
+		}
+		w.add(time.Minute - 1)
+		wantSeen(t, "during the hold", v, "error")
+		w.add(3 * time.Second) // one call in 2 s
+		wantSeen(t, "after the hold", v, "error", "token-r-1")
+		v.cancel(nil)
+	})
+}
+
 // A call that hangs beyond the token's expiry and CallTimeout.
 func TestWatchOfARoomWhoseCallHangs(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1, CallTimeout: time.Minute}, func(t *testing.T, w *world) {
