@@ -75,4 +75,5 @@ type grantRecord struct {
 	rec       *record
 	lifetime  time.Duration // of the token
 	renewLeft time.Duration // see room
+	number    uint64        // of the call that got it
 }

@@ -47,7 +47,7 @@ func (e *engine) accept(c *call, now monotime.Reading) {
 		e.refuseShorter(c, left, now)
 		return
 	}
-	next := grantRecord{rec: rec, lifetime: lifetime, renewLeft: e.renewLeft(r, rec, lifetime, left)}
+	next := grantRecord{rec: rec, lifetime: lifetime, renewLeft: e.renewLeft(r, rec, lifetime, left), number: c.number}
 	c.recovered = r.failure.total()
 	e.scheduleAttempt(c, next, left)
 	r.failure = e.failureAfterSuccess(r)
@@ -118,7 +118,7 @@ func (e *engine) handOut(r *room, now monotime.Reading) {
 	e.reportToken(r, CallCreate, 0)
 	if d := r.demand; d != nil {
 		if d.waiters != nil {
-			d.waiters.servedBy = e.begun
+			d.waiters.servedBy = g.number
 			r.use(now)
 		}
 		e.release(d, g.rec, nil)

@@ -24,7 +24,7 @@ type memory struct {
 // keep remembers the failures of a room that is about to be evicted.
 func (m *memo) keep(r *room, now monotime.Time) {
 	f := r.failure
-	if f == nil || f.total() == 0 && f.refusals == 0 && !r.nextAttempt.After(now) {
+	if f == nil || f.total() == 0 && !r.nextAttempt.After(now) {
 		return
 	}
 	if m.rooms == nil {
