@@ -77,6 +77,7 @@ type engine struct {
 	replanning   *cursor       // of the walk that plans all rooms anew after a jump of the wall clock; nil: there is none
 	reviewing    *cursor       // of the walk that does so while rooms stand in line for long
 	resetting    *cursor       // of the walk that tries all rooms now
+	reset        resetMark
 	reviewAt     monotime.Time // when the rooms in line are planned anew
 	scheduling   bool          // the scheduler's goroutine runs
 	forgetting   bool          // Close is about to drop the refresh tokens

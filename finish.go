@@ -35,7 +35,7 @@ func (e *engine) finish(c *call, panicked error) {
 	}
 	change := e.judgeSource(c, c.outcome, inFlight, now)
 	fellBack := e.judgeRoom(c, c.outcome, now)
-	if c.retry { // ResetBackoff came while it ran
+	if c.retry && c.outcome.err != nil { // ResetBackoff came while it ran
 		r.nextAttempt = 0
 	}
 	e.reportEnd(c, now)

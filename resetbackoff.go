@@ -10,6 +10,7 @@ func (e *engine) resetBackoff(roomIDs []string) {
 		return
 	}
 	now := e.clock.Now()
+	e.reset.at, e.reset.begun = now.Mono, e.begun
 	if len(roomIDs) > 0 {
 		for _, id := range roomIDs {
 			e.memo.forget(id)
@@ -28,14 +29,23 @@ func (e *engine) resetBackoff(roomIDs []string) {
 	e.wakeScheduler()
 }
 
+// resetMark is when ResetBackoff was called last: what came later is not reset.
+type resetMark struct {
+	at    monotime.Time
+	begun uint64 // calls
+}
+
 // resetRoom makes the room try now.
 func (e *engine) resetRoom(r *room, now monotime.Reading) {
-	r.nextAttempt = 0
-	if f := r.failure; f != nil {
-		f.transient, f.permanent, f.replaceAfter = 0, 0, 0
+	f := r.failure
+	if f == nil || !f.at.After(e.reset.at) {
+		r.nextAttempt = 0
+		if f != nil {
+			f.transient, f.permanent, f.replaceAfter = 0, 0, 0
+		}
 	}
-	if r.call != nil {
-		r.call.retry = true
+	if c := r.call; c != nil && c.number <= e.reset.begun {
+		c.retry = true
 	}
 	e.settle(r, now)
 }

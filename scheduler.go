@@ -131,7 +131,7 @@ func (e *engine) walk(c **cursor, visit func(*room)) {
 			*c = nil
 			return
 		}
-		if r := rec.owner; r.life != dropped && r.rec == rec {
+		if r := rec.owner; r.life != dropped {
 			visit(r)
 		}
 	}

@@ -150,7 +150,7 @@ func (e *engine) scanSome(at *cursor, batch []RoomStatus) (_ []RoomStatus, more 
 		if rec == nil || e.closed {
 			return batch, false
 		}
-		if r := rec.owner; r.life == alive && r.rec == rec {
+		if r := rec.owner; r.life == alive {
 			batch = append(batch, e.statusWithoutFingerprint(r, now))
 		}
 	}
