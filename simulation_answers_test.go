@@ -219,6 +219,9 @@ func (m *model) inVain(c *caller, now time.Duration) bool {
 	if r.left > next && r.left == now {
 		next = r.left
 	}
+	if c.atLeast > 0 && r.forced > 0 {
+		next = max(next, r.forced+time.Second)
+	}
 	if gap := m.gap(now); gap > 0 {
 		next = max(next, a.begun+gap)
 	}

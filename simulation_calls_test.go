@@ -50,7 +50,8 @@ func (m *model) begins(kind roomtoken.CallKind, id, refreshToken string, ctxRoom
 	c.had = r.had
 	valid := m.valid(r, now, 0)
 	c.renewal = valid && len(r.waiting) == 0 && r.left != now
-	c.forCaller = !c.had && len(r.waiting) > 0 && r.warming == 0 && !r.watched()
+	gone := r.cur == nil || !r.cur.vague && m.leftOf(r.cur, now) <= 0
+	c.forCaller = gone && len(r.waiting) > 0 && r.warming == 0 && !r.vague && r.left != now && r.rejectedAt != now
 	m.slot(c, now)
 	if !r.vague && now < r.notBefore {
 		m.breaks(5, "%s(%s) begins %v too early, after %d transient and %d permanent failures and %d refusals",
@@ -68,6 +69,11 @@ func (m *model) begins(kind roomtoken.CallKind, id, refreshToken string, ctxRoom
 	m.goesFirst(c, now)
 	m.whichCall(r, c, refreshToken, now)
 	r.call, r.lastBegun, r.inLine = c, now, 0
+	for _, w := range r.waiting {
+		if r.inLine == 0 || w.begun < r.inLine {
+			r.inLine = w.begun
+		}
+	}
 	m.flights = append(m.flights, c)
 	return c
 }
@@ -96,7 +102,7 @@ func (m *model) needed(r *modelRoom, kind roomtoken.CallKind, now time.Duration)
 	}
 	due := m.due(r).hi
 	switch {
-	case left <= due:
+	case left <= due, r.kept: // or another try for a better one
 	case forced:
 		if gap := now - r.forced; gap < time.Second && !r.blurred && t.begun == r.forced {
 			m.breaks(1, "%s(%s) begins %v after the last one, again for a caller whom the token with %v left does not serve", kind, r.id, gap, left)
@@ -428,6 +434,16 @@ func (m *model) keeps(c *modelCall, now time.Duration) {
 	if a := &m.account; a.states&(isSuspect|isRefused) != 0 {
 		a.states |= isOpen
 	}
+	for _, row := range []*witnesses{&m.account.failing, &m.account.denied, &m.account.unauthorized} {
+		row.lo = map[*modelRoom]bool{} // it may count as a success
+		if row.hi == nil {
+			row.hi = map[*modelRoom]bool{}
+		}
+	}
+	for _, other := range m.rooms {
+		other.failedLo = -1
+	}
+	m.account.news.hi = now
 	r.kept, r.rejectedAt = true, now
 	r.notBefore, r.notAfter = 0, now+m.config.BackoffMax+fuzz
 	r.failuresLo, r.permanentLo = 0, 0

@@ -127,7 +127,7 @@ func (m *model) goesFirst(c *modelCall, now time.Duration) {
 	if now == m.account.changed {
 		return
 	}
-	failing, callers, renewals := 0, 0, 0 // in flight, at most
+	failing, callers, renewals, cold := 0, 0, 0, 0 // in flight; callers and renewals at most
 	for _, f := range m.flights {
 		if f.failing {
 			failing++
@@ -135,7 +135,9 @@ func (m *model) goesFirst(c *modelCall, now time.Duration) {
 		if !f.renewal {
 			callers++
 		}
-		if !f.forCaller {
+		if f.forCaller {
+			cold++
+		} else {
 			renewals++
 		}
 	}
@@ -158,8 +160,8 @@ func (m *model) goesFirst(c *modelCall, now time.Duration) {
 		case stands == placeCaller && callers < free && (is == placeBehind || is != placeUnknown && earliest > latest+fuzz),
 			stands == placeRenewal && renewals < free && (is == placeBehind || is == placeRenewal && earliest > latest+late):
 			m.passesOver(c, y, 10, "the one began from place %d since %v, the other has place %d since %v", is, earliest, stands, latest)
-		case stands == placeRenewal && c.forCaller && callers >= free && renewals < slots:
-			m.passesOver(c, y, 10, "%d calls for callers are in flight, and %d others", callers, renewals)
+		case stands == placeRenewal && c.forCaller && cold >= free && renewals < slots:
+			m.passesOver(c, y, 10, "%d calls for callers are in flight, and %d others", cold, renewals)
 		}
 	}
 }

@@ -172,7 +172,7 @@ func (s step) String() string {
 	case stepAsk:
 		fmt.Fprintf(&b, "Token(r%d), %d callers, timeout %v, canceled after %v", s.room, s.n, s.timeout, s.hangUp)
 	case stepAskFor:
-		fmt.Fprintf(&b, "TokenValidFor(r%d, %v), timeout %v", s.room, s.dur, s.timeout)
+		fmt.Fprintf(&b, "TokenValidFor(r%d, %v), timeout %v, a little too long: %v", s.room, s.dur, s.timeout, s.back)
 	case stepCrowd:
 		fmt.Fprintf(&b, "Token of mask %#x, timeout %v", s.mask, s.timeout)
 	case stepUse:
@@ -307,7 +307,7 @@ func (p *plan) drawCrowd(d *dice) {
 	p.wall, p.rooms = false, 9+d.n(16)
 	c.MaxRooms = 0
 	c.MaxWait = d.between(5*time.Second, 90*time.Second)
-	t.lifetime = d.between(time.Minute, time.Hour)
+	t.lifetime = d.between(20*time.Second, 20*time.Minute)
 	t.fast = d.between(time.Millisecond, 50*time.Millisecond)
 	t.slow = min(d.between(t.fast, time.Second), c.CallTimeout)
 	t.faults = [...]float64{0, 0.02}[d.n(2)]
@@ -327,7 +327,7 @@ func (p *plan) drawCrowd(d *dice) {
 // drawOverload makes the plan one of more calls than the slots bear.
 func (p *plan) drawOverload(d *dice) {
 	c, t := &p.config, &p.behavior
-	p.wall, p.rooms = false, 16+d.n(24)
+	p.wall, p.rooms = false, 20+d.n(40)
 	c.MaxRooms, c.CallsPerSecond = 0, 0
 	c.MaxConcurrentCalls = 3 + d.n(14)
 	c.CallTimeout = d.between(10*time.Second, 20*time.Second)
@@ -338,6 +338,15 @@ func (p *plan) drawOverload(d *dice) {
 	t.faults = [...]float64{0, 0.01}[d.n(2)]
 	t.calm = t.faults == 0
 	t.issuedAtChance, t.thrower, t.lag, t.capacity = 0, 0, 0, 0
+	if d.chance(0.5) {
+		c.IdleAfter = d.between(3*time.Second, time.Minute)
+	}
+	if d.chance(0.4) {
+		for range 1 + d.n(6) {
+			t.sick |= 1 << d.n(p.rooms)
+		}
+		t.ails = [...]fault{faultTransient, faultHang}[d.n(2)]
+	}
 }
 
 // weights returns how often a plan takes each kind of step, and the bounds of its pace.
@@ -394,6 +403,7 @@ func (p *plan) drawSteps(d *dice) {
 		case stepAskFor:
 			s.n = 1
 			s.dur = d.between(time.Second, p.behavior.lifetime*5/4)
+			s.back = d.chance(0.3)
 		case stepCrowd:
 			if s.mask |= d.next() * uint64(d.n(2)); p.config.MaxRooms > 0 {
 				s.mask = 1 << s.room

@@ -221,7 +221,13 @@ func (s *sim) do(ctx context.Context, st step) {
 			s.ask(ctx, r, 0, st.timeout, st.hangUp)
 		}
 	case stepAskFor:
-		s.ask(ctx, r, st.dur, st.timeout, 0)
+		for range 4 {
+			s.ask(ctx, r, s.needs(r, st), st.timeout, 0)
+			if !st.back {
+				break
+			}
+			time.Sleep(s.plan.behavior.fast*3 + 10*time.Millisecond)
+		}
 	case stepCrowd:
 		for _, r := range s.rooms {
 			if st.mask>>r.n&1 != 0 {
@@ -276,6 +282,19 @@ func (s *sim) do(ctx context.Context, st step) {
 		}
 		s.mu.Unlock()
 	}
+}
+
+// needs returns for how long the caller of a step needs a token: a little longer than the
+// present one lives, or as the step says.
+func (s *sim) needs(r *modelRoom, st step) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if left := time.Duration(0); st.back && r.cur != nil {
+		if left = s.leftOf(r.cur, s.now()); left > 0 {
+			return left + 5*time.Millisecond
+		}
+	}
+	return st.dur
 }
 
 // ask calls Token or TokenValidFor in the background.
