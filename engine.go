@@ -242,7 +242,7 @@ func (e *engine) innocent(r *room) bool {
 // been mended.
 func (e *engine) mend(r *room) {
 	if f := r.failure; f != nil && f.permanent > 0 && !f.own && f.mended != e.breaker.Mended() {
-		r.failure, r.nextAttempt = f.refusalsOnly(), 0
+		r.failure, r.nextAttempt = f.refusalsOnly(), f.asked
 	}
 }
 

@@ -19,6 +19,7 @@ type failureState struct {
 
 	since  monotime.Time // the first failure
 	at     monotime.Time // the last failure
+	asked  monotime.Time // the end of the wait that the server asked for at the last permanent failure
 	own    bool          // the permanent failure is the room's own, whatever the credential
 	mended uint64        // the breaker's count at the last permanent failure
 

@@ -90,14 +90,13 @@ func (e *engine) judgeSource(c *call, o outcome, inFlight int, now monotime.Read
 // follow acts on what the end of a call has changed for all rooms.
 func (e *engine) follow(change breaker.Change, c *call, o outcome, now monotime.Reading) {
 	if change.Later {
-		e.cause = o.cause
 		e.report(Event{
 			Kind: EventHeldBack, RoomID: c.roomID, Err: e.breaker.Err(),
 			Until: e.clock.Time(now, e.breaker.Opens(now.Mono)),
 		})
-		if !e.guarded {
-			e.guarded = true
-			e.wakeWatches() // they learn of it once
+		if change.Blamed && (!e.guarded || e.cause != o.cause) {
+			e.guarded, e.cause = true, o.cause
+			e.wakeWatches() // they learn of each cause once
 		}
 		if e.outage == 0 && e.breaker.State() != breaker.Open {
 			e.outage = max(now.Mono, 1)
@@ -155,6 +154,7 @@ func (e *engine) judgeRoom(c *call, o outcome, now monotime.Reading) (fellBack b
 	case o.verdict == permanent:
 		f := r.failures()
 		f.count(c, o, now.Mono)
+		f.asked = now.Mono.Add(wait)
 		f.mended, f.own = e.breaker.Mended(), o.blames == breaker.Answer
 		backoff := policy.Permanent
 		if o.blames == breaker.Unauthorized {

@@ -3,7 +3,6 @@ package roomtoken
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 )
@@ -34,7 +33,7 @@ func logEvents(log *slog.Logger) func(Event) {
 func (l *eventLog) observe(e Event) {
 	l.summarize(e.Time)
 	level := logLevel(e)
-	if level >= slog.LevelWarn && e.Kind != EventRecovered && !l.within(e) {
+	if level >= slog.LevelWarn && !l.within(e) {
 		level = slog.LevelDebug
 	}
 	ctx := context.Background()
@@ -84,8 +83,6 @@ func logText(e Event) string {
 		return "the source panicked"
 	case e.Kind == EventCallEnded && e.Err != nil:
 		return "call failed"
-	case e.Kind == EventRecovered:
-		return fmt.Sprintf("source is back after %v, %d rooms without a token", e.Duration.Round(time.Second), e.Rooms)
 	default:
 		return e.Kind.String()
 	}
@@ -137,6 +134,9 @@ func logAttrs(e Event) []slog.Attr {
 	}
 	if e.Duration != 0 {
 		attrs = append(attrs, slog.Duration("duration", e.Duration))
+	}
+	if e.Kind == EventRecovered {
+		attrs = append(attrs, slog.Int("rooms without a token", e.Rooms))
 	}
 	if e.Reason != "" {
 		attrs = append(attrs, slog.String("reason", e.Reason))

@@ -78,14 +78,14 @@ func TestLogOfAnOutage(t *testing.T) {
 		}
 		tn.on(nil)
 		time.Sleep(2 * time.Minute)
-		back := ""
+		back := map[string]any{}
 		for _, line := range log.lines(t) {
-			if msg := line["msg"].(string); strings.Contains(msg, "source is back") {
-				back = msg
+			if line["msg"] == "roomtoken: source is back" {
+				back = line
 			}
 		}
-		if !strings.Contains(back, "rooms without a token") {
-			t.Errorf("the line of the recovery is %q", back)
+		if rooms, ok := back["rooms without a token"].(float64); !ok || rooms == 0 || back["duration"] == nil || back["room"] != nil {
+			t.Errorf("the line of the recovery is %v, want it to have the duration and the rooms without a token", back)
 		}
 	})
 }

@@ -61,6 +61,7 @@ type Call struct {
 type Change struct {
 	Opened bool // calls come back
 	Later  bool // calls, or the next probe, begin later than before
+	Blamed bool // Err is the error of this call now
 }
 
 // Breaker is the state of a source. The zero Breaker with a Backoff is open.
@@ -208,7 +209,7 @@ func (b *Breaker) Ended(c Call, v Verdict, err error, now monotime.Time, inUse i
 	if wasProbe && (b.state == Suspect || b.state == Refused) {
 		change := b.answered(c, b.state, now)
 		later := b.stepUp(err, now)
-		change.Later = later.Later
+		change.Later, change.Blamed = later.Later, later.Blamed
 		return change
 	}
 	if b.state == Outage {
@@ -247,10 +248,11 @@ func (b *Breaker) stepUp(err error, now monotime.Time) Change {
 	}
 	b.until = now.Add(backoff.Wait(b.step))
 	b.news = now
-	if b.state != Refused || b.step == 1 { // who is refused learns of the credential, whatever a probe said
-		b.err = err
+	if b.state == Refused && b.step > 1 { // who is refused learns of the credential, whatever a probe said
+		return Change{Later: true}
 	}
-	return Change{Later: true}
+	b.err = err
+	return Change{Later: true, Blamed: true}
 }
 
 // RateLimited notes that a call met a rate limit that asks for a wait, 0 if it names
@@ -270,10 +272,11 @@ func (b *Breaker) RateLimited(c Call, err error, wait time.Duration, now monotim
 	before := b.heldUntil
 	b.heldUntil = max(before, now.Add(wait))
 	b.limited = true
-	if b.state != Refused {
+	blamed := b.state != Refused
+	if blamed {
 		b.err = err
 	}
-	return Change{Later: b.heldUntil.After(before)}
+	return Change{Later: b.heldUntil.After(before), Blamed: blamed}
 }
 
 // Reset forgets everything but the calls in flight.
