@@ -28,6 +28,7 @@ func (e *engine) begin(r *room, forCaller bool, as role) {
 		number:    e.begun,
 		forCaller: forCaller,
 		forced:    r.waiters() != nil && r.waiters().forced > 0,
+		failing:   r.failure.total() > 0,
 		sick:      e.sick(r),
 		chronic:   e.sick(r) && r.failure.total() > 1,
 		inLane:    as == passing,

@@ -18,7 +18,8 @@ type call struct {
 	refresh   Token  // what Refresh is called with
 	forCaller bool   // somebody waited when it began: it takes one of the callers' slots
 	forced    bool   // the room's token was valid, but did not live long enough for a caller
-	sick      bool   // its room was failing when it began: it is no witness
+	failing   bool   // its room was failing when it began: it is no witness
+	sick      bool   // the same, and calls have not come back since
 	chronic   bool   // its room has failed more than once, and calls have not come back since
 	inLane    bool   // see breaker.Breaker
 	began     monotime.Reading

@@ -200,7 +200,7 @@ func (e *engine) longestFailed(now monotime.Reading) (oldest *room) {
 		}
 		looks := batch
 		for r := range e.queues[q].All {
-			if oldest == nil || r.failure.at.Before(oldest.failure.at) {
+			if !e.idle(r, now) && (oldest == nil || r.failure.at.Before(oldest.failure.at)) {
 				oldest = r
 			}
 			if looks--; looks == 0 {

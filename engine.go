@@ -77,7 +77,9 @@ type engine struct {
 	replanning   *cursor       // of the walk that plans all rooms anew after a jump of the wall clock; nil: there is none
 	reviewing    *cursor       // of the walk that does so while rooms stand in line for long
 	resetting    *cursor       // of the walk that tries all rooms now
+	telling      *cursor       // of the walk that wakes all watches
 	reset        resetMark
+	wakeUntil    monotime.Time // cohorts that leave before are to be woken; 0: none
 	reviewAt     monotime.Time // when the rooms in line are planned anew
 	scheduling   bool          // the scheduler's goroutine runs
 	forgetting   bool          // Close is about to drop the refresh tokens
@@ -238,11 +240,12 @@ func (e *engine) innocent(r *room) bool {
 	return r.failure.total() == 0 || e.breaker.Innocent(r.failure.at)
 }
 
-// mend clears a permanent failure that was the credential's, once the credential has
-// been mended.
+// mend lets a room try again whose permanent failure was the credential's, once the
+// credential has been mended. The room counts as failing until a call has got a token.
 func (e *engine) mend(r *room) {
 	if f := r.failure; f != nil && f.permanent > 0 && !f.own && f.mended != e.breaker.Mended() {
-		r.failure, r.nextAttempt = f.refusalsOnly(), f.asked
+		f.permanent, f.mended = 1, e.breaker.Mended()
+		r.nextAttempt = f.asked
 	}
 }
 

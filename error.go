@@ -150,7 +150,7 @@ func (e *engine) explain(err *Error, r *room, now monotime.Reading) {
 		}
 	}
 	next := e.nextAllowed(r, now)
-	err.held = next.After(max(r.nextAttempt, now.Mono))
+	err.held = r.pending() == nil && next.After(max(r.nextAttempt, now.Mono))
 	switch {
 	case e.breaker.State() == breaker.Refused && r.call == nil: // whatever the room's own failure was
 		err.Call, err.Err = 0, e.breaker.Err()

@@ -53,7 +53,7 @@ func (e *engine) finish(c *call, panicked error) {
 
 // judgeSource draws the consequences of an outcome for all rooms.
 func (e *engine) judgeSource(c *call, o outcome, inFlight int, now monotime.Reading) breaker.Change {
-	bc := breaker.Call{Number: c.number, Room: c.roomID, Began: c.began.Mono, Witness: !c.sick}
+	bc := breaker.Call{Number: c.number, Room: c.roomID, Began: c.began.Mono, Witness: !c.failing}
 	if o.verdict == transient && c.overdue {
 		e.breaker.Left(c.number) // it counted when it became overdue
 		return breaker.Change{}
@@ -96,12 +96,16 @@ func (e *engine) follow(change breaker.Change, c *call, o outcome, now monotime.
 		})
 		if change.Blamed && (!e.guarded || e.cause != o.cause) {
 			e.guarded, e.cause = true, o.cause
-			e.wakeWatches() // they learn of each cause once
+			e.telling = e.cache.cursor() // watches learn of each cause once
 		}
 		if e.outage == 0 && e.breaker.State() != breaker.Open {
 			e.outage = max(now.Mono, 1)
 		}
-		e.wakeImpatient(now)
+		e.wakeUntil = e.breaker.Opens(now.Mono)
+		if e.badCredential() {
+			e.wakeUntil = math.MaxInt64 // also those who would wait for ever
+		}
+		e.wakeImpatient()
 	}
 	if change.Opened {
 		e.window.Open(now.Mono, e.config.MaxConcurrentCalls)
@@ -126,15 +130,13 @@ func (e *engine) badCredential() bool {
 }
 
 // wakeImpatient makes those look at their room again who may now wait in vain: all of
-// them where the credential is bad, else those who leave before calls may begin.
-func (e *engine) wakeImpatient(now monotime.Reading) {
-	until := e.breaker.Opens(now.Mono)
-	if e.badCredential() {
-		until = math.MaxInt64 // also those who would wait for ever
-	}
-	for {
+// them where the credential is bad, else those who leave before calls may begin. The
+// scheduler goes on where they are many.
+func (e *engine) wakeImpatient() {
+	for range batch {
 		k, earliest, ok := e.patience.Min()
-		if !ok || !earliest.Before(until) {
+		if !ok || !earliest.Before(e.wakeUntil) {
+			e.wakeUntil = 0
 			return
 		}
 		e.renew(k.demand)

@@ -1,6 +1,10 @@
 package roomtoken
 
-import "github.com/roomtoken/roomtoken/internal/monotime"
+import (
+	"runtime"
+
+	"github.com/roomtoken/roomtoken/internal/monotime"
+)
 
 // resetBackoff is Manager.ResetBackoff. It takes the lock.
 func (e *engine) resetBackoff(roomIDs []string) {
@@ -12,7 +16,15 @@ func (e *engine) resetBackoff(roomIDs []string) {
 	now := e.clock.Now()
 	e.reset.at, e.reset.begun = now.Mono, e.begun
 	if len(roomIDs) > 0 {
-		for _, id := range roomIDs {
+		for i, id := range roomIDs {
+			if i%batch == batch-1 { // let others have the lock
+				e.mu.Unlock()
+				runtime.Gosched()
+				e.mu.Lock()
+				if e.closed {
+					return
+				}
+			}
 			e.memo.forget(id)
 			if r := e.lookUp(id); r != nil {
 				e.resetRoom(r, now)
@@ -20,9 +32,11 @@ func (e *engine) resetBackoff(roomIDs []string) {
 		}
 		return
 	}
+	if e.breaker.Guarded() {
+		e.window.Open(now.Mono, e.config.MaxConcurrentCalls)
+	}
 	e.breaker.Reset(now.Mono)
 	e.pace.Forget()
-	e.window.Open(now.Mono, e.config.MaxConcurrentCalls)
 	e.guarded, e.outage = false, 0
 	e.memo = memo{}
 	e.resetting = e.cache.cursor()

@@ -66,6 +66,7 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 	now := e.clock.Look()
 	e.followWall(now)
 	e.review(now)
+	e.wakeImpatient()
 	timers := e.queues[timerQueue]
 	for range batch {
 		r, key, ok := timers.Min()
@@ -85,7 +86,7 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 		e.sleepUntil = now.Mono.Add(lookEvery)
 	}
 	_, key, ok := timers.Min()
-	if ok && !key.After(now.Mono) || e.replanning != nil || e.reviewing != nil || e.resetting != nil {
+	if ok && !key.After(now.Mono) || e.replanning != nil || e.reviewing != nil || e.telling != nil || e.resetting != nil || e.wakeUntil > 0 {
 		return now.Mono, true // there is more to do, but the lock was held long enough
 	}
 	if ok {
@@ -117,6 +118,7 @@ func (e *engine) followWall(now monotime.Reading) {
 		r.wakeWatches()
 	})
 	e.walk(&e.reviewing, func(r *room) { e.settle(r, now) })
+	e.walk(&e.telling, (*room).wakeWatches)
 	e.walk(&e.resetting, func(r *room) { e.resetRoom(r, now) })
 }
 
@@ -144,7 +146,7 @@ func (e *engine) review(now monotime.Reading) {
 		return
 	}
 	e.reviewAt = now.Mono.Add(lookEvery)
-	stuck := e.breaker.Guarded() || !e.window.Full() || e.overdue > 0
+	stuck := e.breaker.Guarded() || !e.window.Full() || 2*e.overdue >= e.config.MaxConcurrentCalls
 	for _, q := range []queueID{renewalQueue, sickRenewalQueue} {
 		_, key, ok := e.queues[q].Min()
 		stuck = stuck || ok && key.Before(now.Mono)

@@ -462,7 +462,7 @@ func (m *model) heldBack(r *modelRoom, t *modelToken, now time.Duration) {
 	// The step counts from the invalidation or from the call, whichever is later.
 	t.shown.hi = max(r.refused.invalid, t.begun) + min(most, t.lifetime/3+fuzz) + late
 	if r.refusals > 1 {
-		t.shown.lo = r.refused.invalid + min(least, min(had, r.refused.lifetime)/3-fuzz)
+		t.shown.lo = min(r.refused.invalid, t.begun) + min(least, min(had, r.refused.lifetime)/3-fuzz)
 	}
 	if t.shown.hi <= now {
 		t.shown = span{}

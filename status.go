@@ -83,11 +83,7 @@ func (e *engine) statistics() Stats {
 	s := e.stats
 	s.Rooms = e.rooms
 	s.CallsInFlight = len(e.calls)
-	for c := range e.calls {
-		if c.overdue {
-			s.CallsOverdue++
-		}
-	}
+	s.CallsOverdue = e.overdue
 	s.CallsQueued = e.queued()
 	now := e.clock.Now()
 	if opens := e.breaker.Opens(now.Mono); opens > 0 {

@@ -170,11 +170,3 @@ func (w *watch) end() {
 	w.signOff()
 	w.wake()
 }
-
-// wakeWatches makes all watches look at their rooms again.
-func (e *engine) wakeWatches() {
-	e.mu.assertHeld()
-	for w := range e.watches {
-		w.wake()
-	}
-}

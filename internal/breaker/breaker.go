@@ -260,8 +260,8 @@ func (b *Breaker) stepUp(err error, now monotime.Time) Change {
 func (b *Breaker) RateLimited(c Call, err error, wait time.Duration, now monotime.Time) Change {
 	b.Left(c.Number)
 	if wait == 0 {
-		if b.Held(now) {
-			return Change{} // it began before the limit that is in force: no news
+		if c.Began.Before(b.heldUntil) {
+			return Change{} // it began before a limit that is known: no news
 		}
 		b.limits++
 		wait = b.Backoff.Wait(b.limits)
