@@ -220,7 +220,7 @@ func (m *model) judge(c *modelCall, b blame, now time.Duration) {
 	case blameNobody:
 	}
 	witness := possible && (b == blameKey || b == blameEither || !c.failing)
-	counts := certain && (b == blameKey || !c.maybeFailing) && !c.forgotten
+	counts := certain && (b == blameKey || !c.maybeFailing && !c.hadFailed) && !c.forgotten
 	if row != nil && witness && (b != blameSource || a.states&isOpen != 0) {
 		row.add(c.room, counts)
 	}
@@ -594,6 +594,7 @@ func (m *model) admits(c *modelCall, now time.Duration) {
 	r := c.room
 	m.admitsPace(c, now)
 	c.failing, c.maybeFailing = a.isFailing(r), a.maybeFailing(r)
+	c.hadFailed = r.failedHi >= 0 && r.failedHi >= r.came
 	a.begun = now
 	probes, lanes, both, recovering := 0, 0, 0, 0
 	for _, f := range m.flights {

@@ -184,7 +184,8 @@ type modelCall struct {
 
 	mayProbe, mayLane     bool // as what it may have begun
 	crossed               bool // it may have been let through before the account changed
-	failing, maybeFailing bool // its room's last call failed
+	failing, maybeFailing bool // its room's last call failed, and calls have not come back since
+	hadFailed             bool // its room's last call failed
 	renewal               bool // certainly of a valid token for which nobody waits
 	forCaller             bool // certainly of a new room that a caller waits for
 }
