@@ -150,7 +150,7 @@ const serveMargin = 5 * time.Millisecond
 // callers leaves.
 func (e *engine) servable(k *waiters, now monotime.Reading) bool {
 	took := min(e.latency, e.config.CallTimeout)
-	return !now.Mono.Add(took + serveMargin).After(k.latest)
+	return !now.Mono.Add(took + serveMargin).After(k.until())
 }
 
 // enterLane puts the room into the lane of innocent rooms, or takes it out.

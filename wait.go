@@ -27,7 +27,6 @@ type waiter struct {
 
 	waiting  bool          // the wait has begun
 	began    monotime.Time // when it began
-	deadline monotime.Time // when it ends at the latest
 	room     *room
 	cohort   *waiters // of which it is a member; nil: none
 	forced   bool     // the cohort counts it as forced
@@ -231,7 +230,7 @@ func (e *engine) tooShort(r *room, atLeast time.Duration) bool {
 func (w *waiter) inVain(r *room, now monotime.Reading) bool {
 	e := w.engine
 	next := e.nextAllowed(r, now)
-	return r.call == nil && next.After(w.deadline) && (r.failure != nil || e.breaker.Err() != nil)
+	return r.call == nil && next.After(w.deadline) && (r.failure.hasFailed() || r.pending() != nil || e.breaker.Err() != nil)
 }
 
 // signOn makes the waiter a member of the room's cohort. valid: the room has a valid
@@ -276,6 +275,7 @@ func (w *waiter) signOff(now monotime.Reading) {
 	k.count--
 	w.engine.waiting--
 	k.members.remove(&w.caller)
+	k.stale = k.stale || w.deadline == k.latest
 	if w.warms {
 		k.warming--
 	}

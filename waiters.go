@@ -39,6 +39,7 @@ type callers struct{ first, last *caller }
 // caller is one who waits. Once it has left the list, nothing here holds its ctx.
 type caller struct {
 	ctx        context.Context //nolint:containedctx // of this one call
+	deadline   monotime.Time   // when it leaves at the latest
 	prev, next *caller
 }
 
@@ -78,7 +79,8 @@ type waiters struct {
 	forced  int     // of count: callers whom the present token, though valid, does not serve
 
 	earliest monotime.Time  // at which one of them leaves, of those who have looked
-	latest   monotime.Time  // at which the last of them leaves, at most
+	latest   monotime.Time  // at which the last of them leaves, see until
+	stale    bool           // that one has left, and latest is to be found anew
 	patience queue.Position // in engine.patience, by earliest
 
 	orphaned bool // their room was forgotten during its call: the call serves them, the cache does not
@@ -118,10 +120,21 @@ func (k *waiters) release(token *record, err error) {
 func (k *waiters) renew() *waiters {
 	next := newWaiters(k.demand)
 	next.members, next.count, next.warming, next.forced = k.members, k.count, k.warming, k.forced
-	next.latest = k.latest
+	next.latest, next.stale = k.latest, k.stale
 	k.next, k.members = next, callers{}
 	close(k.done)
 	return next
+}
+
+// until returns when the last of them leaves.
+func (k *waiters) until() monotime.Time {
+	if k.stale {
+		k.latest, k.stale = 0, false
+		for c := k.members.first; c != nil; c = c.next {
+			k.latest = max(k.latest, c.deadline)
+		}
+	}
+	return k.latest
 }
 
 // current returns the cohort to which the members of k belong by now. It needs no
