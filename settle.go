@@ -130,6 +130,8 @@ func (e *engine) demandLine(r *room, now monotime.Reading) (queueID, monotime.Ti
 		return e.line(r, renewalQueue), now.Mono.Add(behind)
 	case late, k != nil && k.warming == k.count && len(r.demand.watches) == 0 && r.lifetime == 0:
 		return e.line(r, callerQueue), now.Mono.Add(behind)
+	case k != nil:
+		return e.line(r, callerQueue), min(k.since, now.Mono)
 	default:
 		return e.line(r, callerQueue), now.Mono
 	}

@@ -247,6 +247,8 @@ func (w *waiter) signOn(r *room, valid bool) {
 		w.cohort.members.add(&w.caller)
 		if w.warms {
 			w.cohort.warming++
+		} else {
+			w.cohort.since = min(w.cohort.since, w.began)
 		}
 	}
 	k := w.cohort

@@ -78,6 +78,7 @@ type waiters struct {
 	warming int     // of count: calls of Warm, which let others go first
 	forced  int     // of count: callers whom the present token, though valid, does not serve
 
+	since    monotime.Time  // when the first of them began to wait, calls of Warm not counted
 	earliest monotime.Time  // at which one of them leaves, of those who have looked
 	latest   monotime.Time  // at which the last of them leaves, see until
 	stale    bool           // that one has left, and latest is to be found anew
@@ -96,7 +97,7 @@ type waiters struct {
 }
 
 func newWaiters(d *demand) *waiters {
-	return &waiters{demand: d, done: make(chan struct{}), earliest: math.MaxInt64}
+	return &waiters{demand: d, done: make(chan struct{}), since: math.MaxInt64, earliest: math.MaxInt64}
 }
 
 // released reports whether the cohort has its result. It needs no lock.
@@ -119,6 +120,7 @@ func (k *waiters) release(token *record, err error) {
 // renew moves all of them to a new cohort, and wakes them to look at the room again.
 func (k *waiters) renew() *waiters {
 	next := newWaiters(k.demand)
+	next.since = k.since
 	next.members, next.count, next.warming, next.forced = k.members, k.count, k.warming, k.forced
 	next.latest, next.stale = k.latest, k.stale
 	k.next, k.members = next, callers{}
