@@ -3,6 +3,7 @@ package roomtoken_test
 import (
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -442,9 +443,9 @@ func (m *model) callTime(now time.Duration) span {
 func (m *model) slowest(since time.Duration) time.Duration {
 	a := &m.account
 	most := time.Duration(0)
-	for i := len(a.latencies) - 1; i >= 0; i-- {
-		most = max(most, a.latencies[i].took)
-		if a.latencies[i].at < since {
+	for _, latency := range slices.Backward(a.latencies) {
+		most = max(most, latency.took)
+		if latency.at < since {
 			return most
 		}
 	}

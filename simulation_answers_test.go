@@ -426,7 +426,7 @@ func hasStack(err error) bool {
 			return true
 		}
 	}
-	switch e := err.(type) { //nolint:errorlint // it walks the tree
+	switch e := err.(type) {
 	case interface{ Unwrap() error }:
 		return e.Unwrap() != nil && hasStack(e.Unwrap())
 	case interface{ Unwrap() []error }:

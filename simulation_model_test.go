@@ -68,7 +68,6 @@ type model struct {
 	burst         int // calls at instant
 	outages       []outage
 	passes        []passing
-	sick          bool // something has failed, or a plan may let something fail
 }
 
 type outage struct {
@@ -174,7 +173,6 @@ type modelCall struct {
 	refresh   *modelRefresh
 	forgotten bool // its room was forgotten since
 	overdue   bool
-	guarded   bool
 	steps     bool     // the wall clock was stepped since
 	refused   []string // invalidated since
 	had       bool

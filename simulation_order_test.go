@@ -157,7 +157,8 @@ func (m *model) goesFirst(c *modelCall, now time.Duration) {
 			continue
 		}
 		switch {
-		case stands == placeCaller && callers < free && (is == placeBehind || is != placeUnknown && earliest > latest+fuzz),
+		// A caller who has left may have waited longer: the room keeps that place.
+		case stands == placeCaller && callers < free && (is == placeBehind || is != placeUnknown && earliest > latest+fuzz && x.left < latest),
 			stands == placeRenewal && renewals < free && (is == placeBehind || is == placeRenewal && earliest > latest+late):
 			m.passesOver(c, y, 10, "the one began from place %d since %v, the other has place %d since %v", is, earliest, stands, latest)
 		case stands == placeRenewal && c.forCaller && cold >= free && renewals < slots:

@@ -289,8 +289,8 @@ func (s *sim) do(ctx context.Context, st step) {
 func (s *sim) needs(r *modelRoom, st step) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if left := time.Duration(0); st.back && r.cur != nil {
-		if left = s.leftOf(r.cur, s.now()); left > 0 {
+	if st.back && r.cur != nil {
+		if left := s.leftOf(r.cur, s.now()); left > 0 {
 			return left + 5*time.Millisecond
 		}
 	}
