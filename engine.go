@@ -79,7 +79,8 @@ type engine struct {
 	resetting    *cursor       // of the walk that tries all rooms now
 	telling      *cursor       // of the walk that wakes all watches
 	reset        resetMark
-	wakeUntil    monotime.Time // cohorts that leave before are to be woken; 0: none
+	waking       *cursor // of the walk that wakes cohorts of whom one leaves before wakeUntil
+	wakeUntil    monotime.Time
 	reviewAt     monotime.Time // when the rooms in line are planned anew
 	scheduling   bool          // the scheduler's goroutine runs
 	forgetting   bool          // Close is about to drop the refresh tokens

@@ -339,3 +339,30 @@ func TestFairCallersAfterAnOutage(t *testing.T) {
 
 // recovering reports whether calls have come back.
 func (tn *town) recovering() bool { return !tn.m.Stats().Probing }
+
+// TestFairManyInnocentsWait lets two thousand callers of new rooms wait in an outage:
+// those who stay do not make the scheduler spin.
+func TestFairManyInnocentsWait(t *testing.T) {
+	inTown(t, roomtoken.Config{MaxWait: time.Minute}, func(tn *town) {
+		tn.on(func(ctx context.Context, _ string) error {
+			_ = takes(ctx, 10*time.Millisecond)
+			return errors.New("down")
+		})
+		for i := range 10 {
+			go func() { _, _ = tn.m.Token(context.Background(), fmt.Sprint("first", i)) }()
+		}
+		time.Sleep(30 * time.Second)
+		var all sync.WaitGroup
+		began := time.Now()
+		for i := range 2000 {
+			all.Go(func() { _, _ = tn.m.Token(context.Background(), fmt.Sprint("innocent", i)) })
+		}
+		all.Wait()
+		if took := time.Since(began); took > time.Minute {
+			tn.Errorf("they waited for %v, want MaxWait at most", took)
+		}
+		if calls := tn.calls.Load(); calls > 200 {
+			tn.Errorf("%d calls in a minute and a half of an outage, want one a second", calls)
+		}
+	})
+}

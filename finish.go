@@ -101,11 +101,7 @@ func (e *engine) follow(change breaker.Change, c *call, o outcome, now monotime.
 		if e.outage == 0 && e.breaker.State() != breaker.Open {
 			e.outage = max(now.Mono, 1)
 		}
-		e.wakeUntil = e.breaker.Opens(now.Mono)
-		if e.badCredential() {
-			e.wakeUntil = math.MaxInt64 // also those who would wait for ever
-		}
-		e.wakeImpatient()
+		e.wakeImpatient(now)
 	}
 	if change.Opened {
 		e.window.Open(now.Mono, e.config.MaxConcurrentCalls)
@@ -130,16 +126,28 @@ func (e *engine) badCredential() bool {
 }
 
 // wakeImpatient makes those look at their room again who may now wait in vain: all of
-// them where the credential is bad, else those who leave before calls may begin. The
-// scheduler goes on where they are many.
-func (e *engine) wakeImpatient() {
+// them where the credential is bad, else those who leave before calls may begin. Where
+// they are many, the scheduler walks on through the rooms.
+func (e *engine) wakeImpatient(now monotime.Reading) {
+	until := e.breaker.Opens(now.Mono)
+	if e.badCredential() {
+		until = math.MaxInt64 // also those who would wait for ever
+	}
 	for range batch {
 		k, earliest, ok := e.patience.Min()
-		if !ok || !earliest.Before(e.wakeUntil) {
-			e.wakeUntil = 0
+		if !ok || !earliest.Before(until) {
 			return
 		}
 		e.renew(k.demand)
+	}
+	e.waking, e.wakeUntil = e.cache.cursor(), until
+}
+
+// wakeBefore makes those who wait for the room look at it again if one of them leaves
+// before that time.
+func (e *engine) wakeBefore(r *room, until monotime.Time) {
+	if k := r.waiters(); k != nil && k.earliest.Before(until) {
+		e.renew(r.demand)
 	}
 }
 

@@ -66,7 +66,6 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 	now := e.clock.Look()
 	e.followWall(now)
 	e.review(now)
-	e.wakeImpatient()
 	timers := e.queues[timerQueue]
 	for range batch {
 		r, key, ok := timers.Min()
@@ -86,7 +85,7 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 		e.sleepUntil = now.Mono.Add(lookEvery)
 	}
 	_, key, ok := timers.Min()
-	if ok && !key.After(now.Mono) || e.replanning != nil || e.reviewing != nil || e.telling != nil || e.resetting != nil || e.wakeUntil > 0 {
+	if ok && !key.After(now.Mono) || e.replanning != nil || e.reviewing != nil || e.telling != nil || e.waking != nil || e.resetting != nil {
 		return now.Mono, true // there is more to do, but the lock was held long enough
 	}
 	if ok {
@@ -119,6 +118,7 @@ func (e *engine) followWall(now monotime.Reading) {
 	})
 	e.walk(&e.reviewing, func(r *room) { e.settle(r, now) })
 	e.walk(&e.telling, (*room).wakeWatches)
+	e.walk(&e.waking, func(r *room) { e.wakeBefore(r, e.wakeUntil) })
 	e.walk(&e.resetting, func(r *room) { e.resetRoom(r, now) })
 }
 
