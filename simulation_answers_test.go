@@ -379,7 +379,7 @@ func (m *model) settledRoom(r *modelRoom, now time.Duration) {
 	case t == nil || m.plan.wall && t.came < m.stepped || r.kept:
 	case !r.watched() && m.config.IdleAfter > 0 && now-r.asked > m.config.IdleAfter-grain:
 	default:
-		if left, due := m.leftOf(t, now), m.due(r).lo; left < due {
+		if left, due := m.leftOf(t, now), m.due(r, r.cur).lo; left < due {
 			m.breaks(3, "%s: no call is in flight with %v left of %v, want a renewal with %v left", r.id, left, t.lifetime, due)
 		}
 	}

@@ -100,7 +100,7 @@ func (m *model) needed(r *modelRoom, kind roomtoken.CallKind, now time.Duration)
 	if m.plan.wall && m.stepped > t.came { // it may have been due before
 		return
 	}
-	due := m.due(r).hi
+	due := m.due(r, r.cur).hi
 	switch {
 	case left <= due, r.kept: // or another try for a better one
 	case forced:
@@ -553,7 +553,7 @@ func (m *model) invalidates(r *modelRoom, t *modelToken, invalidate func(roomtok
 	}
 	t.invalid = now
 	left, had := m.leftOf(t, now), t.end-t.came
-	due := m.due(r)
+	due := m.due(r, t)
 	early := left > due.hi
 	late := left < min(due.lo, had)-fuzz
 	switch {

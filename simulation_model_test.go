@@ -279,10 +279,9 @@ func (m *model) margin(t *modelToken) time.Duration {
 	return min(m.config.MinValidity, t.lifetime/10)
 }
 
-// due returns with how much left a renewal of the room's token must have begun, and may
+// due returns with how much left a renewal of the room's token t must have begun, and may
 // begin.
-func (m *model) due(r *modelRoom) span {
-	t := r.cur
+func (m *model) due(r *modelRoom, t *modelToken) span {
 	had := min(t.lifetime, t.expires.Sub(m.start)-t.came, t.end-t.came)
 	share := 1 - m.config.RefreshAfter
 	due := span{

@@ -101,7 +101,7 @@ func (m *model) stands(r *modelRoom, now time.Duration) (place, time.Duration) {
 	if m.valid(r, now, 0) {
 		left := m.leftOf(r.cur, now)
 		idle := !r.watched() && m.config.IdleAfter > 0 && now-r.asked > m.config.IdleAfter-grain
-		if idle || r.kept || left > m.due(r).lo-late {
+		if idle || r.kept || left > m.due(r, r.cur).lo-late {
 			return placeUnknown, 0
 		}
 		return placeRenewal, now + left - m.margin(r.cur)
