@@ -524,9 +524,9 @@ func (m *model) rateLimits(c *modelCall, wait, now time.Duration) {
 	hold := span{now + wait, now + wait}
 	switch {
 	case wait > 0:
-	case now < a.held.lo: // its call began before the limit that is in force
+	case c.begun < a.held.lo: // before the end of a limit that is known: no news
 		hold = span{}
-	case now < a.held.hi: // a draw decides whether it did
+	case c.begun < a.held.hi && c.held != a.held: // a draw decides whether it was
 		a.limits.hi++
 		_, most := m.backoff(a.limits.hi)
 		hold = span{0, now + most}
@@ -597,6 +597,7 @@ func (m *model) admits(c *modelCall, now time.Duration) {
 	c.failing, c.maybeFailing = a.isFailing(r), a.maybeFailing(r)
 	c.hadFailed = r.failedHi >= 0 && r.failedHi >= r.came
 	a.begun = now
+	c.held = a.held
 	probes, lanes, both, recovering := 0, 0, 0, 0
 	for _, f := range m.flights {
 		switch {

@@ -185,6 +185,7 @@ type modelCall struct {
 	failing, maybeFailing bool // its room's last call failed, and calls have not come back since
 	hadFailed             bool // its room's last call failed
 	renewal               bool // certainly of a valid token for which nobody waits
+	held                  span // the hold of all calls that had ended when it began
 	forCaller             bool // certainly of a new room that a caller waits for
 }
 
