@@ -58,6 +58,10 @@ func (e *engine) judgeSource(c *call, o outcome, inFlight int, now monotime.Read
 		e.breaker.Left(c.number) // it counted when it became overdue
 		return breaker.Change{}
 	}
+	inUse := e.inUse()
+	if c.orphaned {
+		inUse++ // a forgotten room does not count, but testifies
+	}
 	var change breaker.Change
 	switch o.verdict {
 	case limited:
@@ -70,10 +74,10 @@ func (e *engine) judgeSource(c *call, o outcome, inFlight int, now monotime.Read
 	case granted:
 		e.latency = c.took(now)
 		e.pace.Succeeded(now.Mono)
-		change = e.breaker.Ended(bc, breaker.Success, nil, now.Mono, e.inUse())
+		change = e.breaker.Ended(bc, breaker.Success, nil, now.Mono, inUse)
 		e.window.Ended(window.Success, c.began.Mono, now.Mono, inFlight)
 	case transient:
-		change = e.breaker.Ended(bc, breaker.Failure, o.err, now.Mono, e.inUse())
+		change = e.breaker.Ended(bc, breaker.Failure, o.err, now.Mono, inUse)
 		switch {
 		case c.chronic: // it says nothing of the source's load
 		case o.timedOut:
@@ -82,7 +86,7 @@ func (e *engine) judgeSource(c *call, o outcome, inFlight int, now monotime.Read
 			e.window.Ended(window.Refusal, c.began.Mono, now.Mono, inFlight)
 		}
 	case rejected, permanent, shorter:
-		change = e.breaker.Ended(bc, o.blames, o.err, now.Mono, e.inUse())
+		change = e.breaker.Ended(bc, o.blames, o.err, now.Mono, inUse)
 	}
 	return change
 }

@@ -259,3 +259,22 @@ func TestPromise7WatchOfAForgottenRoomWhoseCallIsOverdue(t *testing.T) {
 		wantSeen(t, "after the call", during, "error", "token-r-3")
 	})
 }
+
+// The failure of a forgotten room's call is not that of all rooms in use, be they as few as
+// one: others do not wait for a probe.
+func TestPromise7AForgottenRoomsFailureHoldsNobody(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
+		w.token("used")
+		w.src.holdCalls(false)
+		w.src.fail(errDown)
+		w.ask(t.Context(), "gone")
+		w.m.Forget("gone")
+		w.src.release("gone")
+		w.rest()
+		w.ask(t.Context(), "new1")
+		w.ask(t.Context(), "new2")
+		w.rest()
+		w.calls("new1", create)
+		w.calls("new2", create)
+	})
+}
