@@ -161,9 +161,11 @@ func (e *engine) offerProbe(r *room, now monotime.Reading) {
 	e.dispatch(now)
 }
 
-// mayProbe reports whether a room that stands in no line may have a call now.
+// mayProbe reports whether a room that stands in no line may have a call now. An idle one
+// may not: the next caller offers another.
 func (e *engine) mayProbe(r *room, now monotime.Reading) bool {
-	return r.life == alive && r.call == nil && r.pending() == nil && !r.nextAttempt.After(now.Mono) && !e.valid(r.rec, now, 0)
+	return r.life == alive && r.call == nil && r.pending() == nil && !r.nextAttempt.After(now.Mono) &&
+		!e.valid(r.rec, now, 0) && !e.idle(r, now)
 }
 
 // nextProbe returns the room whose call says most about the source: one that was answered
