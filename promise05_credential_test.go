@@ -121,6 +121,21 @@ func TestPromise5UnauthorizedOfTwoRooms(t *testing.T) {
 	})
 }
 
+// A caller whom the present token does not serve is answered at once, too: no call would
+// bring a better one.
+func TestPromise5UnauthorizedAndATokenThatIsTooShort(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1, MaxWait: -1}, func(t *testing.T, w *world) {
+		w.token("valid") // for 10 min
+		w.add(100 * time.Second)
+		w.src.fail(errUnauthorized)
+		w.refused(w.ask(t.Context(), "a"), roomtoken.ErrUnauthorized)
+		w.refused(w.ask(t.Context(), "b"), roomtoken.ErrUnauthorized)
+		w.refused(w.askFor(t.Context(), "valid", 550*time.Second), roomtoken.ErrUnauthorized)
+		w.token("valid") // still good for everybody else
+		w.calls("valid", create)
+	})
+}
+
 // ErrUnauthorized of two rooms with a success between is no news of the credential, nor is
 // that of the same room twice.
 func TestPromise5UnauthorizedInARow(t *testing.T) {

@@ -206,7 +206,7 @@ func (w *waiter) answer(valid bool, now monotime.Reading) answer {
 		return refuseTooShort
 	case e.permanentlyFailed(r, now), r.call != nil && r.call.overdue:
 		return refuse
-	case valid || r.call != nil || r.pending() != nil:
+	case r.call != nil || r.pending() != nil:
 		return stay
 	case e.breaker.State() == breaker.Refused, e.breaker.State() == breaker.Suspect && !e.innocent(r):
 		return refuse
