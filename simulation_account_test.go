@@ -627,8 +627,11 @@ func (m *model) admits(c *modelCall, now time.Duration) {
 		if w.at == now {
 			limit = max(limit, w.was)
 		}
-		if limit < m.config.MaxConcurrentCalls && recovering > limit { // and one in the lane
-			m.breaks(5, "%s(%s) begins as call %d, while calls come back in a window of %d", c.kind, r.id, recovering+1, limit)
+		if limit < m.config.MaxConcurrentCalls && recovering > limit { // one of them may be in the lane, or else this one
+			if lanes > 0 || now < a.laneAt+laneGap-fuzz || a.guilty(r) {
+				m.breaks(5, "%s(%s) begins as call %d, while calls come back in a window of %d", c.kind, r.id, recovering+1, limit)
+			}
+			c.mayLane, a.laneAt = true, now
 		}
 		return
 	case !a.guarded():
