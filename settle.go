@@ -198,9 +198,6 @@ func (e *engine) countState(r *room, now monotime.Reading) {
 	r.state = is
 	if had, has := was.hasToken(), is.hasToken(); had && !has && r.rec.text != "" {
 		r.wakeWatches()
-		if r.demand != nil && e.badCredential() { // those who wait for a longer token have none now
-			e.renew(r.demand)
-		}
 		e.report(Event{Kind: EventTokenLost, RoomID: r.rec.roomID(), Err: e.lastErr(r)})
 	}
 }
