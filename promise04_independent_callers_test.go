@@ -329,6 +329,16 @@ func TestPromise4TheCtxOfOneWhoHasLeftIsNotRead(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.WithValue(ctx, key{}, name))
 		return &pooledCtx{Context: ctx}, cancel
 	}
+	oneOfTwoLeaves := func(t *testing.T, w *world, ctx context.Context, cancel func()) {
+		t.Helper()
+		v := w.watchWith(ctx, "r", nil)
+		other, _ := pooled(t.Context(), "stays")
+		w.watchWith(other, "r", nil)
+		cancel()
+		if !v.ended() {
+			t.Fatal("the watch has not ended with its ctx")
+		}
+	}
 	for name, c := range map[string]struct {
 		wants any // the value that calls after the first have
 		// leave lets somebody use ctx and leave; afterwards a call must begin within 10 min.
@@ -364,23 +374,11 @@ func TestPromise4TheCtxOfOneWhoHasLeftIsNotRead(t *testing.T) {
 			w.m.Invalidate("r", w.token("r"))
 		}},
 		"one of two watches": {"stays", func(t *testing.T, w *world, ctx context.Context, cancel func()) {
-			v := w.watchWith(ctx, "r", nil)
-			other, _ := pooled(t.Context(), "stays")
-			w.watchWith(other, "r", nil)
-			cancel()
-			if !v.ended() {
-				t.Fatal("the watch has not ended with its ctx")
-			}
+			oneOfTwoLeaves(t, w, ctx, cancel)
 			w.m.Invalidate("r", w.token("r"))
 		}},
 		"a watch of a forgotten room": {"stays", func(t *testing.T, w *world, ctx context.Context, cancel func()) {
-			v := w.watchWith(ctx, "r", nil)
-			other, _ := pooled(t.Context(), "stays")
-			w.watchWith(other, "r", nil)
-			cancel()
-			if !v.ended() {
-				t.Fatal("the watch has not ended with its ctx")
-			}
+			oneOfTwoLeaves(t, w, ctx, cancel)
 			w.m.Forget("r")
 		}},
 		"Warm": {nil, func(t *testing.T, w *world, ctx context.Context, _ func()) {
