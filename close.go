@@ -60,7 +60,7 @@ func (e *engine) shutDown() []*slots {
 	}
 	e.forgetting = true
 	e.rooms, e.states = 0, [RoomStuck + 1]int{}
-	e.replanning, e.reviewing, e.telling, e.waking, e.resetting, e.offered = nil, nil, nil, nil, nil, nil
+	e.walks, e.offered = walks{}, nil
 	e.memo = memo{}
 	e.waiting = 0
 	e.emptyQueues()

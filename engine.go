@@ -74,16 +74,12 @@ type engine struct {
 
 	sleepUntil   monotime.Time // when the scheduler looks again
 	plannedAhead time.Duration // how far the wall clock was ahead, at least, when rooms were planned
-	replanning   *cursor       // of the walk that plans all rooms anew after a jump of the wall clock; nil: there is none
-	reviewing    *cursor       // of the walk that does so while rooms stand in line for long
-	resetting    *cursor       // of the walk that tries all rooms now
-	telling      *cursor       // of the walk that wakes all watches
-	reset        resetMark
-	waking       *cursor // of the walk that wakes cohorts of whom one leaves before wakeUntil
-	wakeUntil    monotime.Time
-	reviewAt     monotime.Time // when the rooms in line are planned anew
-	scheduling   bool          // the scheduler's goroutine runs
-	forgetting   bool          // Close is about to drop the refresh tokens
+	walks
+	wakeUntil  monotime.Time // see walks.waking
+	reset      resetMark     // see walks.resetting
+	reviewAt   monotime.Time // when the rooms in line are planned anew
+	scheduling bool          // the scheduler's goroutine runs
+	forgetting bool          // Close is about to drop the refresh tokens
 
 	events     []Event // not delivered yet
 	delivering bool    // a goroutine delivers events

@@ -65,6 +65,7 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 	}
 	now := e.clock.Look()
 	e.followWall(now)
+	e.walkOn(now)
 	e.review(now)
 	timers := e.queues[timerQueue]
 	for range batch {
@@ -85,7 +86,7 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 		e.sleepUntil = now.Mono.Add(lookEvery)
 	}
 	_, key, ok := timers.Min()
-	if ok && !key.After(now.Mono) || e.replanning != nil || e.reviewing != nil || e.telling != nil || e.waking != nil || e.resetting != nil {
+	if ok && !key.After(now.Mono) || e.walking() {
 		return now.Mono, true // there is more to do, but the lock was held long enough
 	}
 	if ok {
@@ -100,10 +101,9 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 	return e.sleepUntil, true
 }
 
-// followWall plans all rooms anew, a batch at a time, after the wall clock has jumped
-// forward, as it does after a suspend: their tokens are older now than the queues
-// know. After a jump backward nothing need be done: deadlines then come early, and are
-// postponed when they do.
+// followWall has all rooms planned anew after the wall clock has jumped forward, as it
+// does after a suspend: their tokens are older now than the queues know. After a jump
+// backward nothing need be done: deadlines then come early, and are postponed when they do.
 func (e *engine) followWall(now monotime.Reading) {
 	switch ahead := now.Ahead(); {
 	case ahead < e.plannedAhead:
@@ -111,31 +111,6 @@ func (e *engine) followWall(now monotime.Reading) {
 	case ahead-e.plannedAhead > wallJump:
 		e.plannedAhead = ahead
 		e.replanning = e.cache.cursor()
-	}
-	e.walk(&e.replanning, func(r *room) {
-		e.settle(r, now)
-		r.wakeWatches()
-	})
-	e.walk(&e.reviewing, func(r *room) { e.settle(r, now) })
-	e.walk(&e.telling, (*room).wakeWatches)
-	e.walk(&e.waking, func(r *room) { e.wakeBefore(r, e.wakeUntil) })
-	e.walk(&e.resetting, func(r *room) { e.resetRoom(r, now) })
-}
-
-// walk does a batch of a walk over all rooms, nil if there is none.
-func (e *engine) walk(c **cursor, visit func(*room)) {
-	if *c == nil {
-		return
-	}
-	for range batch {
-		rec := (*c).next()
-		if rec == nil {
-			*c = nil
-			return
-		}
-		if r := rec.owner; r.life != dropped {
-			visit(r)
-		}
 	}
 }
 
