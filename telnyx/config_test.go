@@ -32,7 +32,7 @@ func TestConfigFromEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.apiKey.Reveal() != "KEYfromEnvironment" || s.baseURL != "https://environment.example/v2" {
+	if s.keys.fixed.Reveal() != "KEYfromEnvironment" || s.baseURL != "https://environment.example/v2" {
 		t.Errorf("got %v; want the values of the environment", s)
 	}
 
@@ -40,7 +40,7 @@ func TestConfigFromEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.apiKey.Reveal() != "KEYfromConfig" || s.baseURL != "https://config.example" {
+	if s.keys.fixed.Reveal() != "KEYfromConfig" || s.baseURL != "https://config.example" {
 		t.Errorf("got %v; want the values of Config, not those of the environment", s)
 	}
 
@@ -48,7 +48,7 @@ func TestConfigFromEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !s.apiKey.IsZero() {
+	if !s.keys.fixed.IsZero() {
 		t.Error("the Source holds the key of the environment despite APIKeyFunc")
 	}
 }
@@ -62,7 +62,7 @@ func TestConfigAPIKeyIsChecked(t *testing.T) {
 	}{
 		"none":          {Config{}, "TELNYX_API_KEY"},
 		"both":          {Config{APIKey: testKey, APIKeyFunc: keyFunc}, "both set"},
-		"newline":       {Config{APIKey: testKey + "\n"}, "white space"},
+		"newline":       {Config{APIKey: testKey + "\n"}, "ends in a newline"},
 		"header":        {Config{APIKey: testKey + "\r\nX-Evil: 1"}, "white space"},
 		"space":         {Config{APIKey: testKey + " x"}, "white space"},
 		"control":       {Config{APIKey: testKey + "\x00"}, "control"},
@@ -82,7 +82,7 @@ func TestConfigAPIKeyIsChecked(t *testing.T) {
 	t.Run("environment", func(t *testing.T) {
 		t.Setenv("TELNYX_API_KEY", testKey+"\n")
 		_, err := NewSource(Config{})
-		if err == nil || !strings.Contains(err.Error(), "TELNYX_API_KEY contains") {
+		if err == nil || !strings.Contains(err.Error(), "TELNYX_API_KEY ends in a newline") {
 			t.Fatalf("got %v; want an error that names the variable", err)
 		}
 		mustNotLeak(t, err.Error())

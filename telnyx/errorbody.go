@@ -3,19 +3,19 @@ package telnyx
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
-// errorObject is an error object of the API, from {"errors":[{...}]} or on its own, with
-// the fields of {"message":"Error","success":false} added. A field is empty if its JSON
-// value has an unusable type.
+// errorObject is an error object of the API, from {"errors":[{...}]}, {"error":{...}} or on
+// its own, with the fields of {"message":"Error","success":false} added. A field is empty if
+// its JSON value has an unusable type.
 type errorObject struct {
 	Code    looseText   `json:"code"` // a string or a number
 	Title   looseText   `json:"title"`
 	Detail  looseText   `json:"detail"`
 	Source  errorSource `json:"source"`
 	Message looseText   `json:"message"`
-	Error   looseText   `json:"error"`
 }
 
 func (o errorObject) isEmpty() bool { return o == errorObject{} }
@@ -48,24 +48,60 @@ func (t *looseText) UnmarshalJSON(data []byte) error {
 }
 
 // errorObjects is the first nonempty error object of an array, or the object that takes
-// the place of the array.
+// the place of the array. That one may also have a message for each bad field of the
+// request.
 type errorObjects errorObject
 
 // UnmarshalJSON never fails.
 func (o *errorObjects) UnmarshalJSON(data []byte) error {
-	elements := []json.RawMessage{data}
-	if data[0] == '[' {
-		elements = nil
+	var object errorObject
+	switch data[0] {
+	case '[':
+		var elements []json.RawMessage
 		_ = json.Unmarshal(data, &elements)
-	}
-	for _, element := range elements {
-		var object errorObject
-		if json.Unmarshal(element, &object) == nil && !object.isEmpty() {
-			*o = errorObjects(object)
-			break
+		for _, element := range elements {
+			if object = (errorObject{}); json.Unmarshal(element, &object) == nil && !object.isEmpty() {
+				break
+			}
+		}
+	case '{':
+		if _ = json.Unmarshal(data, &object); object.isEmpty() {
+			object.Detail = fieldMessages(data)
 		}
 	}
+	*o = errorObjects(object)
 	return nil
+}
+
+// fieldMessages returns the messages of an object such as {"field":"message"} or
+// {"field":["message"]}.
+func fieldMessages(object []byte) looseText {
+	var all []string
+	for field, value := range members(object) {
+		var list []looseText
+		if value[0] != '[' {
+			value = slices.Concat([]byte{'['}, value, []byte{']'})
+		}
+		_ = json.Unmarshal(value, &list)
+		for _, message := range list {
+			if message != "" {
+				all = append(all, string(field)+": "+string(message))
+			}
+		}
+	}
+	return looseText(strings.Join(all, "; "))
+}
+
+// innerError is an "error": an error object, or a text.
+type innerError struct {
+	text   looseText
+	object errorObjects
+}
+
+// UnmarshalJSON never fails.
+func (e *innerError) UnmarshalJSON(data []byte) error {
+	_ = e.text.UnmarshalJSON(data)
+	return e.object.UnmarshalJSON(data)
 }
 
 // maxErrorBody limits how much of an error body is decoded, in bytes. Those of the API
@@ -86,15 +122,18 @@ func decodeErrorBody(body []byte) errorObject {
 		var document struct {
 			errorObject
 			Errors errorObjects `json:"errors"`
+			Error  innerError   `json:"error"`
 		}
 		if json.Unmarshal(body, &document) != nil {
 			return errorObject{} // malformed, so not worth showing
 		}
 		object := document.errorObject
-		if errors := errorObject(document.Errors); !errors.isEmpty() {
-			object = errors
+		for _, inner := range [...]errorObjects{document.Error.object, document.Errors} {
+			if inner := errorObject(inner); !inner.isEmpty() {
+				object = inner
+			}
 		}
-		object.Title = firstOf(object.Title, object.Message, object.Error)
+		object.Title = firstOf(object.Title, object.Message, document.Error.text)
 		return object
 	case '<':
 		return errorObject{Detail: looseText(htmlTitle(body))}

@@ -8,41 +8,88 @@ import (
 // times are the readings of the two clocks during a call.
 type times struct {
 	sent time.Time // the local clock just before the request was sent
-	date time.Time // the server's clock when it responded, truncated to seconds; zero if unknown
+	date time.Time // the Date of the response, truncated to seconds; zero if unknown
 }
 
 // granularity is the resolution of Date and iat: both are truncated to whole seconds.
 const granularity = time.Second
 
-// lifetime returns how long after t.sent a token is valid that expires at expires on the
-// server's clock. The result is at most longest, and not positive if the token has
-// expired.
-//
-// Let s be the server's clock when the request was sent. The response was made later, so
-// s < date+1s, and the token has more than expires-date-1s left. If the token was minted
-// for this request, also s < iat+1s, and it has more than exp-iat-1s left. The first
-// value is wrong if the Date is from a proxy whose clock is slow, the second if the token
-// is an older one. The smaller of the two is safe: at worst it renews the token early.
-func (t times) lifetime(expires time.Time, token string, longest time.Duration) time.Duration {
-	fromJWT, isJWT := jwtLifetime(token)
-	if t.date.IsZero() && !isJWT {
-		return min(longest, expires.Sub(t.sent)) // assumes that the clocks agree
-	}
-	if !t.date.IsZero() {
-		longest = min(longest, expires.Sub(t.date))
-	}
-	if isJWT {
-		longest = min(longest, fromJWT)
-	}
-	return max(longest, 0) - granularity // Sub saturates: avoid an overflow
+// agreement is the difference up to which an iat and the local clock confirm each other.
+const agreement = time.Minute
+
+// issuerClock is the clock by which the expiries in a response are judged: the issuer's
+// at the time of the response, as far as the response tells.
+type issuerClock struct {
+	now   time.Time
+	local bool // it is this machine's: the response tells no time
 }
 
-// String describes the time at which the expiry was judged, for error messages.
-func (t times) String() string {
-	if t.date.IsZero() {
-		return "this machine's clock shows " + t.sent.Format(time.RFC3339)
+// issuerClock returns the clock for a response with these tokens.
+//
+// The issuer's clock is not earlier than any iat in the response, nor than its Date: one
+// that is may come from a proxy or a cache whose clock is slow. So the latest of them
+// counts: at worst a token is renewed early. A proxy whose clock is fast would make every
+// token look expired. So a Date after the end of the client token does not count, if the
+// newest iat and the local clock confirm each other.
+func (t times) issuerClock(token, refreshToken issue) issuerClock {
+	newest := later(token.iat, refreshToken.iat)
+	clock := issuerClock{now: later(t.date, newest)}
+	switch {
+	case clock.now.IsZero():
+		return issuerClock{now: t.sent, local: true} // assumes that the clocks agree
+	case !newest.IsZero() && newest.Sub(t.sent).Abs() <= agreement && clock.lifetime(token, maxRefreshTokenTTL) <= 0:
+		clock.now = later(newest, t.sent)
 	}
-	return "the server's clock shows " + t.date.Format(time.RFC3339)
+	return clock
+}
+
+// lifetime returns how long after the request the token is valid: at most longest, and
+// not positive if the token has expired.
+//
+// The response was made after the request was sent, at now or less than the granularity
+// later, so the token has more than its end minus now minus the granularity left.
+func (c issuerClock) lifetime(token issue, longest time.Duration) time.Duration {
+	left := min(longest, token.end().Sub(c.now))
+	if c.local {
+		return left
+	}
+	return max(left, 0) - granularity // Sub saturates: avoid an overflow
+}
+
+// String describes the time at which an expiry was judged, for error messages.
+func (c issuerClock) String() string {
+	if c.local {
+		return "this machine's clock shows " + c.now.Format(time.RFC3339)
+	}
+	return "the server's clock shows " + c.now.UTC().Format(time.RFC3339)
+}
+
+// issue is what a response says about the times of one token. A zero time is unknown.
+type issue struct {
+	iat, exp  time.Time // claims of a token that is a JWT (RFC 7519, 4.1)
+	expiresAt time.Time // the field beside the token
+}
+
+// issueOf returns the times of a token whose field of expiry is expiresAt.
+func issueOf(token string, expiresAt time.Time) issue {
+	iat, exp := jwtTimes(token)
+	return issue{iat, exp, expiresAt}
+}
+
+// end returns when the token ends, on the issuer's clock: the earlier one of exp and
+// expiresAt, or the one that is known. It is zero if neither is.
+func (i issue) end() time.Time {
+	if i.expiresAt.IsZero() || !i.exp.IsZero() && i.exp.Before(i.expiresAt) {
+		return i.exp
+	}
+	return i.expiresAt
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // dateOf returns the Date of a response, or the zero Time if it is missing or malformed.

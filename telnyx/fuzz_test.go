@@ -2,6 +2,7 @@ package telnyx
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,12 +28,17 @@ type fuzzed struct {
 // fuzzSource returns a Source whose requests get the current value of answer.
 func fuzzSource(f *testing.F, endpoints Endpoints, answer *fuzzed) *Source {
 	return newSource(f, Config{
-		Endpoints: endpoints,
-		Clock:     mockAt(time.Unix(1_600_000_000, 0)),
-		HTTPClient: &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: answer.status, Header: answer.header, Body: io.NopCloser(strings.NewReader(answer.body))}, nil
-		})},
+		Endpoints:  endpoints,
+		Clock:      mockAt(time.Unix(1_600_000_000, 0)),
+		HTTPClient: answer.client(),
 	})
+}
+
+// client returns a client whose requests get the current value of f.
+func (f *fuzzed) client() *http.Client {
+	return &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: f.status, Header: f.header, Body: io.NopCloser(strings.NewReader(f.body))}, nil
+	})}
 }
 
 // either calls Refresh or Create.
@@ -110,23 +116,33 @@ func FuzzField(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value string) {
 		object := []byte(`{"token":` + value + `}`)
-		var members map[string]any
-		var got answer
-		wantErr, err := json.Unmarshal(object, &members), json.Unmarshal(object, &got)
-		if outOfRange := (*json.UnmarshalTypeError)(nil); errors.As(wantErr, &outOfRange) {
-			return // a number out of the range of float64
-		}
-		if (err == nil) != (wantErr == nil) {
-			t.Fatalf("%s: got %v; want %v", object, err, wantErr)
-		}
-		if err != nil || got.Token.again {
+		if !json.Valid(object) {
+			for name, value := range members(object) { // finds something, and ends
+				_, _ = name, value
+			}
 			return
 		}
-		text, err := got.Token.value()
-		if want, isString := members["token"].(string); isString != (err == nil) || text != want {
-			if len(members) == 1 { // with others, one may match in another case
-				t.Errorf("%s: got %q, %v; want %q", object, text, err, want)
+		var want map[string]any
+		_ = json.Unmarshal(object, &want)
+		a, names := new(answer), 0
+		for name, value := range members(object) {
+			names++
+			if _, known := want[string(name)]; !known && !bytes.ContainsRune(object, '\\') && utf8.Valid(object) {
+				t.Errorf("%s: found a member %q", object, name)
 			}
+			if f := a.field(name); f != nil {
+				f.set(value)
+			}
+		}
+		if names < len(want) {
+			t.Errorf("%s: found %d members", object, names)
+		}
+		if a.token.again {
+			return
+		}
+		text, err := a.token.value()
+		if wantText, isString := want["token"].(string); isString != (err == nil) || text != wantText {
+			t.Errorf("%s: got %q, %v; want %q", object, text, err, wantText)
 		}
 	})
 }
@@ -136,6 +152,7 @@ func FuzzErrorBody(f *testing.F) {
 		`{"errors":[{"code":"10009","title":"T","detail":"D","source":{"pointer":"/p","parameter":"q"},"meta":{}}]}`,
 		`{"code":10010,"title":"T"}`, `{"message":"Error","success":false}`, ``, `<html><title>502</title></html>`, `{"errors":{}}`,
 		`{"errors":[` + strings.Repeat("[", 100), "text\x00\xff\u202e", `{"title":"` + testKey + `"}`, testKey, `{"error":{"a":1}}`,
+		`{"errors":{"f":"m","g":["m",{}],"h":{"i":"j"}}}`, `{"error":{"code":1,"title":"T","detail":"D"}}`, "\ufeff{}",
 	} {
 		f.Add(seed, 403, false)
 		f.Add(seed, 302, true)
@@ -234,27 +251,33 @@ func FuzzJWTTimes(f *testing.F) {
 	for _, seed := range []string{
 		`{"iat":1619093695,"exp":1619094295}`, `{"exp":1.6e9,"x":{"iat":1},"iat":1}`, `{"a":"\"iat\":5","iat":2,"exp":3}`,
 		`{"iat":null,"exp":"5"}`, `[{"iat":1,"exp":2}]`, `{"iat":1,"iat":2,"exp":-1}`, `{ "iat" : 1 , "exp" : 2 }`, `{"x":["iat",{"exp":4}],"exp":1e999}`, `{"iat":`, `{"iat`, `"iat":1`, ``,
+		`{"i\u0061t":5,"exp":-1e300}`, `{"iat":1e300,"exp":0.25}`,
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, claims string) {
-		if life, ok := jwtLifetime(claimsJWT(claims)); ok && life < 0 {
-			t.Errorf("a lifetime of %v", life)
-		}
-		_, _ = jwtLifetime(claims)
-
-		var members map[string]json.RawMessage
-		if json.Unmarshal([]byte(claims), &members) != nil || members == nil || strings.Contains(claims, `\`) {
-			return // not an object, or one whose names may contain escapes
-		}
-		iat, exp := numericClaims([]byte(claims))
-		for name, got := range map[string]float64{"iat": iat, "exp": exp} {
-			var want float64
-			if member, ok := members[name]; !ok || string(member) == "null" || json.Unmarshal(member, &want) != nil {
-				want = math.NaN()
+		iat, exp := jwtTimes(claimsJWT(claims))
+		_, _ = jwtTimes(claims)
+		for _, at := range []time.Time{iat, exp} {
+			if !at.IsZero() && (at.Year() < 1900 || at.Year() > 9999) {
+				t.Errorf("a claim is %v", at)
 			}
-			if got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
-				t.Errorf("%s is %v; want %v", name, got, want)
+		}
+		var want map[string]json.RawMessage
+		if len(claims) > maxJWTClaims/2 || json.Unmarshal([]byte(claims), &want) != nil || want == nil {
+			return // not an object
+		}
+		for name, got := range map[string]time.Time{"iat": iat, "exp": exp} {
+			var seconds float64
+			if member, ok := want[name]; !ok || string(member) == "null" || json.Unmarshal(member, &seconds) != nil {
+				if !got.IsZero() {
+					t.Errorf("%s is %v; want none", name, got)
+				}
+				continue
+			}
+			seconds = max(-2208988800, min(seconds, 253402300799))
+			if difference := float64(got.Unix()) + float64(got.Nanosecond())/1e9 - seconds; math.Abs(difference) > 1e-3 {
+				t.Errorf("%s is %v; want %v", name, got, seconds)
 			}
 		}
 	})
@@ -267,10 +290,43 @@ func FuzzRoomID(f *testing.F) {
 		f.Add(id)
 	}
 	f.Fuzz(func(t *testing.T, id string) {
-		if got, want := isRoomID(id), pattern.MatchString(id); got != want {
-			t.Errorf("%q: got %v; want %v", id, got, want)
+		got, err := ParseRoomID(id)
+		if want := pattern.MatchString(id); want != (err == nil) || want && got != strings.ToLower(id) {
+			t.Errorf("%q: got %q, %v", id, got, err)
 		}
-		checkErrorText(t, badRoomID(roomtoken.CallCreate, id, roomtoken.ErrRoomNotFound))
+		if err != nil {
+			checkErrorText(t, err)
+		}
+	})
+}
+
+func FuzzCredentialToken(f *testing.F) {
+	now := time.Unix(1_600_000_000, 0)
+	good := jwt(now, now.Add(time.Hour))
+	for _, seed := range []string{
+		good, " " + good + "\r\n", `"` + good + `"`, "\ufeff" + good, `" ` + good + `\n"`, good + ".x", good[:len(good)-1], strings.Replace(good, ".", ".\n", 1),
+		`{"data":{"token":"` + good + `"}}`, `<html>`, `"`, `""`, ``, `..`, "a.b.c", claimsJWT(`{"iat":1600000000}`), claimsJWT(`{"iat":1600000000,"exp":1e300}`),
+	} {
+		f.Add(seed, "text/plain")
+	}
+	answer := fuzzed{status: 201}
+	source, err := NewCredentialSource(Config{APIKey: testKey, Clock: mockAt(now), HTTPClient: answer.client()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body, contentType string) {
+		answer.body, answer.header = body, http.Header{"Date": {fuzzDate}, "Content-Type": {contentType}}
+		grant, err := source.Create(t.Context(), "credential-1")
+		if err != nil {
+			if !errors.Is(err, roomtoken.ErrInvalidGrant) || !grant.Token.IsZero() {
+				t.Errorf("got %v, %v", grant, err)
+			}
+			checkErrorText(t, err)
+			return
+		}
+		if life := grant.Token.ExpiresAt.Sub(grant.IssuedAt); !isJWT(grant.Token.Value.Reveal()) || life <= 0 || life > maxCredentialTTL || !grant.RefreshToken.IsZero() {
+			t.Errorf("a token of %d bytes lives for %v", len(grant.Token.Value.Reveal()), life)
+		}
 	})
 }
 

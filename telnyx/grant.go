@@ -10,46 +10,42 @@ import (
 
 // grant converts an answer into a grant with expiries on the local clock.
 func (s *Source) grant(c call, a *answer, when times) (roomtoken.Grant, error) {
-	name, value, expiry := "token", a.Token, a.TokenExpiresAt
+	name, value, expiry := "token", a.token, a.tokenExpiresAt
 	if s.endpoints == AccessTokens {
-		name, value, expiry = "access_token", a.AccessToken, a.AccessTokenExpiresAt
+		name, value, expiry = "access_token", a.accessToken, a.accessTokenExpiresAt
 	}
 	token, err := tokenValue(value)
 	if err != nil {
 		return roomtoken.Grant{}, c.failGrant("%q %v", name, err)
 	}
-	expires, err := expiryTime(expiry)
+	expiresAt, err := expiryTime(expiry)
 	if err != nil {
 		return roomtoken.Grant{}, c.failGrant("\"%s_expires_at\" %v", name, err)
 	}
-	lifetime := when.lifetime(expires, token, s.maxLifetime)
-	if lifetime <= 0 {
-		return roomtoken.Grant{}, c.failGrant("%q has no time left: it expires at %s, and %v", name, expires.Format(time.RFC3339), when)
-	}
-	return roomtoken.Grant{
-		Token:        roomtoken.Token{Value: roomtoken.NewSecret(token), ExpiresAt: when.sent.Add(lifetime)},
-		RefreshToken: s.refreshToken(a, when),
-		IssuedAt:     when.sent,
-	}, nil
-}
+	// Both are optional: a refresh token is missing if it is unusable, and good until it
+	// is refused if its expiry is missing or malformed.
+	refreshToken, _ := tokenValue(a.refreshToken)
+	refreshExpiresAt, _ := expiryTime(a.refreshTokenExpiresAt)
 
-// refreshToken returns the refresh token of an answer. The result is zero if the token is
-// missing, unusable or expired. Its ExpiresAt is zero if the expiry is missing or
-// malformed: the token is then good until it is refused.
-func (s *Source) refreshToken(a *answer, when times) roomtoken.Token {
-	value, err := tokenValue(a.RefreshToken)
-	if err != nil {
-		return roomtoken.Token{}
+	issue, refreshIssue := issueOf(token, expiresAt), issueOf(refreshToken, refreshExpiresAt)
+	clock := when.issuerClock(issue, refreshIssue)
+	lifetime := clock.lifetime(issue, s.maxLifetime)
+	if lifetime <= 0 {
+		return roomtoken.Grant{}, c.failGrant("%q has no time left: it expires at %s, and %v", name, issue.end().Format(time.RFC3339), clock)
 	}
-	token := roomtoken.Token{Value: roomtoken.NewSecret(value)}
-	if expires, err := expiryTime(a.RefreshTokenExpiresAt); err == nil {
-		lifetime := when.lifetime(expires, value, s.maxRefreshLifetime)
-		if lifetime <= 0 {
-			return roomtoken.Token{}
-		}
-		token.ExpiresAt = when.sent.Add(lifetime)
+	grant := roomtoken.Grant{
+		Token:    roomtoken.Token{Value: roomtoken.NewSecret(token), ExpiresAt: when.sent.Add(lifetime)},
+		IssuedAt: when.sent,
 	}
-	return token
+	if refreshToken == "" {
+		return grant, nil
+	}
+	if refreshIssue.end().IsZero() {
+		grant.RefreshToken.Value = roomtoken.NewSecret(refreshToken)
+	} else if lifetime := clock.lifetime(refreshIssue, s.maxRefreshLifetime); lifetime > 0 {
+		grant.RefreshToken = roomtoken.Token{Value: roomtoken.NewSecret(refreshToken), ExpiresAt: when.sent.Add(lifetime)}
+	}
+	return grant, nil
 }
 
 // tokenValue returns the token in f. Its errors have the form of those of field.value.
@@ -74,8 +70,11 @@ func expiryTime(f field) (time.Time, error) {
 		return time.Time{}, err
 	}
 	expires, err := time.Parse(time.RFC3339, strings.ToUpper(text)) // T and Z may be in lower case (RFC 3339, 5.6)
-	if err != nil {
+	switch {
+	case err != nil:
 		return time.Time{}, errors.New("is not an RFC 3339 time")
+	case expires.IsZero(): // how programs in Go encode that there is none
+		return time.Time{}, errors.New("is the zero time")
 	}
 	return expires.UTC(), nil
 }

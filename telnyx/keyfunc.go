@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
-
-	"github.com/roomtoken/roomtoken"
 )
 
 // maxAbandoned limits the calls of Config.APIKeyFunc that have outlived their ctx.
@@ -119,56 +117,4 @@ func (f *keyFunc) end(call *keyCall, result keyResult, ctxEnded bool) {
 	call.keyResult = result
 	call.cut = ctxEnded && (result.err != nil || result.thrown != "")
 	close(call.done)
-}
-
-// currentKey returns the API key for the Create c.
-func (s *Source) currentKey(ctx context.Context, c call) (string, error) {
-	if s.keyFunc == nil {
-		return s.apiKey.Reveal(), nil
-	}
-	if ctx == nil {
-		return "", c.fail("nil Context")
-	}
-	c.redactor = s.knownKeys.redactor()
-	result, tooMany := s.keyFunc.ask(ctx)
-	switch {
-	case tooMany:
-		return "", c.fail(fmt.Sprintf("%d calls of Config.APIKeyFunc have not returned after their ctx ended", maxAbandoned))
-	case result == nil:
-		cause := context.Cause(ctx)
-		return "", c.fail("waiting for Config.APIKeyFunc: "+c.clean(cause.Error(), maxOwnText), cause, ctx.Err())
-	case result.thrown != "":
-		panicked := &roomtoken.PanicError{Stack: result.stack} // its Value may hold a key
-		return "", c.fail("Config.APIKeyFunc "+c.clean(result.thrown, maxOwnText), panicked, result.err)
-	}
-	if err := result.err; err != nil {
-		c.redactor = append(c.redactor, result.key) // the error may quote it
-		return "", c.fail("Config.APIKeyFunc failed: "+c.clean(err.Error(), maxOwnText), err)
-	}
-	if err := checkAPIKey(result.key); err != nil {
-		return "", c.fail("the key from Config.APIKeyFunc "+err.Error(), roomtoken.ErrPermanent)
-	}
-	s.knownKeys.add(result.key)
-	return result.key, nil
-}
-
-// knownKeys are the API keys to redact: the newest one, and the one before it, which a
-// call may have sent. A call that only redacts needs no call of Config.APIKeyFunc.
-type knownKeys struct {
-	mu   sync.Mutex
-	keys [2]roomtoken.Secret // the newest one first
-}
-
-func (k *knownKeys) add(key string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if secret := roomtoken.NewSecret(key); !secret.Equal(k.keys[0]) {
-		k.keys = [...]roomtoken.Secret{secret, k.keys[0]}
-	}
-}
-
-func (k *knownKeys) redactor() redactor {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return append(make(redactor, 0, 4), k.keys[0].Reveal(), k.keys[1].Reveal()) // the caller adds one or two
 }

@@ -50,3 +50,20 @@ func (s *Source) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalText implements [encoding.TextMarshaler] with the text of String.
 func (s *Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// String returns a description of s without the API key.
+func (s *CredentialSource) String() string {
+	if s == nil {
+		return "telnyx.CredentialSource(nil)"
+	}
+	return fmt.Sprintf("telnyx.CredentialSource{%s}", s.baseURL)
+}
+
+// Format implements [fmt.Formatter]. It writes the text of String for every verb.
+func (s *CredentialSource) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue implements [slog.LogValuer] with the text of String.
+func (s *CredentialSource) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText implements [encoding.TextMarshaler] with the text of String.
+func (s *CredentialSource) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

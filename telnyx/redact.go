@@ -17,7 +17,11 @@ const (
 	maxOwnText = 1000
 )
 
-// redactor is a list of credentials to redact. Empty ones are ignored.
+// minSecret is the length in bytes from which a credential is redacted. Shorter ones are
+// no real ones, and replacing a key such as "test" would garble host names.
+const minSecret = 8
+
+// redactor is a list of credentials to redact.
 type redactor []string
 
 // clean makes an untrusted text fit for an error: valid UTF-8 on one line, truncated after
@@ -56,7 +60,7 @@ func (r redactor) clean(text string, limit int) string {
 func (r redactor) secretAt(text string) int {
 	n := 0
 	for _, secret := range r {
-		if len(secret) > n && strings.HasPrefix(text, secret) {
+		if len(secret) >= minSecret && len(secret) > n && strings.HasPrefix(text, secret) {
 			n = len(secret)
 		}
 	}

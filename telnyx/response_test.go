@@ -50,9 +50,12 @@ func TestInvalidGrants(t *testing.T) {
 		"expiry empty":            {data(`"token":"t","token_expires_at":""`), `"token_expires_at" is not an RFC 3339 time`, nil},
 		"expiry without a zone":   {data(`"token":"t","token_expires_at":"2099-01-01T00:00:00"`), `is not an RFC 3339 time`, nil},
 		"expiry beyond 9999":      {data(`"token":"t","token_expires_at":"10000-01-01T00:00:00Z"`), `is not an RFC 3339 time`, nil},
-		"expiry zero":             {data(`"token":"t","token_expires_at":"0001-01-01T00:00:00Z"`), `no time left: it expires at 0001-01-01T00:00:00Z, and the server's clock shows 20`, nil},
+		"expiry zero":             {data(`"token":"t","token_expires_at":"0001-01-01T00:00:00Z"`), `"token_expires_at" is the zero time`, nil},
 		"expiry past":             {data(`"token":"t","token_expires_at":"2021-04-22T12:24:55Z"`), `it expires at 2021-04-22T12:24:55Z`, nil},
 		"expiry past, no Date":    {data(`"token":"t","token_expires_at":"2021-04-22T12:24:55Z"`), `this machine's clock shows 20`, []string{"Date: -"}},
+		"data twice":              {data(`"token":"t","token_expires_at":"` + later + `"`)[:1] + `"data":{},` + data(`"token":"t","token_expires_at":"` + later + `"`)[1:], `"data" occurs more than once`, nil},
+		"token twice":             {data(`"token":"t","token":"t","token_expires_at":"` + later + `"`), `"token" occurs more than once`, nil},
+		"token in another case":   {data(`"Token":"t","token_expires_at":"` + later + `"`), `"token" is missing`, nil},
 		"larger than the limit":   {data(`"token":"` + strings.Repeat("x", maxBody) + `"`), "larger than 1 MiB", nil},
 	}
 	for name, test := range tests {
@@ -111,6 +114,9 @@ func TestUnusualButValidAnswers(t *testing.T) {
 		"sniffed type":          {`{"data":{` + good + `}}`, []string{"Content-Type: text/plain; charset=utf-8"}},
 		"JSON:API type":         {`{"data":{` + good + `}}`, []string{"Content-Type: Application/vnd.api+JSON"}},
 		"identity":              {`{"data":{` + good + `}}`, []string{"Content-Encoding: identity"}},
+		"names in other cases":  {`{"Data":null,"DATA":5,"data":{"Token":null,` + good + `,"TOKEN_EXPIRES_AT":0,"Token_Expires_At":"x"}}`, nil},
+		"escaped names":         {`{"d\u0061ta":{"t\u006fken":"the-token","token_expires_at":"` + later + `"}}`, nil},
+		"byte order mark":       {"\ufeff" + `{"data":{` + good + `}}`, nil},
 		"just within the limit": {`{"data":{` + good + `}}` + strings.Repeat(" ", maxBody-len(`{"data":{`+good+`}}`)), nil},
 	}
 	for name, test := range tests {

@@ -1,17 +1,12 @@
 package telnyx
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
-	"maps"
 	"net/http"
 	"net/url"
 	"time"
-
-	"github.com/benbjohnson/clock"
 
 	"github.com/roomtoken/roomtoken"
 )
@@ -21,26 +16,24 @@ import (
 //
 // The expiries in its grants are on this machine's clock, and independent of differences
 // between that clock and Telnyx's. They are never late, and early by at most a second
-// plus the duration of the call. The lifetime of a token is its expiry in the body minus
-// the Date header (RFC 9110, 6.6.1), or, if that is less and the token is a JWT, its exp
-// minus its iat (RFC 7519, 4.1). The Source subtracts a second, since Date and iat are
-// truncated to whole seconds, and counts the lifetime from the time of the request. If
-// the response has no Date and the token is not a JWT, the Source takes the expiry as a
-// time on this machine's clock. It caps lifetimes at the requested TTL, or at the API's
-// maximum (1 h, and 24 h for refresh tokens).
+// plus the duration of the call.
+//
+// Telnyx's clock is the latest of the Date header (RFC 9110, 6.6.1) and the iat claims of
+// the tokens that are JWTs (RFC 7519, 4.1). A token ends at its expiry in the body or at
+// its exp claim, whichever comes first. The Source takes the difference, less a second,
+// since Date and iat are truncated to whole seconds, and counts it from the time of the
+// request. If the response has neither a Date nor an iat, it takes the expiries as times
+// on this machine's clock. A Date by which the client token has expired already does not
+// count if the newest iat agrees with this machine's clock to within a minute. Lifetimes
+// are capped at the requested TTL, or at the API's maximum (1 h, and 24 h for refresh
+// tokens).
 //
 // A call ends when its ctx does. With the default HTTP client, a call whose ctx has no
-// deadline times out after 30 s.
+// deadline times out after 30 s. If a call on a reused connection gets no answer, the
+// next calls use new connections, until one is answered.
 type Source struct {
-	baseURL            string // without a trailing slash
+	*client
 	endpoints          Endpoints
-	apiKey             roomtoken.Secret // zero if keyFunc is set
-	keyFunc            *keyFunc         // nil: the key is apiKey
-	knownKeys          *knownKeys
-	client             *http.Client
-	ownsClient         bool
-	header             http.Header // of every request
-	clock              clock.Clock
 	createBody         []byte  // the same for every room
 	refreshRequest     request // without the refresh token
 	maxLifetime        time.Duration
@@ -64,27 +57,16 @@ func NewSource(config Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := new(knownKeys)
-	known.add(c.APIKey)
-	var keys *keyFunc
-	if c.APIKeyFunc != nil {
-		keys = &keyFunc{call: c.APIKeyFunc}
+	client, err := newClient(c, roomIDs, http.Header{
+		"Accept":       {"application/json"},
+		"Content-Type": {"application/json"},
+	})
+	if err != nil {
+		return nil, err
 	}
 	return &Source{
-		baseURL:    c.BaseURL,
-		endpoints:  c.Endpoints,
-		apiKey:     roomtoken.NewSecret(c.APIKey),
-		keyFunc:    keys,
-		knownKeys:  known,
-		client:     newHTTPClient(c.HTTPClient),
-		ownsClient: c.HTTPClient == nil,
-		header: http.Header{
-			"Accept":          {"application/json"},
-			"Accept-Encoding": {"identity"}, // also keeps net/http from decompressing responses
-			"Content-Type":    {"application/json"},
-			"User-Agent":      {c.UserAgent},
-		},
-		clock:              c.Clock,
+		client:             client,
+		endpoints:          c.Endpoints,
 		createBody:         createBody,
 		refreshRequest:     refresh,
 		maxLifetime:        cmp.Or(c.TokenTTL, maxTokenTTL),
@@ -95,16 +77,12 @@ func NewSource(config Config) (*Source, error) {
 // CloseIdleConnections closes the idle connections of the default HTTP client, which it
 // otherwise closes after 50 s. It does nothing if Config.HTTPClient was set. The Source
 // remains usable.
-func (s *Source) CloseIdleConnections() {
-	if s.ownsClient {
-		s.client.CloseIdleConnections()
-	}
-}
+func (s *Source) CloseIdleConnections() { s.closeIdleConnections() }
 
-// Create mints a client token and a refresh token for a room with the API key. roomID
-// must be a UUID in canonical form (RFC 9562, 4); otherwise Create returns
-// [roomtoken.ErrRoomNotFound] without making a request. The package documentation lists the
-// other errors.
+// Create mints a client token and a refresh token for a room with the API key. roomID, or
+// what Config.RoomID returns for it, must be a UUID in canonical form (RFC 9562, 4);
+// otherwise Create returns [roomtoken.ErrRoomNotFound] without making a request. The
+// package documentation lists the other errors.
 //
 // If the API refuses a key from Config.APIKeyFunc with [roomtoken.ErrUnauthorized], Create
 // asks for the key again, and repeats the request once if the key is now another.
@@ -113,102 +91,59 @@ func (s *Source) CloseIdleConnections() {
 // it expires. It is missing if the one in the response has expired or is unusable: that
 // is no reason to reject a good client token.
 func (s *Source) Create(ctx context.Context, roomID string) (roomtoken.Grant, error) {
-	if !isRoomID(roomID) {
-		return roomtoken.Grant{}, badRoomID(roomtoken.CallCreate, roomID, roomtoken.ErrRoomNotFound)
-	}
-	ctx, cancel := s.withTimeout(ctx)
-	defer cancel()
-	c := call{kind: roomtoken.CallCreate, roomID: roomID}
-	key, err := s.currentKey(ctx, c)
+	c, err := s.newCall(roomtoken.CallCreate, roomID, roomtoken.ErrRoomNotFound)
 	if err != nil {
 		return roomtoken.Grant{}, err
 	}
-	c.redactor = append(s.knownKeys.redactor(), key)
-	grant, err := s.exchange(ctx, c, "Bearer "+key, s.createBody)
-	if s.keyFunc == nil || !errors.Is(err, roomtoken.ErrUnauthorized) {
-		return grant, err
-	}
-	// The key may have been replaced since it was read.
-	newKey, keyErr := s.currentKey(ctx, c)
-	if keyErr != nil || newKey == key {
-		return grant, err
-	}
-	c.redactor = append(c.redactor, newKey)
-	return s.exchange(ctx, c, "Bearer "+newKey, s.createBody)
+	ctx, cancel := s.withTimeout(ctx)
+	defer cancel()
+	resp, err := s.create(ctx, &c, s.path(c), s.createBody)
+	return s.decode(c, resp, err)
 }
 
 // Refresh mints a client token for a room with a refresh token, without the API key. The
 // Grant has a refresh token only if the response has one; Telnyx's responses do not. For
-// a zero refreshToken, and for a roomID that is not a UUID, Refresh returns
+// a zero refreshToken, and for a roomID that Create would refuse, Refresh returns
 // [roomtoken.ErrRefreshRejected] without making a request.
 func (s *Source) Refresh(ctx context.Context, roomID string, refreshToken roomtoken.Token) (roomtoken.Grant, error) {
-	if !isRoomID(roomID) {
-		return roomtoken.Grant{}, badRoomID(roomtoken.CallRefresh, roomID, roomtoken.ErrRefreshRejected)
+	c, err := s.newCall(roomtoken.CallRefresh, roomID, roomtoken.ErrRefreshRejected)
+	if err != nil {
+		return roomtoken.Grant{}, err
 	}
-	ctx, cancel := s.withTimeout(ctx)
-	defer cancel()
-	c := call{kind: roomtoken.CallRefresh, roomID: roomID}
 	if refreshToken.IsZero() {
 		return roomtoken.Grant{}, c.fail("the refresh token is empty", roomtoken.ErrRefreshRejected)
 	}
-	c.redactor = append(s.knownKeys.redactor(), refreshToken.Value.Reveal())
+	ctx, cancel := s.withTimeout(ctx)
+	defer cancel()
+	c.redactor = append(s.keys.known.redactor(), refreshToken.Value.Reveal())
 	request := s.refreshRequest
 	request.RefreshToken = refreshToken.Value.Reveal()
 	body, err := json.Marshal(request)
 	if err != nil {
 		return roomtoken.Grant{}, c.fail(err.Error(), err)
 	}
-	grant, err := s.exchange(ctx, c, "", body)
+	resp, err := s.post(ctx, c, s.path(c), "", body)
+	grant, err := s.decode(c, resp, err)
 	if grant.RefreshToken.ExpiresAt.IsZero() && grant.RefreshToken.Value.Equal(refreshToken.Value) {
 		grant.RefreshToken = roomtoken.Token{} // the same token: keep the previous one, whose expiry is known
 	}
 	return grant, err
 }
 
-// withTimeout returns the ctx for a call. With the default HTTP client it has a deadline.
-func (s *Source) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	if !s.ownsClient || ctx == nil { // exchange returns an error for a nil ctx
-		return ctx, func() {}
-	}
-	if _, ok := ctx.Deadline(); ok {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, wholeTimeout)
+// path returns the path of the endpoint for a call. The ID is a UUID; it is escaped all
+// the same, as a second defense against paths to other endpoints.
+func (s *Source) path(c call) string {
+	return "/rooms/" + url.PathEscape(c.id) + "/actions/" + s.endpoints.action(c.kind)
 }
 
-// exchange makes one request and converts the response into a grant.
-func (s *Source) exchange(ctx context.Context, c call, authorization string, body []byte) (roomtoken.Grant, error) {
-	// The room ID is a UUID here. Escape it all the same, as a second defense against
-	// paths to other endpoints.
-	target := s.baseURL + "/rooms/" + url.PathEscape(c.roomID) + "/actions/" + s.endpoints.action(c.kind)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
-	if err != nil {
-		return roomtoken.Grant{}, c.fail(c.clean(err.Error(), maxOwnText), err)
-	}
-	req.Header = maps.Clone(s.header) // a shallow copy will do: transports must not modify requests
-	if authorization != "" {
-		req.Header["Authorization"] = []string{authorization}
-	}
-
-	sent := s.clock.Now().Round(0).UTC()
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return roomtoken.Grant{}, c.failNetwork(err)
-	}
-	body, err = readBody(resp)
-	switch status := resp.StatusCode; {
-	case status == http.StatusOK, status == http.StatusCreated:
-	case status <= 299:
-		return roomtoken.Grant{}, c.failGrant("the status is %s, not 201 Created", statusName(status))
-	default:
-		return roomtoken.Grant{}, newAPIError(c, resp, body, err == nil, s.clock.Now())
-	}
-	if err != nil {
-		return roomtoken.Grant{}, c.failBody(ctx, err)
-	}
-	answer, err := decodeAnswer(c, resp.Header, body)
+// decode converts a response into a grant.
+func (s *Source) decode(c call, resp *response, err error) (roomtoken.Grant, error) {
 	if err != nil {
 		return roomtoken.Grant{}, err
 	}
-	return s.grant(c, answer, times{sent: sent, date: dateOf(resp.Header)})
+	answer, err := decodeAnswer(c, resp)
+	if err != nil {
+		return roomtoken.Grant{}, err
+	}
+	return s.grant(c, answer, resp.times)
 }

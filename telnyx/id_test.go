@@ -66,7 +66,7 @@ func TestBadRoomIDsMakeNoRequest(t *testing.T) {
 
 func TestGoodRoomIDs(t *testing.T) {
 	for _, id := range []string{testRoom, strings.ToUpper(testRoom), "00000000-0000-0000-0000-000000000000", "0Ccc7b54-4dF3-4bca-A65a-3da1ecc777f0"} {
-		if !isRoomID(id) {
+		if !isUUID(id) {
 			t.Errorf("%s is refused", id)
 		}
 	}

@@ -58,7 +58,7 @@ func TestAPIKeyFuncFailures(t *testing.T) {
 		"panic":               {func(context.Context) (string, error) { panic("boom\n") }, "Config.APIKeyFunc panicked: boom", nil, roomtoken.ErrPermanent},
 		"panic with an error": {func(context.Context) (string, error) { panic(errVault) }, "Config.APIKeyFunc panicked: vault is sealed", errVault, roomtoken.ErrPermanent},
 		"empty key":           {func(context.Context) (string, error) { return "", nil }, "the key from Config.APIKeyFunc is empty", roomtoken.ErrPermanent, roomtoken.ErrUnauthorized},
-		"key with a newline":  {func(context.Context) (string, error) { return testKey + "\n", nil }, "the key from Config.APIKeyFunc contains white space", roomtoken.ErrPermanent, roomtoken.ErrUnauthorized},
+		"key with a newline":  {func(context.Context) (string, error) { return testKey + "\n", nil }, "the key from Config.APIKeyFunc ends in a newline", roomtoken.ErrPermanent, roomtoken.ErrUnauthorized},
 		"Goexit":              {func(context.Context) (string, error) { runtime.Goexit(); return "", nil }, "Config.APIKeyFunc called runtime.Goexit", nil, roomtoken.ErrPermanent},
 	}
 	for name, test := range tests {
@@ -76,7 +76,7 @@ func TestAPIKeyFuncFailures(t *testing.T) {
 			if errors.As(err, &thrown) != (strings.HasPrefix(name, "panic") || name == "Goexit") || strings.Contains(err.Error(), "goroutine ") {
 				t.Errorf("%v: want a *PanicError in it where the function threw, and no stack in the text", err)
 			}
-			if strings.HasPrefix(name, "panic") && !strings.Contains(string(thrown.Stack), "apikey_test.go") {
+			if strings.HasPrefix(name, "panic") && !strings.Contains(string(thrown.Stack), "apikeys_test.go") {
 				t.Errorf("the stack does not lead to the function: %s", thrown.Stack)
 			}
 			if len(requests()) != 0 {

@@ -1,0 +1,85 @@
+package telnyx
+
+import (
+	"bytes"
+	"iter"
+	"strconv"
+)
+
+// members returns the names of a JSON object's members and their encoded values, in order.
+//
+// It stands in for encoding/json, which matches the names of struct fields in any case,
+// keeps the last of two members with the same name, and would take a quarter of the CPU
+// time of a Create for the claims of its two tokens. It does not check the syntax: for
+// anything but a valid object it returns what it finds.
+func members(object []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		rest, ok := bytes.CutPrefix(trimSpace(object), []byte("{"))
+		for ok {
+			var name, value []byte
+			name, rest = cutValue(trimSpace(rest))
+			if rest, ok = bytes.CutPrefix(trimSpace(rest), []byte(":")); !ok {
+				return
+			}
+			value, rest = cutValue(trimSpace(rest))
+			if !yield(memberName(name), value) {
+				return
+			}
+			rest, ok = bytes.CutPrefix(trimSpace(rest), []byte(","))
+		}
+	}
+}
+
+// memberName decodes a JSON string. It returns some other text for a string that has
+// escapes and cannot be a name that anybody looks for: one that is long or not ASCII.
+func memberName(encoded []byte) []byte {
+	const longest = 256
+	switch {
+	case len(encoded) < 2:
+		return encoded
+	case len(encoded) <= longest && bytes.IndexByte(encoded, '\\') >= 0:
+		if name, err := strconv.Unquote(string(encoded)); err == nil { // escapes are the same in Go
+			return []byte(name)
+		}
+	}
+	return encoded[1 : len(encoded)-1]
+}
+
+// cutValue splits text after the JSON value at its beginning.
+func cutValue(text []byte) (value, after []byte) {
+	depth, inString := 0, false
+	for i := 0; i < len(text); i++ {
+		switch char := text[i]; {
+		case inString && char == '\\':
+			i++
+		case char == '"':
+			inString = !inString
+			if !inString && depth == 0 {
+				return text[:i+1], text[i+1:]
+			}
+		case inString:
+		case char == '{', char == '[':
+			depth++
+		case depth == 0 && (char == ',' || char == ':' || isSpace(char)):
+			return text[:i], text[i:]
+		case char == '}', char == ']':
+			if depth == 0 {
+				return text[:i], text[i:]
+			}
+			if depth--; depth == 0 {
+				return text[:i+1], text[i+1:]
+			}
+		}
+	}
+	return text, nil
+}
+
+// trimSpace removes leading JSON white space.
+func trimSpace(text []byte) []byte {
+	for len(text) > 0 && isSpace(text[0]) {
+		text = text[1:]
+	}
+	return text
+}
+
+func isSpace(char byte) bool { return char == ' ' || char == '\t' || char == '\r' || char == '\n' }
