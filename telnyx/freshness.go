@@ -87,7 +87,8 @@ type attempt struct {
 	own  bool // refuse a connection that is not new
 	last bool // do not
 
-	reused   atomic.Bool // the connection is not new, and ctx had not ended when it was chosen
+	reused   atomic.Bool // the connection is not new
+	sent     atomic.Bool // the request was, before ctx ended
 	answered atomic.Bool // a byte of the response has arrived
 	refused  atomic.Bool
 }
@@ -101,10 +102,11 @@ func (a *attempt) do(ctx context.Context, client *http.Client, newRequest func(c
 		refuse = func() { a.refused.Store(true); cancel() }
 	}
 	req, err := newRequest(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { a.reused.Store(info.Reused && ctx.Err() == nil) },
-		// Not before: net/http marks an HTTP/2 connection as used up when it writes a
-		// request with Close.
+		GotConn: func(info httptrace.GotConnInfo) { a.reused.Store(info.Reused) },
+		// The time to refuse a connection is not before this: an HTTP/2 connection takes
+		// no further calls once a request with Close was written to it.
 		WroteHeaders: func() {
+			a.sent.Store(ctx.Err() == nil)
 			if a.reused.Load() {
 				refuse()
 			}
@@ -126,7 +128,7 @@ func (a *attempt) do(ctx context.Context, client *http.Client, newRequest func(c
 // isDead reports whether the attempt ended, with err, for want of an answer on a reused
 // connection.
 func (a *attempt) isDead(ctx context.Context, err error) bool {
-	if err == nil || !a.reused.Load() || a.answered.Load() {
+	if err == nil || !a.reused.Load() || !a.sent.Load() || a.answered.Load() {
 		return false
 	}
 	var timeout interface{ Timeout() bool }
