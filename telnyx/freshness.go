@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptrace"
-	"sync"
 	"sync/atomic"
 )
 
@@ -13,79 +12,46 @@ import (
 // forgotten them, or during hibernation. Such a connection takes a request, and never
 // answers. net/http does not notice that for minutes, and gives it to the next call.
 //
-// A call on a reused connection that ends without a byte of a response makes the
-// connections suspect. Each call then closes the idle ones first, and gets a connection
-// that no other call uses. The suspicion ends once such a call is answered and the calls
-// in flight on reused connections have ended: no old connection is left then. So a dead
-// connection costs a caller one call at most. There is no timer: the ctx of a call says how
-// long to wait for an answer.
+// A call on a reused connection that ends without a byte of a response makes all
+// connections suspect. From then on each call first closes the idle ones, and gets a new
+// connection, until such a call is answered. So a dead connection costs a caller one call.
+// There is no timer: the ctx of a call says how long to wait for an answer.
 type freshness struct {
 	closeIdle func() // closes the idle connections, if it can
-
-	mu       sync.Mutex
-	suspect  bool
-	answered bool // a call with a connection of its own was, since the suspicion began
-	sharing  int  // the calls in flight that may use any connection
+	suspect   atomic.Bool
 }
 
-// maxAttempts limits how many connections a call tries to get one of its own. Closing
-// the idle ones leaves an HTTP/2 connection that others use, which takes no more calls
-// after the first attempt, or all of them where a wrapper hides CloseIdleConnections.
+// maxAttempts limits how often a call that wants a new connection is given an old one: an
+// HTTP/2 connection that others use, which is not idle, and takes no more calls after that;
+// or any, where a wrapper hides CloseIdleConnections.
 const maxAttempts = 10
 
 // do makes a request and calls read with the response. read closes its body.
-func (f *freshness) do(ctx context.Context, client *http.Client, newRequest func(context.Context) (*http.Request, error), read func(*http.Response)) (err error) {
-	own := f.begin()
-	var a *attempt
-	defer func() { f.end(own, err == nil, a.isDead(ctx, err)) }()
-	for n := 1; ; n++ {
-		a = &attempt{own: own, last: n == maxAttempts}
-		err = a.do(ctx, client, newRequest, read)
-		if !a.refused.Load() || ctx.Err() != nil {
-			return err
-		}
-	}
-}
-
-// begin reports whether a call needs a connection of its own.
-func (f *freshness) begin() (own bool) {
-	f.mu.Lock()
-	suspect, over := f.suspect, f.suspect && f.answered && f.sharing == 0
-	f.mu.Unlock()
+func (f *freshness) do(ctx context.Context, client *http.Client, newRequest func(context.Context) (*http.Request, error), read func(*http.Response)) error {
+	suspect := f.suspect.Load()
 	if suspect {
-		f.closeIdle() // without the lock: it may be the user's code
+		f.closeIdle()
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if over {
-		f.suspect = false
-	}
-	if !f.suspect {
-		f.sharing++
-	}
-	return f.suspect
-}
-
-// end notes how a call ended.
-func (f *freshness) end(own, answered, dead bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !own {
-		f.sharing--
-	}
-	switch {
-	case dead && !f.suspect:
-		f.suspect, f.answered = true, false
-	case own && answered:
-		f.answered = true
+	for n := 1; ; n++ {
+		a := attempt{own: suspect, last: n == maxAttempts}
+		err := a.do(ctx, client, newRequest, read)
+		switch {
+		case a.refused.Load() && ctx.Err() == nil:
+			continue
+		case err == nil && suspect:
+			f.suspect.Store(false)
+		case a.isDead(ctx, err):
+			f.suspect.Store(true)
+		}
+		return err
 	}
 }
 
 // attempt is one request on one connection. The hooks of net/http run concurrently with
 // everything else.
 type attempt struct {
-	own  bool // refuse a connection that is not new
-	last bool // do not
+	own  bool // no other call is to use the connection, before or after
+	last bool // but it is not refused if one has
 
 	reused   atomic.Bool // the connection is not new
 	sent     atomic.Bool // the request was, before ctx ended
