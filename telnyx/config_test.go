@@ -152,6 +152,24 @@ func TestConfigBaseURLIsChecked(t *testing.T) {
 	}
 }
 
+func TestAllowPlainHTTP(t *testing.T) {
+	clearEnv(t)
+	config := Config{APIKey: testKey, BaseURL: "http://telnyx-fake:8080/v2"}
+	if _, err := NewSource(config); err == nil || !strings.Contains(err.Error(), `in the clear to "telnyx-fake"`) || !strings.Contains(err.Error(), "AllowPlainHTTP") {
+		t.Errorf("got %v", err)
+	}
+	config.AllowPlainHTTP = true
+	if _, err := NewSource(config); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{"ftp://telnyx-fake/v2", "http://user:hunter2@telnyx-fake", "http://telnyx-fake?x", "http://"} {
+		config.BaseURL = bad
+		if _, err := NewSource(config); err == nil {
+			t.Errorf("%s is allowed", bad)
+		}
+	}
+}
+
 func TestConfigLifetimesAreChecked(t *testing.T) {
 	clearEnv(t)
 	const s, h = time.Second, time.Hour
