@@ -123,7 +123,7 @@ func TestDeadBusyConnectionsCostEachCallerOneCall(t *testing.T) {
 			callers.Go(func() {
 				time.Sleep(time.Duration(i) * 37 * time.Millisecond)
 				answered := time.Now()
-				for began := time.Now(); time.Since(began) < 20*time.Second; time.Sleep(100 * time.Millisecond) {
+				for began := time.Now(); time.Since(began) < 20*time.Second; time.Sleep(200 * time.Millisecond) {
 					if createWithin(t, source, timeout) == nil {
 						worst.Store(max(worst.Load(), int64(time.Since(answered))))
 						answered = time.Now()
