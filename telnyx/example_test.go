@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -133,4 +134,109 @@ func ExampleConfig_accessTokens() {
 	// Output:
 	// create legacy: true status: 201
 	// refresh legacy: true status: 201
+}
+
+// A token per participant: the Manager caches by key, the calls are for the room.
+func ExampleConfig_roomID() {
+	api := telnyxtest.NewServer(telnyxtest.Config{})
+	defer api.Close()
+	source, err := telnyx.NewSource(telnyx.Config{
+		APIKey:  api.APIKey,
+		BaseURL: api.URL,
+		RoomID: func(key string) (string, error) {
+			room, _, ok := strings.Cut(key, "/")
+			if !ok {
+				return "", errors.New("want ROOM/PARTICIPANT")
+			}
+			return telnyx.ParseRoomID(room)
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer source.CloseIdleConnections()
+	manager, err := roomtoken.NewManager(source, roomtoken.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer manager.Close()
+
+	const room = "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0"
+	alice, err := manager.Token(context.Background(), room+"/alice")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	bob, err := manager.Token(context.Background(), room+"/bob")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(alice.Value.Equal(bob.Value), api.Verify(room, alice.Value.Reveal()), api.Verify(room, bob.Value.Reveal()))
+
+	_, err = manager.Token(context.Background(), "lobby")
+	fmt.Println(errors.Is(err, roomtoken.ErrRoomNotFound))
+	// Output:
+	// false <nil> <nil>
+	// true
+}
+
+// The tokens with which browsers make and take calls, by the ID of a telephony credential.
+func ExampleCredentialSource() {
+	api := telnyxtest.NewServer(telnyxtest.Config{})
+	defer api.Close()
+	source, err := telnyx.NewCredentialSource(telnyx.Config{APIKey: api.APIKey, BaseURL: api.URL})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer source.CloseIdleConnections()
+	manager, err := roomtoken.NewManager(source, roomtoken.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer manager.Close()
+
+	token, err := manager.Token(context.Background(), "c215ade3-0d39-418e-94be-c5f780760199")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(token.Value, time.Until(token.ExpiresAt) > 23*time.Hour)
+	// Output: [redacted] true
+}
+
+// A wrapper around the default transport keeps its timeouts and pings. OpenTelemetry's is
+// otelhttp.NewTransport.
+func ExampleConfig_wrapTransport() {
+	api := telnyxtest.NewServer(telnyxtest.Config{})
+	defer api.Close()
+	source, err := telnyx.NewSource(telnyx.Config{
+		APIKey:        api.APIKey,
+		BaseURL:       api.URL,
+		WrapTransport: func(next http.RoundTripper) http.RoundTripper { return logging{next} },
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer source.CloseIdleConnections()
+	if _, err := source.Create(context.Background(), "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0"); err != nil {
+		fmt.Println(err)
+	}
+	// Output: POST /v2/rooms/0ccc7b54-4df3-4bca-a65a-3da1ecc777f0/actions/generate_join_client_token: 201
+}
+
+// logging is a transport that prints each request.
+type logging struct{ next http.RoundTripper }
+
+func (l logging) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := l.next.RoundTrip(r)
+	if err == nil {
+		fmt.Printf("%s %s: %d\n", r.Method, r.URL.Path, resp.StatusCode)
+	}
+	return resp, err
 }
