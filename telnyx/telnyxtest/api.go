@@ -84,19 +84,31 @@ func (s *Server) admit(in request) (fields map[string]json.RawMessage, p *proble
 	if in.Endpoint == Create && in.bearer != s.APIKey {
 		return nil, refuse(http.StatusUnauthorized, "10009")
 	}
-	if in.KeyLeak {
+	if in.keyExposed || in.KeyLeak && s.strict {
 		p = refuse(http.StatusBadRequest, "10015")
 		p.err.Detail = "The request carries an API key where none is allowed."
 		return nil, p
 	}
-	if mediaType, _, _ := mime.ParseMediaType(in.contentType); mediaType != "application/json" {
-		return nil, refuse(http.StatusUnsupportedMediaType, "10014")
-	}
-	if err := json.Unmarshal(in.body, &fields); err != nil || fields == nil {
-		return nil, refuse(http.StatusBadRequest, "10015") // missing, not JSON, or not an object
+	if fields, p = s.parse(in); p != nil {
+		return nil, p
 	}
 	if !isUUID(in.Room) || s.rooms != nil && !s.rooms[in.Room] {
 		return nil, refuse(http.StatusNotFound, "65001")
+	}
+	return fields, nil
+}
+
+// parse returns the fields of the request's body. No body at all stands for an object
+// without fields, unless the server is strict.
+func (s *Server) parse(in request) (fields map[string]json.RawMessage, p *problem) {
+	if len(in.body) == 0 && !in.broken && !s.strict {
+		return nil, nil
+	}
+	if mediaType, _, _ := mime.ParseMediaType(in.contentType); mediaType != "application/json" {
+		return nil, refuse(http.StatusUnsupportedMediaType, "10014")
+	}
+	if err := json.Unmarshal(in.body, &fields); err != nil || fields == nil || in.broken {
+		return nil, refuse(http.StatusBadRequest, "10015") // missing, not JSON, or not an object
 	}
 	return fields, nil
 }

@@ -12,9 +12,9 @@
 // The server follows Telnyx's OpenAPI document. It has both pairs of endpoints: the
 // current one (generate_join_client_token, refresh_client_token) and the legacy one
 // (create_access_token, refresh_access_token). Tokens are real JWTs, signed with a key
-// of the server's own. Where the document is silent, the server takes the stricter
-// reading: it refuses a refresh that carries an API key, and any request without a
-// JSON body.
+// of the server's own. It also answers what Telnyx's own SDKs send and the document rules
+// out, unless [Config].Strict is set: a request without a body, and an API key on refresh,
+// which it counts in [Calls].KeyLeaks.
 //
 // # Time
 //

@@ -1,6 +1,7 @@
 package telnyxtest
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"maps"
@@ -25,6 +26,8 @@ type request struct {
 	contentType string
 	bearer      string
 	body        []byte
+	broken      bool // the body could not be read to its end
+	keyExposed  bool // the API key is in the URL, in the body, or in another header than Authorization
 }
 
 // reply is the response to a request.
@@ -61,25 +64,24 @@ func (s *Server) enter() bool {
 // only after that.
 func (s *Server) read(r *http.Request) request {
 	in := request{method: r.Method, contentType: r.Header.Get("Content-Type")}
-	in.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // part of a body is refused later: it is not JSON
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody)) // a longer one is not JSON once it is cut
+	in.body, in.broken = body, err != nil
 	in.At = s.clock.Now()
 	in.route, in.Room, _ = parsePath(r.URL.EscapedPath())
 	in.Endpoint, in.Legacy = in.route.endpoint, in.route.legacy
 	if scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		in.bearer = key
 	}
-	in.KeyLeak = s.leaksKey(r, in)
+	in.keyExposed = s.exposesKey(r, in.body)
+	// "security: []" in the OpenAPI document: a refresh needs no authorization.
+	in.KeyLeak = in.keyExposed || in.Endpoint == Refresh && r.Header.Get("Authorization") != ""
 	return in
 }
 
-// leaksKey reports whether the request carries the API key outside the Authorization
-// header. Refresh needs no authorization ("security: []" in the OpenAPI document), so
-// that on refresh any Authorization header counts.
-func (s *Server) leaksKey(r *http.Request, in request) bool {
-	if in.Endpoint == Refresh && r.Header.Get("Authorization") != "" {
-		return true
-	}
-	if strings.Contains(r.RequestURI, s.APIKey) || strings.Contains(string(in.body), s.APIKey) {
+// exposesKey reports whether the request carries the API key outside the Authorization
+// header.
+func (s *Server) exposesKey(r *http.Request, body []byte) bool {
+	if strings.Contains(r.RequestURI, s.APIKey) || bytes.Contains(body, []byte(s.APIKey)) {
 		return true
 	}
 	for name, values := range r.Header {

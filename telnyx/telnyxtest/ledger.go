@@ -19,7 +19,7 @@ type Calls struct {
 	Rooms     map[string]RoomCalls // by room ID, in lower case
 	Statuses  map[int]int          // calls that have ended, by status; 0: no response
 	Injected  int                  // ended calls decided by a Fault, not counting latency and headers alone
-	KeyLeaks  int                  // calls that carried the API key where none is allowed
+	KeyLeaks  int                  // calls that exposed the API key; see Request.KeyLeak
 
 	// A call is in flight until its response is sent. If the client disconnects, it
 	// stays in flight until the server notices.
@@ -44,7 +44,11 @@ type Request struct {
 	Room     string        // the room ID in the path, in lower case
 	Status   int           // of the response; 0: none, the connection was reset or the client disconnected
 	Injected bool          // a Fault decided the response
-	KeyLeak  bool          // the request carried the API key where none is allowed
+
+	// KeyLeak: the request carried the API key outside the Authorization header, which
+	// gets a 400, or it is a refresh with an Authorization header of any kind, which
+	// needs none. A source that leaks no key has none of either.
+	KeyLeak bool
 }
 
 // ledger counts calls and logs requests.

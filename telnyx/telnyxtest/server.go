@@ -24,6 +24,12 @@ type Config struct {
 	// other room gets a 404. Defaults to every UUID.
 	Rooms []string
 
+	// Strict refuses two things that Telnyx's API document rules out, although Telnyx's
+	// own SDKs do them: a refresh with an Authorization header gets a 400, and a request
+	// without a body a 415, or a 400 if its Content-Type is application/json. Defaults
+	// to answering both.
+	Strict bool
+
 	// Clock is the source of all times (see the package documentation). Defaults to
 	// the real clock.
 	Clock clock.Clock
@@ -43,6 +49,7 @@ type Server struct {
 	// APIKey is the key that the create endpoint requires. Do not change it.
 	APIKey string
 
+	strict    bool
 	clock     clock.Clock
 	rooms     map[string]bool // lower case; nil: all
 	onRequest func(Request)
@@ -67,6 +74,7 @@ type Server struct {
 func NewServer(config Config) *Server {
 	s := &Server{
 		APIKey:    config.APIKey,
+		strict:    config.Strict,
 		clock:     config.Clock,
 		onRequest: config.OnRequest,
 		client:    &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
