@@ -31,6 +31,13 @@ func TestAnswers(t *testing.T) {
 			`{"code":"10010","title":"Authorization failed","detail":"You do not have permission to perform the requested action on the specified resource or resources.",` +
 				`"meta":{"url":"https://developers.telnyx.com/docs/overview/errors/10010"}}`,
 		},
+		{
+			"by status 404",
+			Fault{Status: 404},
+			404, "application/json; charset=utf-8",
+			`{"code":"10005","title":"Resource not found","detail":"The requested resource or URL could not be found.",` +
+				`"meta":{"url":"https://developers.telnyx.com/docs/overview/errors/10005"}}`,
+		},
 		{"by status 302", Fault{Status: 302}, 302, "", ""},
 		{"no content type", Fault{Status: 500, Body: RawBody("", "<html>")}, 500, "", "<html>"},
 		{

@@ -1,12 +1,15 @@
 package telnyxtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"mime"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -65,7 +68,7 @@ func (s *Server) process(in request, now time.Time, ttl time.Duration) (data map
 		return nil, nil, refuse(http.StatusNotFound, "10005")
 	}
 	if in.method != http.MethodPost {
-		return nil, http.Header{"Allow": {http.MethodPost}}, refuse(http.StatusMethodNotAllowed, "10015")
+		return nil, http.Header{"Allow": {http.MethodPost}}, refuse(http.StatusMethodNotAllowed, "10030")
 	}
 	ok, limits := s.limit.take(in.At)
 	if !ok {
@@ -105,10 +108,15 @@ func (s *Server) parse(in request) (fields map[string]json.RawMessage, p *proble
 		return nil, nil
 	}
 	if mediaType, _, _ := mime.ParseMediaType(in.contentType); mediaType != "application/json" {
-		return nil, refuse(http.StatusUnsupportedMediaType, "10014")
+		return nil, refuse(http.StatusUnsupportedMediaType, "10029")
 	}
-	if err := json.Unmarshal(in.body, &fields); err != nil || fields == nil || in.broken {
-		return nil, refuse(http.StatusBadRequest, "10015") // missing, not JSON, or not an object
+	switch err := json.Unmarshal(in.body, &fields); {
+	case in.broken:
+		return nil, refuse(http.StatusBadRequest, "10015")
+	case !json.Valid(in.body):
+		return nil, refuse(http.StatusBadRequest, "10023")
+	case err != nil || fields == nil:
+		return nil, wrongType("object", bytes.TrimSpace(in.body))
 	}
 	return fields, nil
 }
@@ -143,29 +151,55 @@ func (s *Server) grant(in request, fields map[string]json.RawMessage, now time.T
 
 // seconds returns the lifetime in the named field, or its default.
 func seconds(fields map[string]json.RawMessage, name string, b bounds) (time.Duration, *problem) {
-	n := b.fallback
-	if err := json.Unmarshal(or(fields[name], "null"), &n); err != nil { // null leaves n unchanged
-		return 0, refuse(http.StatusBadRequest, "10015").at(name)
+	raw, ok := fields[name]
+	if !ok {
+		return time.Duration(b.fallback) * time.Second, nil
 	}
-	if n < b.min || n > b.max {
+	// In JSON Schema, 60.0 and 6e1 are integers. A number beyond a float64 is one, too.
+	n, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) || n != math.Trunc(n) {
+		return 0, wrongType("integer", raw).at(name)
+	}
+	if n < float64(b.min) || n > float64(b.max) {
 		p := refuse(http.StatusUnprocessableEntity, "10033").at(name)
-		p.err.Detail = fmt.Sprintf("must be between %d and %d", b.min, b.max)
+		p.err.Detail = fmt.Sprintf("The value is outside of allowed range %d to %d", b.min, b.max)
 		return 0, p
 	}
 	return time.Duration(n) * time.Second, nil
 }
 
-// checkRefreshToken refuses bad refresh tokens with 403, the only error that the
-// document lists for refresh. It gives no codes; these are the closest ones.
-func (s *Server) checkRefreshToken(fields map[string]json.RawMessage, room string, now time.Time) *problem {
-	var token string
-	if err := json.Unmarshal(or(fields["refresh_token"], `""`), &token); err != nil {
-		return refuse(http.StatusBadRequest, "10015").at("refresh_token")
+// wrongType returns the problem of a JSON value that is not of the type that the API wants.
+func wrongType(want string, value []byte) *problem {
+	got := "number"
+	switch value[0] {
+	case '{':
+		got = "object"
+	case '[':
+		got = "array"
+	case '"':
+		got = "string"
+	case 't', 'f':
+		got = "boolean"
+	case 'n':
+		got = "null"
 	}
-	if token == "" {
+	p := refuse(http.StatusBadRequest, "10026")
+	p.err.Detail = fmt.Sprintf("The parameter must be of type %s, but received type %s", want, got)
+	return p
+}
+
+// checkRefreshToken refuses bad refresh tokens with 403, the only error that the
+// API document lists for refresh. It gives no codes; these are the closest ones.
+func (s *Server) checkRefreshToken(fields map[string]json.RawMessage, room string, now time.Time) *problem {
+	raw, ok := fields["refresh_token"]
+	if !ok {
 		return refuse(http.StatusUnprocessableEntity, "10004").at("refresh_token")
 	}
-	err := s.issuer.check(token, typRefresh, room, now)
+	var token *string
+	if err := json.Unmarshal(raw, &token); err != nil || token == nil {
+		return wrongType("string", raw).at("refresh_token")
+	}
+	err := s.issuer.check(*token, typRefresh, room, now)
 	switch {
 	case err == nil:
 		return nil
@@ -173,12 +207,4 @@ func (s *Server) checkRefreshToken(fields map[string]json.RawMessage, room strin
 		return refuse(http.StatusForbidden, "20006")
 	}
 	return refuse(http.StatusForbidden, "10010")
-}
-
-// or returns raw, or fallback if the field is missing.
-func or(raw json.RawMessage, fallback string) []byte {
-	if raw == nil {
-		return []byte(fallback)
-	}
-	return raw
 }
