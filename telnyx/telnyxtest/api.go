@@ -95,7 +95,7 @@ func (s *Server) admit(in request) (fields map[string]json.RawMessage, p *proble
 	if fields, p = s.parse(in); p != nil {
 		return nil, p
 	}
-	if !isUUID(in.Room) || s.rooms != nil && !s.rooms[in.Room] {
+	if !s.rooms.exists(in.Room) {
 		return nil, refuse(http.StatusNotFound, "65001")
 	}
 	return fields, nil

@@ -3,9 +3,9 @@ package telnyxtest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -177,13 +177,7 @@ func (s *Server) wait(ctx context.Context, until <-chan struct{}) bool {
 // send writes the response.
 func send(w http.ResponseWriter, out reply) {
 	if out.cut {
-		// With a linger time of 0, closing drops unsent data and sends RST.
-		conn, _, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		_ = conn.(*net.TCPConn).SetLinger(0)
-		_ = conn.Close()
+		reset(w)
 		return
 	}
 	maps.Copy(w.Header(), out.header)
@@ -195,4 +189,20 @@ func send(w http.ResponseWriter, out reply) {
 	}
 	w.WriteHeader(out.status)
 	_, _ = io.WriteString(w, text)
+}
+
+// reset resets the connection, or only the stream of the request if it is HTTP/2.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // net/http resets the stream
+	}
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn() // whose Close sends no TLS alert
+	}
+	// With a linger time of 0, closing drops unsent data and sends RST.
+	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
 }

@@ -55,23 +55,22 @@ type Request struct {
 type ledger struct {
 	mu      sync.Mutex
 	calls   Calls
+	ended   int           // calls
 	log     []Request     // a ring once it has MaxRequests entries
 	next    int           // the index of the ring's next entry
 	held    int           // calls that are delayed or hang
-	changed chan struct{} // closed and replaced when held changes
+	changed chan struct{} // closed and cleared when something above changes; nil: nobody waits
 }
 
 func newLedger() *ledger {
-	return &ledger{
-		calls:   Calls{Rooms: make(map[string]RoomCalls), Statuses: make(map[int]int)},
-		changed: make(chan struct{}),
-	}
+	return &ledger{calls: Calls{Rooms: make(map[string]RoomCalls), Statuses: make(map[int]int)}}
 }
 
 // begin counts a call that begins.
 func (l *ledger) begin(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.notify()
 	c := &l.calls
 	c.InFlight++
 	c.MaxInFlight = max(c.MaxInFlight, c.InFlight)
@@ -100,6 +99,8 @@ func (l *ledger) begin(r Request) {
 func (l *ledger) end(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.notify()
+	l.ended++
 	c := &l.calls
 	c.InFlight--
 	c.Statuses[r.Status]++
@@ -138,18 +139,30 @@ func (l *ledger) hold(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.held += n
-	close(l.changed)
-	l.changed = make(chan struct{})
+	l.notify()
 }
 
-func (l *ledger) waitHeld(ctx context.Context, n int) error {
+// notify wakes those who wait. It requires the lock.
+func (l *ledger) notify() {
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// wait waits until count, which it calls with the lock, returns n or more.
+func (l *ledger) wait(ctx context.Context, n int, count func(*ledger) int) error {
 	for {
 		l.mu.Lock()
-		held, changed := l.held, l.changed
-		l.mu.Unlock()
-		if held >= n {
+		if count(l) >= n {
+			l.mu.Unlock()
 			return nil
 		}
+		if l.changed == nil {
+			l.changed = make(chan struct{})
+		}
+		changed := l.changed
+		l.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():

@@ -1,7 +1,10 @@
 package telnyxtest
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -43,7 +46,7 @@ type Config struct {
 // Server is a Telnyx rooms API on a loopback port. Its methods are safe for concurrent
 // use.
 type Server struct {
-	// URL is the base URL of the API, "http://127.0.0.1:port/v2". Do not change it.
+	// URL is the base URL of the API, such as "http://127.0.0.1:port/v2". Do not change it.
 	URL string
 
 	// APIKey is the key that the create endpoint requires. Do not change it.
@@ -51,7 +54,7 @@ type Server struct {
 
 	strict    bool
 	clock     clock.Clock
-	rooms     map[string]bool // lower case; nil: all
+	rooms     *rooms
 	onRequest func(Request)
 	http      *httptest.Server
 	client    *http.Client
@@ -72,30 +75,8 @@ type Server struct {
 // NewServer starts a server. Call Close to end it. NewServer panics if it cannot listen
 // on a loopback port, as [httptest.NewServer] does.
 func NewServer(config Config) *Server {
-	s := &Server{
-		APIKey:    config.APIKey,
-		strict:    config.Strict,
-		clock:     config.Clock,
-		onRequest: config.OnRequest,
-		client:    &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
-		issuer:    newIssuer(),
-		ledger:    newLedger(),
-		closed:    make(chan struct{}),
-	}
-	if s.APIKey == "" {
-		s.APIKey = DefaultAPIKey
-	}
-	if s.clock == nil {
-		s.clock = clock.New()
-	}
-	if config.Rooms != nil {
-		s.rooms = make(map[string]bool, len(config.Rooms))
-		for _, room := range config.Rooms {
-			s.rooms[strings.ToLower(room)] = true
-		}
-	}
-	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
-	s.URL = s.http.URL + basePath
+	s := newServer(config)
+	s.listen(false)
 	return s
 }
 
@@ -105,6 +86,48 @@ func Start(t interface{ Cleanup(func()) }, config Config) *Server {
 	s := NewServer(config)
 	t.Cleanup(s.Close)
 	return s
+}
+
+// StartTLS is like [Start] with HTTPS, over HTTP/2 for clients that speak it, such as
+// [Server.Client]. The certificate is for 127.0.0.1, ::1 and example.com, and signed by
+// itself: other clients fail with a certificate error.
+func StartTLS(t interface{ Cleanup(func()) }, config Config) *Server {
+	s := newServer(config)
+	s.listen(true)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func newServer(config Config) *Server {
+	s := &Server{
+		APIKey:    cmp.Or(config.APIKey, DefaultAPIKey),
+		strict:    config.Strict,
+		clock:     config.Clock,
+		rooms:     newRooms(config.Rooms),
+		onRequest: config.OnRequest,
+		issuer:    newIssuer(),
+		ledger:    newLedger(),
+		closed:    make(chan struct{}),
+	}
+	if s.clock == nil {
+		s.clock = clock.New()
+	}
+	return s
+}
+
+// listen starts the HTTP server, and sets s.http, s.client and s.URL.
+func (s *Server) listen(secure bool) {
+	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	if secure {
+		s.http.EnableHTTP2 = true
+		s.http.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
+		s.http.StartTLS()
+	} else {
+		s.http.Start()
+	}
+	s.client = s.http.Client()
+	s.client.Transport.(*http.Transport).MaxIdleConnsPerHost = 256
+	s.URL = s.http.URL + basePath
 }
 
 // Close shuts the server down and closes all connections, those of calls that are
@@ -157,10 +180,17 @@ func (s *Server) SetSkew(d time.Duration) {
 func (s *Server) SetRateLimit(n int, window time.Duration) { s.limit.set(n, window) }
 
 // Verify checks a client token as the room would when a participant joins: signature,
-// kind, room, validity at the server's own time, revocation. An error wraps
-// [ErrInvalid], [ErrExpired] or [ErrRevoked].
+// kind, room, validity at the server's own time, revocation, and that the room has not
+// been removed. An error wraps [ErrInvalid], [ErrExpired] or [ErrRevoked].
 func (s *Server) Verify(room, token string) error {
-	return s.issuer.check(token, typAccess, strings.ToLower(room), s.Now())
+	room = strings.ToLower(room)
+	if err := s.issuer.check(token, typAccess, room, s.Now()); err != nil {
+		return err
+	}
+	if !s.rooms.exists(room) {
+		return fmt.Errorf("%w: the room has been removed", ErrRevoked)
+	}
+	return nil
 }
 
 // RevokeRefreshTokens revokes all refresh tokens minted so far for the given rooms, or
@@ -182,4 +212,20 @@ func (s *Server) Requests() []Request { return s.ledger.requests() }
 // WaitHeld waits until at least n calls are held by the Latency or Hang of a [Fault]; a
 // test can then move its clock. If ctx ends first, it returns the cause of that (see
 // [context.Cause]).
-func (s *Server) WaitHeld(ctx context.Context, n int) error { return s.ledger.waitHeld(ctx, n) }
+func (s *Server) WaitHeld(ctx context.Context, n int) error {
+	return s.ledger.wait(ctx, n, func(l *ledger) int { return l.held })
+}
+
+// WaitRequests waits until at least n requests have ended since the server started,
+// whatever they were: those that Requests has returned or would have returned if it kept
+// all of them. If ctx ends first, it returns the cause of that (see [context.Cause]).
+func (s *Server) WaitRequests(ctx context.Context, n int) error {
+	return s.ledger.wait(ctx, n, func(l *ledger) int { return l.ended })
+}
+
+// WaitCreates waits until at least n creates have been counted since the server started:
+// until Calls().Creates is n. The last of them may still be in flight. If ctx ends first,
+// it returns the cause of that (see [context.Cause]).
+func (s *Server) WaitCreates(ctx context.Context, n int) error {
+	return s.ledger.wait(ctx, n, func(l *ledger) int { return l.calls.Creates })
+}
