@@ -37,16 +37,24 @@ type Config struct {
 	// the real clock.
 	Clock clock.Clock
 
+	// InMemory makes the server do without a socket: only its own Client reaches it,
+	// over connections in memory, which behave like those of TCP. A goroutine that
+	// waits for such a connection is durably blocked in the sense of
+	// [testing/synctest], so the server works in a bubble (see the package
+	// documentation).
+	InMemory bool
+
 	// OnRequest, if not nil, is called with every request once its response is
 	// decided and before it is sent: a hook that blocks delays the response. It is
 	// called concurrently, and may call any method of the Server but Close.
 	OnRequest func(Request)
 }
 
-// Server is a Telnyx rooms API on a loopback port. Its methods are safe for concurrent
+// Server is a Telnyx API on a loopback port, or in memory. Its methods are safe for concurrent
 // use.
 type Server struct {
-	// URL is the base URL of the API, such as "http://127.0.0.1:port/v2". Do not change it.
+	// URL is the base URL of the API, such as "http://127.0.0.1:port/v2"; with
+	// Config.InMemory the port is 0. Do not change it.
 	URL string
 
 	// APIKey is the key that the create endpoint requires. Do not change it.
@@ -76,7 +84,7 @@ type Server struct {
 // on a loopback port, as [httptest.NewServer] does.
 func NewServer(config Config) *Server {
 	s := newServer(config)
-	s.listen(false)
+	s.listen(config.InMemory, false)
 	return s
 }
 
@@ -93,7 +101,7 @@ func Start(t interface{ Cleanup(func()) }, config Config) *Server {
 // itself: other clients fail with a certificate error.
 func StartTLS(t interface{ Cleanup(func()) }, config Config) *Server {
 	s := newServer(config)
-	s.listen(true)
+	s.listen(config.InMemory, true)
 	t.Cleanup(s.Close)
 	return s
 }
@@ -116,8 +124,14 @@ func newServer(config Config) *Server {
 }
 
 // listen starts the HTTP server, and sets s.http, s.client and s.URL.
-func (s *Server) listen(secure bool) {
-	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+func (s *Server) listen(inMemory, secure bool) {
+	handler := http.HandlerFunc(s.serve)
+	memory := newMemoryListener()
+	if inMemory {
+		s.http = &httptest.Server{Listener: memory, Config: &http.Server{Handler: handler}}
+	} else {
+		s.http = httptest.NewUnstartedServer(handler)
+	}
 	if secure {
 		s.http.EnableHTTP2 = true
 		s.http.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
@@ -125,14 +139,18 @@ func (s *Server) listen(secure bool) {
 	} else {
 		s.http.Start()
 	}
-	s.client = s.http.Client()
-	s.client.Transport.(*http.Transport).MaxIdleConnsPerHost = 256
 	s.URL = s.http.URL + basePath
+	s.client = s.http.Client()
+	transport := s.client.Transport.(*http.Transport)
+	transport.MaxIdleConnsPerHost = 256
+	if inMemory {
+		transport.DialContext = memory.dial
+	}
 }
 
 // Close shuts the server down and closes all connections, those of calls that are
 // delayed or hang included. It returns after the last handler has; no goroutine of the
-// server is left. Calling it again does nothing but wait.
+// server or of its Client is left. Calling it again does nothing but wait.
 func (s *Server) Close() {
 	s.mu.Lock()
 	down := s.down
@@ -151,8 +169,8 @@ func (s *Server) Close() {
 	s.handlers.Wait()
 }
 
-// Client returns an HTTP client for this server, always the same one. It keeps up to
-// 256 idle connections.
+// Client returns an HTTP client for this server, always the same one. It trusts the
+// certificate of StartTLS, and keeps up to 256 idle connections, until Close.
 func (s *Server) Client() *http.Client { return s.client }
 
 // Now returns the server's own time: Config.Clock plus the skew set by SetSkew.
