@@ -140,7 +140,7 @@ func TestTruncate(t *testing.T) {
 		if want := max(f.Status, 201); got.status != want || got.err == nil || !strings.Contains(got.err.Error(), "unexpected EOF") {
 			t.Errorf("got %d, %v; want %d and half a body", got.status, got.err, want)
 		}
-		if full := f.Body.or(500).text; f.Status != 0 && got.text != full[:len(full)/2] {
+		if full := f.Body.or(Create, 500).text; f.Status != 0 && got.text != full[:len(full)/2] {
 			t.Errorf("got %q, want half of %q", got.text, full)
 		}
 		post(t, srv, roomA, create, `{}`).data(t)

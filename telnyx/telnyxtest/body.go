@@ -105,8 +105,8 @@ var codes = map[int]string{
 	http.StatusTooManyRequests:      "10011",
 }
 
-// or returns b, or the default body for the status if b is zero.
-func (b Body) or(status int) Body {
+// or returns b, or the default body of the endpoint for the status if b is zero.
+func (b Body) or(e Endpoint, status int) Body {
 	switch {
 	case b.set:
 		return b
@@ -117,12 +117,12 @@ func (b Body) or(status int) Body {
 	if !ok {
 		code = "10007"
 	}
-	return errorBody(status, KnownError(code))
+	return errorBody(e, status, KnownError(code))
 }
 
-// errorBody returns err in the form that the API uses for the status.
-func errorBody(status int, err Error) Body {
-	if status == http.StatusForbidden || status == http.StatusNotFound {
+// errorBody returns err in the form that the endpoint uses for the status.
+func errorBody(e Endpoint, status int, err Error) Body {
+	if e != CredentialToken && (status == http.StatusForbidden || status == http.StatusNotFound) {
 		return ErrorObject(err)
 	}
 	return ErrorList(err)

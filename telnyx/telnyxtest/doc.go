@@ -1,6 +1,5 @@
-// Package telnyxtest serves the part of the Telnyx API that mints and refreshes the
-// tokens of video rooms, in the process of the test, on a loopback port or in memory, and
-// injects faults on demand.
+// Package telnyxtest serves the part of the Telnyx API that mints tokens, in the process
+// of the test, on a loopback port or in memory, and injects faults on demand.
 //
 //	srv := telnyxtest.Start(t, telnyxtest.Config{})
 //	source, err := telnyx.NewSource(telnyx.Config{BaseURL: srv.URL, APIKey: srv.APIKey})
@@ -9,12 +8,15 @@
 //	srv.RevokeRefreshTokens(room)                         // the next refresh is refused
 //	if err := srv.Verify(room, token); err != nil { ... } // would the room accept it?
 //
-// The server follows Telnyx's OpenAPI document. It has both pairs of endpoints: the
-// current one (generate_join_client_token, refresh_client_token) and the legacy one
-// (create_access_token, refresh_access_token). Tokens are real JWTs, signed with a key
-// of the server's own. It also answers what Telnyx's own SDKs send and the document rules
-// out, unless [Config].Strict is set: a request without a body, and an API key on refresh,
-// which it counts in [Calls].KeyLeaks.
+// The server follows Telnyx's OpenAPI document. For video rooms it has both pairs of
+// endpoints: the current one (generate_join_client_token, refresh_client_token) and the
+// legacy one (create_access_token, refresh_access_token). For telephony credentials it has
+// the one that mints a token (telephony_credentials/{id}/token). Tokens are real JWTs,
+// signed with keys of the server's own.
+//
+// It also answers what Telnyx's own SDKs send and the document rules out, unless
+// [Config].Strict is set: a Create without a body, and a Refresh with an API key, which is
+// counted in [Calls].KeyLeaks.
 //
 // # Time
 //

@@ -67,7 +67,7 @@ func (s *Server) read(r *http.Request) request {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody)) // a longer one is not JSON once it is cut
 	in.body, in.broken = body, err != nil
 	in.At = s.clock.Now()
-	in.route, in.Room, _ = parsePath(r.URL.EscapedPath())
+	in.route, in.Room = parsePath(r.URL.EscapedPath())
 	in.Endpoint, in.Legacy = in.route.endpoint, in.route.legacy
 	if scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		in.bearer = key
@@ -119,7 +119,7 @@ func (s *Server) faulty(in request, p plan) reply {
 	case p.fault.Reset:
 		return reply{cut: true}
 	case p.fault.Status != 0:
-		out = respond(now, p.fault.Status, p.fault.Body.or(p.fault.Status))
+		out = respond(now, p.fault.Status, p.fault.Body.or(in.Endpoint, p.fault.Status))
 	default:
 		out = s.answer(in, now, p.fault)
 	}

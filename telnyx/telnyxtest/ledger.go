@@ -13,13 +13,14 @@ const MaxRequests = 4096
 // Calls are the counters of a [Server] at one moment. A call is counted when its
 // request has been read, whatever the response.
 type Calls struct {
-	Creates   int
-	Refreshes int
-	Other     int                  // requests to a path that the API does not have
-	Rooms     map[string]RoomCalls // by room ID, in lower case
-	Statuses  map[int]int          // calls that have ended, by status; 0: no response
-	Injected  int                  // ended calls decided by a Fault, not counting latency and headers alone
-	KeyLeaks  int                  // calls that exposed the API key; see Request.KeyLeak
+	Creates          int
+	Refreshes        int
+	CredentialTokens int
+	Other            int                  // requests to a path that the API does not have
+	Rooms            map[string]RoomCalls // by the ID of the room, in lower case, or of the telephony credential, as it is
+	Statuses         map[int]int          // calls that have ended, by status; 0: no response
+	Injected         int                  // ended calls decided by a Fault, not counting latency and headers alone
+	KeyLeaks         int                  // calls that exposed the API key; see Request.KeyLeak
 
 	// A call is in flight until its response is sent. If the client disconnects, it
 	// stays in flight until the server notices.
@@ -27,12 +28,13 @@ type Calls struct {
 	MaxInFlight int // the largest InFlight so far
 }
 
-// RoomCalls are the counters of one room.
+// RoomCalls are the counters of one room, or of one telephony credential.
 type RoomCalls struct {
-	Creates     int
-	Refreshes   int
-	InFlight    int
-	MaxInFlight int
+	Creates          int
+	Refreshes        int
+	CredentialTokens int
+	InFlight         int
+	MaxInFlight      int
 }
 
 // Request is one request in the log. It holds no secrets.
@@ -41,7 +43,7 @@ type Request struct {
 	Took     time.Duration // from At until the response was sent, on Config.Clock
 	Endpoint Endpoint      // 0: a path that the API does not have
 	Legacy   bool          // the request used the legacy path
-	Room     string        // the room ID in the path, in lower case
+	Room     string        // the ID in the path: of a room, in lower case, or of a telephony credential, as it is
 	Status   int           // of the response; 0: none, the connection was reset or the client disconnected
 	Injected bool          // a Fault decided the response
 
@@ -85,6 +87,9 @@ func (l *ledger) begin(r Request) {
 	case Refresh:
 		c.Refreshes++
 		room.Refreshes++
+	case CredentialToken:
+		c.CredentialTokens++
+		room.CredentialTokens++
 	default:
 		c.Other++
 		return

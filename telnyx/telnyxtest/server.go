@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +19,7 @@ const DefaultAPIKey = "KEY-of-telnyxtest"
 
 // Config configures a [Server]. The zero Config uses the defaults.
 type Config struct {
-	// APIKey is the bearer token that the create endpoint requires. Defaults to
+	// APIKey is the bearer token that Create and CredentialToken require. Defaults to
 	// [DefaultAPIKey].
 	APIKey string
 
@@ -27,10 +27,15 @@ type Config struct {
 	// other room gets a 404. Defaults to every UUID.
 	Rooms []string
 
+	// Credentials lists the IDs of the telephony credentials that exist, as they stand
+	// in the path. A call for any other one gets a 404. Defaults to every ID of 1 to 64
+	// letters, digits, "-" and "_".
+	Credentials []string
+
 	// Strict refuses two things that Telnyx's API document rules out, although Telnyx's
-	// own SDKs do them: a refresh with an Authorization header gets a 400, and a request
-	// without a body a 415, or a 400 if its Content-Type is application/json. Defaults
-	// to answering both.
+	// own SDKs do them: a Refresh with an Authorization header gets a 400, and a Create
+	// or Refresh without a body a 415, or a 400 if its Content-Type is application/json.
+	// Defaults to answering both.
 	Strict bool
 
 	// Clock is the source of all times (see the package documentation). Defaults to
@@ -57,15 +62,17 @@ type Server struct {
 	// Config.InMemory the port is 0. Do not change it.
 	URL string
 
-	// APIKey is the key that the create endpoint requires. Do not change it.
+	// APIKey is the key that Create and CredentialToken require. Do not change it.
 	APIKey string
 
 	strict    bool
 	clock     clock.Clock
-	rooms     *rooms
 	onRequest func(Request)
 	http      *httptest.Server
 	client    *http.Client
+
+	rooms       *rooms
+	credentials credentials
 
 	issuer *issuer
 	faults faults
@@ -108,14 +115,15 @@ func StartTLS(t interface{ Cleanup(func()) }, config Config) *Server {
 
 func newServer(config Config) *Server {
 	s := &Server{
-		APIKey:    cmp.Or(config.APIKey, DefaultAPIKey),
-		strict:    config.Strict,
-		clock:     config.Clock,
-		rooms:     newRooms(config.Rooms),
-		onRequest: config.OnRequest,
-		issuer:    newIssuer(),
-		ledger:    newLedger(),
-		closed:    make(chan struct{}),
+		APIKey:      cmp.Or(config.APIKey, DefaultAPIKey),
+		strict:      config.Strict,
+		clock:       config.Clock,
+		onRequest:   config.OnRequest,
+		rooms:       newRooms(config.Rooms),
+		credentials: slices.Clone(config.Credentials),
+		issuer:      newIssuer(),
+		ledger:      newLedger(),
+		closed:      make(chan struct{}),
 	}
 	if s.clock == nil {
 		s.clock = clock.New()
@@ -189,7 +197,7 @@ func (s *Server) SetSkew(d time.Duration) {
 	s.skew = d
 }
 
-// SetRateLimit limits the server to n calls per window, over all rooms and both
+// SetRateLimit limits the server to n calls per window, over all rooms, credentials and
 // endpoints. Every response then has the x-ratelimit headers; calls beyond the limit get
 // a 429 with Retry-After. Both Retry-After and x-ratelimit-reset are the seconds until
 // the window ends, rounded up. A window begins with the first call after the previous
@@ -201,8 +209,8 @@ func (s *Server) SetRateLimit(n int, window time.Duration) { s.limit.set(n, wind
 // kind, room, validity at the server's own time, revocation, and that the room has not
 // been removed. An error wraps [ErrInvalid], [ErrExpired] or [ErrRevoked].
 func (s *Server) Verify(room, token string) error {
-	room = strings.ToLower(room)
-	if err := s.issuer.check(token, typAccess, room, s.Now()); err != nil {
+	room = Create.normalize(room)
+	if err := s.issuer.check(token, clientToken, room, s.Now()); err != nil {
 		return err
 	}
 	if !s.rooms.exists(room) {
@@ -211,13 +219,26 @@ func (s *Server) Verify(room, token string) error {
 	return nil
 }
 
+// VerifyCredential checks a token of a telephony credential as Telnyx would when a client
+// logs in: signature, kind, credential, validity at the server's own time, revocation. An
+// error wraps [ErrInvalid], [ErrExpired] or [ErrRevoked].
+func (s *Server) VerifyCredential(id, token string) error {
+	return s.issuer.check(token, credentialToken, id, s.Now())
+}
+
 // RevokeRefreshTokens revokes all refresh tokens minted so far for the given rooms, or
 // for all rooms if none are given. Tokens minted later are valid.
-func (s *Server) RevokeRefreshTokens(rooms ...string) { s.issuer.revoke(typRefresh, rooms) }
+func (s *Server) RevokeRefreshTokens(rooms ...string) {
+	s.issuer.revoke(refreshToken, lower(rooms))
+}
 
-// RevokeTokens revokes all client tokens minted so far for the given rooms, or for all
-// rooms if none are given: Verify returns [ErrRevoked] for them.
-func (s *Server) RevokeTokens(rooms ...string) { s.issuer.revoke(typAccess, rooms) }
+// RevokeTokens revokes all tokens minted so far for the given rooms and telephony
+// credentials, or for all of both if no IDs are given: Verify and VerifyCredential return
+// [ErrRevoked] for them. Refresh tokens stay valid, and so do tokens minted later.
+func (s *Server) RevokeTokens(ids ...string) {
+	s.issuer.revoke(clientToken, lower(ids))
+	s.issuer.revoke(credentialToken, ids)
+}
 
 // Calls returns a copy of the counters. A call whose client has received the response is
 // counted as ended.
