@@ -31,7 +31,13 @@ type Fault struct {
 	// not released when Times or For runs out.
 	Hang bool
 
-	// Reset resets the connection (TCP RST) instead of responding.
+	// Reset resets the connection (TCP RST) instead of responding; on HTTP/2 it resets
+	// the stream of the call, and leaves the connection to the others.
+	//
+	// A client may hide one reset: net/http repeats a request on a new connection if
+	// the request may be repeated (it has an Idempotency-Key in its header, be it nil)
+	// and a connection that was used before breaks without a byte of the response. To
+	// make such a client fail, use Times 2 or 0, or no kept-alive connection.
 	Reset bool
 
 	// Status and Body replace the response, whatever the request. Status 0: the
