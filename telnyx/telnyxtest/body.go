@@ -14,7 +14,8 @@ type Body struct {
 	text        string
 }
 
-// Error bodies that real responses have, besides [ErrorList] and [ErrorObject].
+// Error bodies that real responses have, besides [ErrorList], [ErrorObject], [ErrorFields]
+// and [ErrorMember].
 var (
 	// EmptyBody is an empty body without a Content-Type.
 	EmptyBody = RawBody("", "")
@@ -46,6 +47,16 @@ func ErrorList(errs ...Error) Body { return JSONBody(map[string][]Error{"errors"
 // ErrorObject returns err on its own: the body that the API document has for the 403 of
 // the rooms endpoints, and that the server uses for their 404, too.
 func ErrorObject(err Error) Body { return JSONBody(err) }
+
+// ErrorFields returns {"errors":{"field":"message"}} for messages that are strings, or
+// {"errors":{"field":["message"]}} for lists of strings: what parts of the API that
+// validate fields respond with.
+func ErrorFields[M string | []string](messages map[string]M) Body {
+	return JSONBody(map[string]map[string]M{"errors": messages})
+}
+
+// ErrorMember returns {"error":err}: an error object that is not at the top level.
+func ErrorMember(err Error) Body { return JSONBody(map[string]Error{"error": err}) }
 
 // Error is an error object of the API (video_Error in the OpenAPI document).
 type Error struct {
