@@ -175,3 +175,32 @@ func (l *ledger) wait(ctx context.Context, n int, count func(*ledger) int) error
 		}
 	}
 }
+
+// Calls returns a copy of the counters. A call whose client has received the response is
+// counted as ended.
+func (s *Server) Calls() Calls { return s.ledger.snapshot() }
+
+// Requests returns a copy of the log: the last [MaxRequests] requests that have ended, in
+// the order in which they ended.
+func (s *Server) Requests() []Request { return s.ledger.requests() }
+
+// WaitHeld waits until at least n calls are held by the Latency or Hang of a [Fault]; a
+// test can then move its clock. If ctx ends first, it returns the cause of that (see
+// [context.Cause]).
+func (s *Server) WaitHeld(ctx context.Context, n int) error {
+	return s.ledger.wait(ctx, n, func(l *ledger) int { return l.held })
+}
+
+// WaitRequests waits until at least n requests have ended since the server started,
+// whatever they were: those that Requests has returned or would have returned if it kept
+// all of them. If ctx ends first, it returns the cause of that (see [context.Cause]).
+func (s *Server) WaitRequests(ctx context.Context, n int) error {
+	return s.ledger.wait(ctx, n, func(l *ledger) int { return l.ended })
+}
+
+// WaitCreates waits until at least n creates have been counted since the server started:
+// until Calls().Creates is n. The last of them may still be in flight. If ctx ends first,
+// it returns the cause of that (see [context.Cause]).
+func (s *Server) WaitCreates(ctx context.Context, n int) error {
+	return s.ledger.wait(ctx, n, func(l *ledger) int { return l.calls.Creates })
+}

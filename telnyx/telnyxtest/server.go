@@ -2,9 +2,7 @@ package telnyxtest
 
 import (
 	"cmp"
-	"context"
 	"crypto/tls"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -14,49 +12,8 @@ import (
 	"github.com/benbjohnson/clock"
 )
 
-// DefaultAPIKey is the API key of a server without a [Config].APIKey.
-const DefaultAPIKey = "KEY-of-telnyxtest"
-
-// Config configures a [Server]. The zero Config uses the defaults.
-type Config struct {
-	// APIKey is the bearer token that Create and CredentialToken require. Defaults to
-	// [DefaultAPIKey].
-	APIKey string
-
-	// Rooms lists the IDs of the rooms that exist, in either case. A call for any
-	// other room gets a 404. Defaults to every UUID.
-	Rooms []string
-
-	// Credentials lists the IDs of the telephony credentials that exist, as they stand
-	// in the path. A call for any other one gets a 404. Defaults to every ID of 1 to 64
-	// letters, digits, "-" and "_".
-	Credentials []string
-
-	// Strict refuses two things that Telnyx's API document rules out, although Telnyx's
-	// own SDKs do them: a Refresh with an Authorization header gets a 400, and a Create
-	// or Refresh without a body a 415, or a 400 if its Content-Type is application/json.
-	// Defaults to answering both.
-	Strict bool
-
-	// Clock is the source of all times (see the package documentation). Defaults to
-	// the real clock.
-	Clock clock.Clock
-
-	// InMemory makes the server do without a socket: only its own Client reaches it,
-	// over connections in memory, which behave like those of TCP. A goroutine that
-	// waits for such a connection is durably blocked in the sense of
-	// [testing/synctest], so the server works in a bubble (see the package
-	// documentation).
-	InMemory bool
-
-	// OnRequest, if not nil, is called with every request once its response is
-	// decided and before it is sent: a hook that blocks delays the response. It is
-	// called concurrently, and may call any method of the Server but Close.
-	OnRequest func(Request)
-}
-
-// Server is a Telnyx API on a loopback port, or in memory. Its methods are safe for concurrent
-// use.
+// Server is a Telnyx API on a loopback port, or in memory. Its methods are safe for
+// concurrent use.
 type Server struct {
 	// URL is the base URL of the API, such as "http://127.0.0.1:port/v2"; with
 	// Config.InMemory the port is 0. Do not change it.
@@ -204,67 +161,3 @@ func (s *Server) SetSkew(d time.Duration) {
 // one has ended, on Config.Clock. Calls answered by a [Fault] do not count. With n below
 // 1 there is no limit. Each call of SetRateLimit resets the count.
 func (s *Server) SetRateLimit(n int, window time.Duration) { s.limit.set(n, window) }
-
-// Verify checks a client token as the room would when a participant joins: signature,
-// kind, room, validity at the server's own time, revocation, and that the room has not
-// been removed. An error wraps [ErrInvalid], [ErrExpired] or [ErrRevoked].
-func (s *Server) Verify(room, token string) error {
-	room = Create.normalize(room)
-	if err := s.issuer.check(token, clientToken, room, s.Now()); err != nil {
-		return err
-	}
-	if !s.rooms.exists(room) {
-		return fmt.Errorf("%w: the room has been removed", ErrRevoked)
-	}
-	return nil
-}
-
-// VerifyCredential checks a token of a telephony credential as Telnyx would when a client
-// logs in: signature, kind, credential, validity at the server's own time, revocation. An
-// error wraps [ErrInvalid], [ErrExpired] or [ErrRevoked].
-func (s *Server) VerifyCredential(id, token string) error {
-	return s.issuer.check(token, credentialToken, id, s.Now())
-}
-
-// RevokeRefreshTokens revokes all refresh tokens minted so far for the given rooms, or
-// for all rooms if none are given. Tokens minted later are valid.
-func (s *Server) RevokeRefreshTokens(rooms ...string) {
-	s.issuer.revoke(refreshToken, lower(rooms))
-}
-
-// RevokeTokens revokes all tokens minted so far for the given rooms and telephony
-// credentials, or for all of both if no IDs are given: Verify and VerifyCredential return
-// [ErrRevoked] for them. Refresh tokens stay valid, and so do tokens minted later.
-func (s *Server) RevokeTokens(ids ...string) {
-	s.issuer.revoke(clientToken, lower(ids))
-	s.issuer.revoke(credentialToken, ids)
-}
-
-// Calls returns a copy of the counters. A call whose client has received the response is
-// counted as ended.
-func (s *Server) Calls() Calls { return s.ledger.snapshot() }
-
-// Requests returns a copy of the log: the last [MaxRequests] requests that have ended, in
-// the order in which they ended.
-func (s *Server) Requests() []Request { return s.ledger.requests() }
-
-// WaitHeld waits until at least n calls are held by the Latency or Hang of a [Fault]; a
-// test can then move its clock. If ctx ends first, it returns the cause of that (see
-// [context.Cause]).
-func (s *Server) WaitHeld(ctx context.Context, n int) error {
-	return s.ledger.wait(ctx, n, func(l *ledger) int { return l.held })
-}
-
-// WaitRequests waits until at least n requests have ended since the server started,
-// whatever they were: those that Requests has returned or would have returned if it kept
-// all of them. If ctx ends first, it returns the cause of that (see [context.Cause]).
-func (s *Server) WaitRequests(ctx context.Context, n int) error {
-	return s.ledger.wait(ctx, n, func(l *ledger) int { return l.ended })
-}
-
-// WaitCreates waits until at least n creates have been counted since the server started:
-// until Calls().Creates is n. The last of them may still be in flight. If ctx ends first,
-// it returns the cause of that (see [context.Cause]).
-func (s *Server) WaitCreates(ctx context.Context, n int) error {
-	return s.ledger.wait(ctx, n, func(l *ledger) int { return l.calls.Creates })
-}
