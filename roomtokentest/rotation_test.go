@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,44 +14,41 @@ import (
 	"github.com/roomtoken/roomtoken"
 )
 
-// Which refresh tokens are accepted with Rotate. Each step refreshes one of the tokens so
-// far, which are numbered from 0, and appends the new one; "create" appends one, too.
+// Which refresh tokens are accepted with Rotate. Step "c" is a Create; a number is a
+// Refresh with one of the tokens so far, counted from 0. Each result is "+" for a new
+// token, or "-" if the old one is refused.
 func TestRotation(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		steps string
-		want  string
-	}{
-		{"one after the other", "create, 0, 1, 2", "ok, ok, ok, ok"},
-		{"a replaced one", "create, 0, 0", "ok, ok, refused"},
-		{"any replaced one", "create, 0, 1, 0, 1, 2", "ok, ok, ok, refused, refused, ok"},
-		{"refused calls replace nothing", "create, 0, 0, 0, 1", "ok, ok, refused, refused, ok"},
-		{"two creates", "create, create, 1, 0, 1, 0, 2, 3", "ok, ok, ok, ok, refused, refused, ok, ok"},
+	for _, tt := range []struct{ name, steps, want string }{
+		{"one after the other", "c012", "++++"},
+		{"a replaced one", "c00", "++-"},
+		{"any replaced one", "c01012", "+++--+"},
+		{"refused calls replace nothing", "c0001", "++--+"},
+		{"two creates", "cc101023", "++++--++"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src := &Source{Rotate: true}
 			var tokens []roomtoken.Token
-			var got []string
-			for step := range strings.SplitSeq(tt.steps, ", ") {
+			got := ""
+			for _, step := range tt.steps {
 				var grant roomtoken.Grant
 				var err error
-				if n, notNumber := strconv.Atoi(step); notNumber == nil {
-					grant, err = src.Refresh(t.Context(), "lobby", tokens[n])
-				} else {
+				if step == 'c' {
 					grant, err = src.Create(t.Context(), "lobby")
+				} else {
+					grant, err = src.Refresh(t.Context(), "lobby", tokens[step-'0'])
 				}
 				switch {
 				case errors.Is(err, roomtoken.ErrRefreshRejected):
-					got = append(got, "refused")
+					got += "-"
 				case err == nil && !grant.RefreshToken.IsZero():
-					got = append(got, "ok")
+					got += "+"
 					tokens = append(tokens, grant.RefreshToken)
 				default:
-					t.Errorf("%s: %+v, %v", step, grant, err)
+					t.Errorf("%c: %+v, %v", step, grant, err)
 				}
 			}
-			if strings.Join(got, ", ") != tt.want {
-				t.Errorf("got %v, want %s", got, tt.want)
+			if got != tt.want {
+				t.Errorf("%s: got %s, want %s", tt.steps, got, tt.want)
 			}
 		})
 	}

@@ -47,15 +47,18 @@ func TestAnswers(t *testing.T) {
 		},
 		{"object", Fault{Status: 422, Body: ErrorObject(Error{Code: 7, Title: "t"})}, 422, "application/json; charset=utf-8", `{"code":7,"title":"t"}`},
 		{
-			"fields", Fault{Status: 422, Body: ErrorFields(map[string]string{"b": "is bad", "a": "is <missing>"})},
+			"fields",
+			Fault{Status: 422, Body: ErrorFields(map[string]string{"b": "is bad", "a": "is <missing>"})},
 			422, "application/json; charset=utf-8", `{"errors":{"a":"is \u003cmissing\u003e","b":"is bad"}}`,
 		},
 		{
-			"fields with lists", Fault{Status: 422, Body: ErrorFields(map[string][]string{"a": {"is bad", "is long"}})},
+			"fields with lists",
+			Fault{Status: 422, Body: ErrorFields(map[string][]string{"a": {"is bad", "is long"}})},
 			422, "application/json; charset=utf-8", `{"errors":{"a":["is bad","is long"]}}`,
 		},
 		{
-			"member", Fault{Status: 400, Body: ErrorMember(Error{Code: "7", Title: "t", Detail: "d"})},
+			"member",
+			Fault{Status: 400, Body: ErrorMember(Error{Code: "7", Title: "t", Detail: "d"})},
 			400, "application/json; charset=utf-8", `{"error":{"code":"7","title":"t","detail":"d"}}`,
 		},
 		{"message", Fault{Status: 500, Body: MessageBody}, 500, "application/json; charset=utf-8", `{"message":"Error","success":false}`},

@@ -90,7 +90,7 @@ func TestMemoryInABubble(t *testing.T) {
 	// An idle connection outside of the bubble, which httptest closes as well.
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
-	if resp, err := http.Get(other.URL); err == nil { //nolint:noctx // any request will do
+	if resp, err := http.Get(other.URL); err == nil {
 		resp.Body.Close()
 	}
 	for name, start := range map[string]func(interface{ Cleanup(func()) }, Config) *Server{"HTTP/1": Start, "HTTP/2": StartTLS} {
@@ -176,7 +176,7 @@ func TestMemoryURL(t *testing.T) {
 
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
-	resp, err := srv.Client().Get(other.URL) //nolint:noctx // it fails
+	resp, err := srv.Client().Get(other.URL)
 	if err == nil {
 		resp.Body.Close()
 	}

@@ -93,7 +93,7 @@ func (s *Server) listen(inMemory, secure bool) {
 	handler := http.HandlerFunc(s.serve)
 	memory := newMemoryListener()
 	if inMemory {
-		s.http = &httptest.Server{Listener: memory, Config: &http.Server{Handler: handler}}
+		s.http = &httptest.Server{Listener: memory, Config: &http.Server{Handler: handler}} //nolint:gosec // no stranger can connect
 	} else {
 		s.http = httptest.NewUnstartedServer(handler)
 	}
