@@ -20,5 +20,5 @@
 // not call its Timer, Ticker, After, Tick or Sleep: they run due timers themselves and
 // can deadlock with Add. This package uses AfterFunc alone.
 //
-// Package telnyxtest serves the Telnyx HTTP API in the same way.
+// Package telnyxtest serves the Telnyx HTTP API in the same way, in a bubble too.
 package roomtokentest

@@ -87,3 +87,18 @@ func ExampleSource_Hold() {
 	// result: <nil>
 	// in flight: 0
 }
+
+// With Rotate, a refresh token is good for one Refresh.
+func ExampleSource_rotate() {
+	ctx, src := context.Background(), &roomtokentest.Source{Rotate: true}
+	first, _ := src.Create(ctx, "lobby")
+	second, _ := src.Refresh(ctx, "lobby", first.RefreshToken)
+
+	_, err := src.Refresh(ctx, "lobby", first.RefreshToken)
+	fmt.Println("the first one is rejected:", errors.Is(err, roomtoken.ErrRefreshRejected))
+	_, err = src.Refresh(ctx, "lobby", second.RefreshToken)
+	fmt.Println("the second one:", err)
+	// Output:
+	// the first one is rejected: true
+	// the second one: <nil>
+}

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 
@@ -41,9 +41,15 @@ type Source struct {
 	// [DefaultRefreshTokenTTL]; if negative, no refresh tokens are minted.
 	RefreshTokenTTL time.Duration
 
-	// Rotate makes every Refresh return a new refresh token. Otherwise Refresh
-	// returns none, which tells the Manager to keep the old one. The Source accepts
-	// the old one either way.
+	// Rotate makes every Refresh return a new refresh token, which replaces the one
+	// that it was called with: from then on, Refresh returns
+	// [roomtoken.ErrRefreshRejected] for that one. So if the result is lost (its caller
+	// has left, as IgnoreContext allows), only a Create helps. A Refresh that fails
+	// replaces nothing, nor does one that RefreshFunc or an [Outcome] answers. Of
+	// several calls with one token, only the first to end succeeds.
+	//
+	// Without Rotate, Refresh returns no refresh token, which tells the Manager to keep
+	// the one that it has.
 	Rotate bool
 
 	// Latency is the time that each call takes on Clock.
@@ -58,10 +64,12 @@ type Source struct {
 	CreateFunc  func(ctx context.Context, room string) (roomtoken.Grant, error)
 	RefreshFunc func(ctx context.Context, room string, refreshToken roomtoken.Token) (roomtoken.Grant, error)
 
-	mu     sync.Mutex // guards serial, script and holds
-	serial int        // of the newest grant
-	script []*Outcome
-	holds  []*Hold
+	mu      sync.Mutex // guards the fields below, up to holds
+	serial  int        // of the newest grant
+	newest  map[lineage]newest
+	sweepAt int // the length of newest at which to sweep it
+	script  []*Outcome
+	holds   []*Hold
 
 	ledger ledger
 }
@@ -74,15 +82,25 @@ func (s *Source) Create(ctx context.Context, room string) (roomtoken.Grant, erro
 }
 
 // Refresh implements [roomtoken.TokenSource]. Unless something else is scripted, it
-// returns [roomtoken.ErrRefreshRejected] for a refresh token that has expired or was
-// not minted for the room.
+// returns [roomtoken.ErrRefreshRejected] for a refresh token that has expired, has been
+// replaced (see Rotate), or was not minted for the room.
 func (s *Source) Refresh(ctx context.Context, room string, refreshToken roomtoken.Token) (roomtoken.Grant, error) {
 	return s.do(ctx, Call{Kind: Refresh, Room: room, RefreshToken: refreshToken})
 }
 
 // Mint returns the grant that an unscripted Create of the room would return. A
 // CreateFunc or an [Outcome] can start from it.
-func (s *Source) Mint(room string) roomtoken.Grant { return s.mint(Create, room) }
+func (s *Source) Mint(room string) roomtoken.Grant {
+	now := s.clock().Now()
+	grant, serial := s.mint(room, now)
+	if ttl := s.refreshTokenTTL(); ttl > 0 {
+		grant.RefreshToken = roomtoken.Token{
+			Value:     refreshTokenValue(lineage{room, strconv.Itoa(serial)}, 0),
+			ExpiresAt: now.Add(ttl),
+		}
+	}
+	return grant
+}
 
 func (s *Source) do(ctx context.Context, call Call) (roomtoken.Grant, error) {
 	call.At = s.clock().Now()
@@ -121,10 +139,26 @@ func (s *Source) do(ctx context.Context, call Call) (roomtoken.Grant, error) {
 		return s.CreateFunc(ctx, call.Room)
 	case call.Kind == Refresh && s.RefreshFunc != nil:
 		return s.RefreshFunc(ctx, call.Room, call.RefreshToken)
-	case call.Kind == Refresh && !accepts(call):
+	case call.Kind == Refresh:
+		return s.refresh(call)
+	}
+	return s.Mint(call.Room), nil
+}
+
+// refresh returns the grant of an unscripted Refresh. The call's refresh token must be one
+// for the call's room that had not expired when the call began.
+func (s *Source) refresh(call Call) (roomtoken.Grant, error) {
+	now, ttl := s.clock().Now(), s.refreshTokenTTL()
+	rotates := s.Rotate && ttl > 0
+	l, rotation, ok := parseRefreshToken(call.RefreshToken, call.Room)
+	if !ok || !call.At.Before(call.RefreshToken.ExpiresAt) || rotates && !s.rotate(l, rotation, now, now.Add(ttl)) {
 		return roomtoken.Grant{}, fmt.Errorf("roomtokentest: %s: %w", call.Room, roomtoken.ErrRefreshRejected)
 	}
-	return s.mint(call.Kind, call.Room), nil
+	grant, _ := s.mint(call.Room, now)
+	if rotates {
+		grant.RefreshToken = roomtoken.Token{Value: refreshTokenValue(l, rotation+1), ExpiresAt: now.Add(ttl)}
+	}
+	return grant, nil
 }
 
 // after returns a channel that receives a value once d has passed on c, and the timer
@@ -159,34 +193,22 @@ func (s *Source) clock() clock.Clock {
 
 var realClock = clock.New()
 
-// mint returns a new grant with self-describing values such as "token 7 of lobby".
-func (s *Source) mint(kind Kind, room string) roomtoken.Grant {
+func (s *Source) refreshTokenTTL() time.Duration {
+	return cmp.Or(s.RefreshTokenTTL, DefaultRefreshTokenTTL)
+}
+
+// mint returns a new grant without a refresh token, and its number. The value of its token
+// is one such as "token 7 of lobby".
+func (s *Source) mint(room string, now time.Time) (grant roomtoken.Grant, serial int) {
 	s.mu.Lock()
 	s.serial++
-	serial := s.serial
+	serial = s.serial
 	s.mu.Unlock()
-
-	now := s.clock().Now()
-	grant := roomtoken.Grant{
+	return roomtoken.Grant{
 		Token: roomtoken.Token{
 			Value:     roomtoken.NewSecret(fmt.Sprintf("token %d of %s", serial, room)),
 			ExpiresAt: now.Add(cmp.Or(s.TokenTTL, DefaultTokenTTL)),
 		},
 		IssuedAt: now,
-	}
-	if ttl := cmp.Or(s.RefreshTokenTTL, DefaultRefreshTokenTTL); ttl > 0 && (kind == Create || s.Rotate) {
-		grant.RefreshToken = roomtoken.Token{
-			Value:     roomtoken.NewSecret(fmt.Sprintf("refresh token %d of %s", serial, room)),
-			ExpiresAt: now.Add(ttl),
-		}
-	}
-	return grant
-}
-
-// accepts reports whether the call's refresh token names the call's room and had not
-// expired when the call began.
-func accepts(call Call) bool {
-	value := call.RefreshToken.Value.Reveal()
-	return strings.HasPrefix(value, "refresh token ") && strings.HasSuffix(value, " of "+call.Room) &&
-		call.At.Before(call.RefreshToken.ExpiresAt)
+	}, serial
 }

@@ -31,6 +31,13 @@ func TestAnswers(t *testing.T) {
 			`{"code":"10010","title":"Authorization failed","detail":"You do not have permission to perform the requested action on the specified resource or resources.",` +
 				`"meta":{"url":"https://developers.telnyx.com/docs/overview/errors/10010"}}`,
 		},
+		{
+			"by status 404",
+			Fault{Status: 404},
+			404, "application/json; charset=utf-8",
+			`{"code":"10005","title":"Resource not found","detail":"The requested resource or URL could not be found.",` +
+				`"meta":{"url":"https://developers.telnyx.com/docs/overview/errors/10005"}}`,
+		},
 		{"by status 302", Fault{Status: 302}, 302, "", ""},
 		{"no content type", Fault{Status: 500, Body: RawBody("", "<html>")}, 500, "", "<html>"},
 		{
@@ -39,6 +46,21 @@ func TestAnswers(t *testing.T) {
 			500, "application/json; charset=utf-8", `{"errors":[{"code":7,"title":"t"},{"code":"8","title":"u","source":{"pointer":"/x"}}]}`,
 		},
 		{"object", Fault{Status: 422, Body: ErrorObject(Error{Code: 7, Title: "t"})}, 422, "application/json; charset=utf-8", `{"code":7,"title":"t"}`},
+		{
+			"fields",
+			Fault{Status: 422, Body: ErrorFields(map[string]string{"b": "is bad", "a": "is <missing>"})},
+			422, "application/json; charset=utf-8", `{"errors":{"a":"is \u003cmissing\u003e","b":"is bad"}}`,
+		},
+		{
+			"fields with lists",
+			Fault{Status: 422, Body: ErrorFields(map[string][]string{"a": {"is bad", "is long"}})},
+			422, "application/json; charset=utf-8", `{"errors":{"a":["is bad","is long"]}}`,
+		},
+		{
+			"member",
+			Fault{Status: 400, Body: ErrorMember(Error{Code: "7", Title: "t", Detail: "d"})},
+			400, "application/json; charset=utf-8", `{"error":{"code":"7","title":"t","detail":"d"}}`,
+		},
 		{"message", Fault{Status: 500, Body: MessageBody}, 500, "application/json; charset=utf-8", `{"message":"Error","success":false}`},
 		{"empty", Fault{Status: 500, Body: EmptyBody}, 500, "", ""},
 		{"html", Fault{Status: 502, Body: HTMLBody}, 502, "text/html", HTMLBody.text},
@@ -133,7 +155,7 @@ func TestTruncate(t *testing.T) {
 		if want := max(f.Status, 201); got.status != want || got.err == nil || !strings.Contains(got.err.Error(), "unexpected EOF") {
 			t.Errorf("got %d, %v; want %d and half a body", got.status, got.err, want)
 		}
-		if full := f.Body.or(500).text; f.Status != 0 && got.text != full[:len(full)/2] {
+		if full := f.Body.or(Create, 500).text; f.Status != 0 && got.text != full[:len(full)/2] {
 			t.Errorf("got %q, want half of %q", got.text, full)
 		}
 		post(t, srv, roomA, create, `{}`).data(t)

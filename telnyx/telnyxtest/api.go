@@ -3,19 +3,9 @@ package telnyxtest
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
-	"mime"
 	"net/http"
 	"time"
-)
-
-// bounds are the limits and the default of a lifetime in the OpenAPI document, in seconds.
-type bounds struct{ min, max, fallback int64 }
-
-var (
-	tokenTTL        = bounds{10, 3600, 600}
-	refreshTokenTTL = bounds{60, 86400, 3600}
 )
 
 // problem is an error response of the API.
@@ -44,61 +34,61 @@ func respond(now time.Time, status int, body Body) reply {
 
 // answer returns the regular answer to a request, changed as f says.
 func (s *Server) answer(in request, now time.Time, f Fault) reply {
-	data, limits, p := s.process(in, now, f.TokenTTL)
+	body, limits, p := s.process(in, now, f)
 	var out reply
 	if p != nil {
-		out = respond(now, p.status, errorBody(p.status, p.err))
+		out = respond(now, p.status, errorBody(in.Endpoint, p.status, p.err))
 	} else {
-		if f.Edit != nil {
-			f.Edit(data)
-		}
-		out = respond(now, http.StatusCreated, JSONBody(map[string]any{"data": data}))
+		out = respond(now, http.StatusCreated, body)
 	}
 	maps.Copy(out.header, limits)
 	return out
 }
 
 // process handles a request as the API does, in the order of a gateway: path, method,
-// rate limit, authorization, media type and body, room, values.
-func (s *Server) process(in request, now time.Time, ttl time.Duration) (data map[string]any, limits http.Header, p *problem) {
+// rate limit, authorization, and what the endpoint wants. It returns the body of a success
+// and the rate limit headers.
+func (s *Server) process(in request, now time.Time, f Fault) (body Body, limits http.Header, p *problem) {
 	if in.Endpoint == 0 {
-		return nil, nil, refuse(http.StatusNotFound, "10005")
+		return Body{}, nil, refuse(http.StatusNotFound, "10005")
 	}
 	if in.method != http.MethodPost {
-		return nil, http.Header{"Allow": {http.MethodPost}}, refuse(http.StatusMethodNotAllowed, "10015")
+		return Body{}, http.Header{"Allow": {http.MethodPost}}, refuse(http.StatusMethodNotAllowed, "10030")
 	}
 	ok, limits := s.limit.take(in.At)
-	if !ok {
-		return nil, limits, refuse(http.StatusTooManyRequests, "10011")
-	}
-	fields, p := s.admit(in)
-	if p == nil {
-		data, p = s.grant(in, fields, now, ttl)
-	}
-	return data, limits, p
-}
-
-// admit checks everything about a request except the values of its fields, and returns
-// the fields.
-func (s *Server) admit(in request) (fields map[string]json.RawMessage, p *problem) {
-	if in.Endpoint == Create && in.bearer != s.APIKey {
-		return nil, refuse(http.StatusUnauthorized, "10009")
-	}
-	if in.KeyLeak {
+	switch {
+	case !ok:
+		p = refuse(http.StatusTooManyRequests, "10011")
+	case in.Endpoint != Refresh && in.bearer != s.APIKey:
+		p = refuse(http.StatusUnauthorized, "10009")
+	case in.keyExposed || in.KeyLeak && s.strict:
 		p = refuse(http.StatusBadRequest, "10015")
 		p.err.Detail = "The request carries an API key where none is allowed."
-		return nil, p
+	case in.Endpoint == CredentialToken:
+		body, p = s.credentialToken(in, now, f)
+	default:
+		body, p = s.clientToken(in, now, f)
 	}
-	if mediaType, _, _ := mime.ParseMediaType(in.contentType); mediaType != "application/json" {
-		return nil, refuse(http.StatusUnsupportedMediaType, "10014")
+	return body, limits, p
+}
+
+// clientToken answers a create or a refresh.
+func (s *Server) clientToken(in request, now time.Time, f Fault) (Body, *problem) {
+	fields, p := s.parse(in)
+	if p != nil {
+		return Body{}, p
 	}
-	if err := json.Unmarshal(in.body, &fields); err != nil || fields == nil {
-		return nil, refuse(http.StatusBadRequest, "10015") // missing, not JSON, or not an object
+	if !s.rooms.exists(in.Room) {
+		return Body{}, refuse(http.StatusNotFound, "65001")
 	}
-	if !isUUID(in.Room) || s.rooms != nil && !s.rooms[in.Room] {
-		return nil, refuse(http.StatusNotFound, "65001")
+	data, p := s.grant(in, fields, now, f.TokenTTL)
+	if p != nil {
+		return Body{}, p
 	}
-	return fields, nil
+	if f.Edit != nil {
+		f.Edit(data)
+	}
+	return JSONBody(map[string]any{"data": data}), nil
 }
 
 // grant mints the tokens of a response. A nonzero ttl overrides the token lifetime in
@@ -121,39 +111,26 @@ func (s *Server) grant(in request, fields map[string]json.RawMessage, now time.T
 		if p != nil {
 			return nil, p
 		}
-		token, expires := s.issuer.mint(typRefresh, in.Room, now, lifetime)
+		token, expires := s.issuer.mint(refreshToken, in.Room, now, lifetime)
 		data["refresh_token"], data["refresh_token_expires_at"] = token, stamp(expires)
 	}
-	token, expires := s.issuer.mint(typAccess, in.Room, now, lifetime)
+	token, expires := s.issuer.mint(clientToken, in.Room, now, lifetime)
 	data[in.route.token], data[in.route.expiresAt] = token, stamp(expires)
 	return data, nil
 }
 
-// seconds returns the lifetime in the named field, or its default.
-func seconds(fields map[string]json.RawMessage, name string, b bounds) (time.Duration, *problem) {
-	n := b.fallback
-	if err := json.Unmarshal(or(fields[name], "null"), &n); err != nil { // null leaves n unchanged
-		return 0, refuse(http.StatusBadRequest, "10015").at(name)
-	}
-	if n < b.min || n > b.max {
-		p := refuse(http.StatusUnprocessableEntity, "10033").at(name)
-		p.err.Detail = fmt.Sprintf("must be between %d and %d", b.min, b.max)
-		return 0, p
-	}
-	return time.Duration(n) * time.Second, nil
-}
-
 // checkRefreshToken refuses bad refresh tokens with 403, the only error that the
-// document lists for refresh. It gives no codes; these are the closest ones.
+// API document lists for refresh. It gives no codes; these are the closest ones.
 func (s *Server) checkRefreshToken(fields map[string]json.RawMessage, room string, now time.Time) *problem {
-	var token string
-	if err := json.Unmarshal(or(fields["refresh_token"], `""`), &token); err != nil {
-		return refuse(http.StatusBadRequest, "10015").at("refresh_token")
-	}
-	if token == "" {
+	raw, ok := fields["refresh_token"]
+	if !ok {
 		return refuse(http.StatusUnprocessableEntity, "10004").at("refresh_token")
 	}
-	err := s.issuer.check(token, typRefresh, room, now)
+	var token *string
+	if err := json.Unmarshal(raw, &token); err != nil || token == nil {
+		return wrongType("string", raw).at("refresh_token")
+	}
+	err := s.issuer.check(*token, refreshToken, room, now)
 	switch {
 	case err == nil:
 		return nil
@@ -161,12 +138,4 @@ func (s *Server) checkRefreshToken(fields map[string]json.RawMessage, room strin
 		return refuse(http.StatusForbidden, "20006")
 	}
 	return refuse(http.StatusForbidden, "10010")
-}
-
-// or returns raw, or fallback if the field is missing.
-func or(raw json.RawMessage, fallback string) []byte {
-	if raw == nil {
-		return []byte(fallback)
-	}
-	return raw
 }

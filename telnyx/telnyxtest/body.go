@@ -14,7 +14,8 @@ type Body struct {
 	text        string
 }
 
-// Error bodies that real responses have, besides [ErrorList] and [ErrorObject].
+// Error bodies that real responses have, besides [ErrorList], [ErrorObject], [ErrorFields]
+// and [ErrorMember].
 var (
 	// EmptyBody is an empty body without a Content-Type.
 	EmptyBody = RawBody("", "")
@@ -43,8 +44,19 @@ func JSONBody(v any) Body {
 // ErrorList returns {"errors":[...]}, the usual error body of the API.
 func ErrorList(errs ...Error) Body { return JSONBody(map[string][]Error{"errors": errs}) }
 
-// ErrorObject returns err on its own, the documented body of a 403.
+// ErrorObject returns err on its own: the body that the API document has for the 403 of
+// the rooms endpoints, and that the server uses for their 404, too.
 func ErrorObject(err Error) Body { return JSONBody(err) }
+
+// ErrorFields returns {"errors":{"field":"message"}} for messages that are strings, or
+// {"errors":{"field":["message"]}} for lists of strings: what parts of the API that
+// validate fields respond with.
+func ErrorFields[M string | []string](messages map[string]M) Body {
+	return JSONBody(map[string]map[string]M{"errors": messages})
+}
+
+// ErrorMember returns {"error":err}: an error object that is not at the top level.
+func ErrorMember(err Error) Body { return JSONBody(map[string]Error{"error": err}) }
 
 // Error is an error object of the API (video_Error in the OpenAPI document).
 type Error struct {
@@ -55,9 +67,10 @@ type Error struct {
 	Meta   map[string]any    `json:"meta,omitempty"`
 }
 
-// KnownError returns an error with the given code. For codes up to 10015 the title and
-// detail come from Telnyx's published list of errors; for others this package makes
-// them up. Both are empty for a code that the server never uses itself.
+// KnownError returns an error with the given code. Title and detail are those of Telnyx's
+// published list of error codes; the detail of an error that the server finds itself has
+// the type or the limits in question filled in. Both are empty for a code that the server
+// never uses itself.
 func KnownError(code string) Error {
 	text := texts[code]
 	return Error{
@@ -68,6 +81,9 @@ func KnownError(code string) Error {
 	}
 }
 
+// texts are from https://developers.telnyx.com/development/api-fundamentals/api-errors, as
+// of April 2026. Which code goes with which status is not documented there: the choice is
+// this package's own.
 var texts = map[string]struct{ title, detail string }{
 	"10004": {"Missing required parameter", "A required parameter was missing."},
 	"10005": {"Resource not found", "The requested resource or URL could not be found."},
@@ -78,9 +94,13 @@ var texts = map[string]struct{ title, detail string }{
 	"10011": {"Too many requests", "You have exceeded the maximum number of allowed requests."},
 	"10014": {"Unsupported Media Type", "The request failed because the server does not support the media type."},
 	"10015": {"Bad Request", "The request failed because it was not well-formed."},
-	"10033": {"Value out of range", "The value is outside of the allowed range."},
-	"20006": {"Expired access token", "The access token has expired."},
-	"65001": {"Invalid room ID", "The room ID is invalid."},
+	"10023": {"Invalid JSON", "The supplied JSON is invalid."},
+	"10026": {"Invalid parameter type", "The parameter is not of the required type."}, // shortened
+	"10029": {"Expected JSON Content-Type", "Must encode request as 'application/json'"},
+	"10030": {"Method not allowed", "The URL is valid, but the method is not allowed."},
+	"10033": {"Value outside of range", "The value is outside of the allowed range."}, // shortened
+	"20006": {"Expired access token", "The access token provided is expired."},
+	"65001": {"Invalid Room ID", "The provided room_id was not valid."},
 }
 
 // codes are the default error codes by status; any other status gets 10007.
@@ -89,14 +109,15 @@ var codes = map[int]string{
 	http.StatusUnauthorized:         "10009",
 	http.StatusForbidden:            "10010",
 	http.StatusNotFound:             "10005",
+	http.StatusMethodNotAllowed:     "10030",
 	http.StatusRequestTimeout:       "10008",
 	http.StatusUnsupportedMediaType: "10014",
 	http.StatusUnprocessableEntity:  "10033",
 	http.StatusTooManyRequests:      "10011",
 }
 
-// or returns b, or the default body for the status if b is zero.
-func (b Body) or(status int) Body {
+// or returns b, or the default body of the endpoint for the status if b is zero.
+func (b Body) or(e Endpoint, status int) Body {
 	switch {
 	case b.set:
 		return b
@@ -107,12 +128,12 @@ func (b Body) or(status int) Body {
 	if !ok {
 		code = "10007"
 	}
-	return errorBody(status, KnownError(code))
+	return errorBody(e, status, KnownError(code))
 }
 
-// errorBody returns err in the form that the API uses for the status.
-func errorBody(status int, err Error) Body {
-	if status == http.StatusForbidden {
+// errorBody returns err in the form that the endpoint uses for the status.
+func errorBody(e Endpoint, status int, err Error) Body {
+	if e != CredentialToken && (status == http.StatusForbidden || status == http.StatusNotFound) {
 		return ErrorObject(err)
 	}
 	return ErrorList(err)

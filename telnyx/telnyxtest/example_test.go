@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -143,6 +144,81 @@ func ExampleServer_SetRateLimit() {
 	// 201, retry after ""
 	// 429, retry after "45"
 	// 201, retry after ""
+}
+
+// The room is deleted while participants have tokens for it.
+func ExampleServer_RemoveRooms() {
+	srv := telnyxtest.NewServer(telnyxtest.Config{})
+	defer srv.Close()
+	token := mint(srv, nil).Token.Value.Reveal()
+
+	srv.RemoveRooms(room)
+	create(srv)
+	fmt.Println(srv.Verify(room, token))
+
+	// Output:
+	// 404, retry after ""
+	// telnyxtest: token revoked: the room has been removed
+}
+
+// A test waits for what the code under test does in the background.
+func ExampleServer_WaitCreates() {
+	srv := telnyxtest.NewServer(telnyxtest.Config{})
+	defer srv.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+
+	go mint(srv, nil)
+	fmt.Println("create:", srv.WaitCreates(ctx, 1))
+	fmt.Println("response:", srv.WaitRequests(ctx, 1))
+	fmt.Println("status:", srv.Requests()[0].Status)
+
+	// Output:
+	// create: <nil>
+	// response: <nil>
+	// status: 201
+}
+
+// A token of a telephony credential is the body of a response.
+func ExampleServer_VerifyCredential() {
+	srv := telnyxtest.NewServer(telnyxtest.Config{Credentials: []string{"alice"}})
+	defer srv.Close()
+
+	for _, id := range []string{"alice", "bob"} {
+		req, _ := http.NewRequestWithContext(context.Background(), http.MethodPost, srv.URL+"/telephony_credentials/"+id+"/token", http.NoBody)
+		req.Header.Set("Authorization", "Bearer "+srv.APIKey)
+		resp, err := srv.Client().Do(req)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		token, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		fmt.Println(resp.StatusCode, srv.VerifyCredential(id, string(token)) == nil)
+	}
+
+	// Output:
+	// 201 true
+	// 404 false
+}
+
+// A response with errors by field.
+func ExampleErrorFields() {
+	srv := telnyxtest.NewServer(telnyxtest.Config{})
+	defer srv.Close()
+	srv.Inject(telnyxtest.Fault{Status: 422, Body: telnyxtest.ErrorFields(map[string]string{"id": "is invalid"})})
+
+	resp, err := srv.Client().Post(srv.URL+"/rooms/"+room+"/actions/refresh_client_token", "application/json", strings.NewReader(`{}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	fmt.Println(resp.StatusCode, string(text))
+
+	// Output:
+	// 422 {"errors":{"id":"is invalid"}}
 }
 
 // mint returns a grant from the server.

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -19,7 +18,7 @@ import (
 // 1 apply to two calls, in order.
 type Fault struct {
 	On    Endpoint      // the endpoints it applies to; 0: Any
-	Room  string        // the room it applies to; "": all rooms
+	Room  string        // the room, or the telephony credential, it applies to; "": all of them
 	Times int           // the number of calls it applies to; 0: unlimited
 	For   time.Duration // how long it applies, on Config.Clock, from Inject on; 0: until removed
 
@@ -32,7 +31,13 @@ type Fault struct {
 	// not released when Times or For runs out.
 	Hang bool
 
-	// Reset resets the connection (TCP RST) instead of responding.
+	// Reset resets the connection (TCP RST) instead of responding; on HTTP/2 it resets
+	// the stream of the call, and leaves the connection to the others.
+	//
+	// A client may hide one reset: net/http repeats a request on a new connection if
+	// the request may be repeated (it has an Idempotency-Key in its header, be it nil)
+	// and a connection that was used before breaks without a byte of the response. To
+	// make such a client fail, use Times 2 or 0, or no kept-alive connection.
 	Reset bool
 
 	// Status and Body replace the response, whatever the request. Status 0: the
@@ -48,11 +53,13 @@ type Fault struct {
 	Truncate bool
 
 	// TokenTTL is the lifetime of the token in a regular response, in whole seconds.
-	// It overrides the request. Negative: the token has expired. 0: as requested.
+	// It overrides the request, and the 24 h of a CredentialToken. Negative: the token
+	// has expired. 0: the regular lifetime.
 	TokenTTL time.Duration
 
 	// Edit changes the "data" object of a regular response before it is sent. It is
-	// called concurrently.
+	// called concurrently. A CredentialToken has no such object: a fault with Edit
+	// applies to the other endpoints only.
 	Edit func(data map[string]any)
 }
 
@@ -79,9 +86,11 @@ func (s *Server) Inject(f Fault) (remove func()) {
 	if problem := f.check(); problem != "" {
 		panic("telnyxtest: Inject: " + problem)
 	}
-	f.Room = strings.ToLower(f.Room)
 	if f.On == 0 {
 		f.On = Any
+	}
+	if f.Edit != nil {
+		f.On &^= CredentialToken
 	}
 	return s.faults.add(f, s.clock.Now())
 }
@@ -90,7 +99,9 @@ func (s *Server) Inject(f Fault) (remove func()) {
 func (f Fault) check() (problem string) {
 	switch {
 	case f.On > Any:
-		return fmt.Sprintf("On is %d; want Create, Refresh or Any", f.On)
+		return fmt.Sprintf("On is %d; want Create, Refresh, CredentialToken or Any", f.On)
+	case f.On == CredentialToken && f.Edit != nil:
+		return "On is CredentialToken, which has no data for Edit"
 	case f.Times < 0 || f.For < 0 || f.Latency < 0:
 		return fmt.Sprintf("Times is %d, For %v, Latency %v; want no negative value", f.Times, f.For, f.Latency)
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
@@ -108,8 +119,8 @@ func (f Fault) decides() bool {
 	return f.Hang || f.Reset || f.Status != 0 || f.Truncate || f.TokenTTL != 0 || f.Edit != nil
 }
 
-func (f Fault) matches(e Endpoint, room string) bool {
-	return f.On&e != 0 && (f.Room == "" || f.Room == room)
+func (f Fault) matches(e Endpoint, id string) bool {
+	return f.On&e != 0 && (f.Room == "" || e.normalize(f.Room) == id)
 }
 
 // faults holds the injected faults, oldest first.
@@ -153,7 +164,7 @@ func (fs *faults) add(f Fault, now time.Time) (remove func()) {
 }
 
 // plan returns the plan of a call, and counts the call against the faults in it.
-func (fs *faults) plan(e Endpoint, room string, now time.Time) plan {
+func (fs *faults) plan(e Endpoint, id string, now time.Time) plan {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.list = slices.DeleteFunc(fs.list, func(in *injected) bool {
@@ -161,7 +172,7 @@ func (fs *faults) plan(e Endpoint, room string, now time.Time) plan {
 	})
 	var p plan
 	for _, in := range fs.list {
-		if !in.matches(e, room) || in.decides() && p.removed != nil {
+		if !in.matches(e, id) || in.decides() && p.removed != nil {
 			continue
 		}
 		in.left--

@@ -3,7 +3,6 @@ package telnyxtest
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,7 +96,9 @@ func TestInjectPanicsOnInvalidFaults(t *testing.T) {
 	for _, f := range []Fault{
 		{},
 		{On: Create, Room: roomA, Times: 1, For: time.Second},
-		{On: 4, Status: 503},
+		{On: 8, Status: 503},
+		{On: CredentialToken, Edit: func(map[string]any) {}},
+		{On: CredentialToken, Edit: func(map[string]any) {}, Status: 503},
 		{Status: 503, Times: -1},
 		{Status: 503, For: -1},
 		{Latency: -1},
@@ -132,11 +133,12 @@ func TestLatencyAndHeadersCombine(t *testing.T) {
 }
 
 func TestEndpointString(t *testing.T) {
-	var got []string
-	for _, e := range []Endpoint{0, Create, Refresh, Any} {
-		got = append(got, e.String())
-	}
-	if want := []string{"other", "create", "refresh", "any"}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	for e, want := range map[Endpoint]string{
+		0: "other", Create: "create", Refresh: "refresh", CredentialToken: "credential token",
+		Create | Refresh: "create|refresh", Refresh | CredentialToken: "refresh|credential token", Any: "any",
+	} {
+		if got := e.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

@@ -1,10 +1,11 @@
 package telnyxtest
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,6 +26,8 @@ type request struct {
 	contentType string
 	bearer      string
 	body        []byte
+	broken      bool // the body could not be read to its end
+	keyExposed  bool // the API key is in the URL, in the body, or in another header than Authorization
 }
 
 // reply is the response to a request.
@@ -61,25 +64,24 @@ func (s *Server) enter() bool {
 // only after that.
 func (s *Server) read(r *http.Request) request {
 	in := request{method: r.Method, contentType: r.Header.Get("Content-Type")}
-	in.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // part of a body is refused later: it is not JSON
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody)) // a longer one is not JSON once it is cut
+	in.body, in.broken = body, err != nil
 	in.At = s.clock.Now()
-	in.route, in.Room, _ = parsePath(r.URL.EscapedPath())
+	in.route, in.Room = parsePath(r.URL.EscapedPath())
 	in.Endpoint, in.Legacy = in.route.endpoint, in.route.legacy
 	if scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		in.bearer = key
 	}
-	in.KeyLeak = s.leaksKey(r, in)
+	in.keyExposed = s.exposesKey(r, in.body)
+	// "security: []" in the OpenAPI document: a refresh needs no authorization.
+	in.KeyLeak = in.keyExposed || in.Endpoint == Refresh && r.Header.Get("Authorization") != ""
 	return in
 }
 
-// leaksKey reports whether the request carries the API key outside the Authorization
-// header. Refresh needs no authorization ("security: []" in the OpenAPI document), so
-// that on refresh any Authorization header counts.
-func (s *Server) leaksKey(r *http.Request, in request) bool {
-	if in.Endpoint == Refresh && r.Header.Get("Authorization") != "" {
-		return true
-	}
-	if strings.Contains(r.RequestURI, s.APIKey) || strings.Contains(string(in.body), s.APIKey) {
+// exposesKey reports whether the request carries the API key outside the Authorization
+// header.
+func (s *Server) exposesKey(r *http.Request, body []byte) bool {
+	if strings.Contains(r.RequestURI, s.APIKey) || bytes.Contains(body, []byte(s.APIKey)) {
 		return true
 	}
 	for name, values := range r.Header {
@@ -117,7 +119,7 @@ func (s *Server) faulty(in request, p plan) reply {
 	case p.fault.Reset:
 		return reply{cut: true}
 	case p.fault.Status != 0:
-		out = respond(now, p.fault.Status, p.fault.Body.or(p.fault.Status))
+		out = respond(now, p.fault.Status, p.fault.Body.or(in.Endpoint, p.fault.Status))
 	default:
 		out = s.answer(in, now, p.fault)
 	}
@@ -175,13 +177,7 @@ func (s *Server) wait(ctx context.Context, until <-chan struct{}) bool {
 // send writes the response.
 func send(w http.ResponseWriter, out reply) {
 	if out.cut {
-		// With a linger time of 0, closing drops unsent data and sends RST.
-		conn, _, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		_ = conn.(*net.TCPConn).SetLinger(0)
-		_ = conn.Close()
+		reset(w)
 		return
 	}
 	maps.Copy(w.Header(), out.header)
@@ -193,4 +189,20 @@ func send(w http.ResponseWriter, out reply) {
 	}
 	w.WriteHeader(out.status)
 	_, _ = io.WriteString(w, text)
+}
+
+// reset resets the connection, or only the stream of the request if it is HTTP/2.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // net/http resets the stream
+	}
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn() // whose Close sends no TLS alert
+	}
+	// With a linger time of 0, closing drops unsent data and sends RST.
+	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
 }

@@ -105,3 +105,12 @@ func waitHeld(t *testing.T, srv *Server, n int) {
 		t.Fatalf("waiting for %d held calls: %v", n, err)
 	}
 }
+
+func waitRequests(t *testing.T, srv *Server, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := srv.WaitRequests(ctx, n); err != nil {
+		t.Fatalf("waiting for %d requests that have ended: %v", n, err)
+	}
+}

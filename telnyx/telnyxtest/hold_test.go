@@ -3,6 +3,7 @@ package telnyxtest
 import (
 	"context"
 	"errors"
+	"net/http"
 	"syscall"
 	"testing"
 	"time"
@@ -83,4 +84,23 @@ func TestReset(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	post(t, srv, roomA, create, `{}`).data(t)
+}
+
+// A client that may repeat its request hides the reset of a connection that it has used
+// before. It does not hide the second one, which hits a new connection.
+func TestResetOfRepeatableRequests(t *testing.T) {
+	repeatable := func(r *http.Request) { r.Header["Idempotency-Key"] = nil }
+	for _, inMemory := range []bool{false, true} {
+		srv := Start(t, Config{InMemory: inMemory})
+		post(t, srv, roomA, create, `{}`).data(t)
+		srv.Inject(Fault{Reset: true, Times: 1})
+		exchange(t.Context(), srv, roomA, create, `{}`, repeatable).data(t)
+		if c := srv.Calls(); c.Creates != 3 || c.Statuses[0] != 1 {
+			t.Errorf("in memory %v: %+v, want one of three calls reset", inMemory, c)
+		}
+		srv.Inject(Fault{Reset: true, Times: 2})
+		if got := exchange(t.Context(), srv, roomA, create, `{}`, repeatable); !errors.Is(got.err, syscall.ECONNRESET) {
+			t.Errorf("in memory %v: got %+v, want a reset connection", inMemory, got)
+		}
+	}
 }

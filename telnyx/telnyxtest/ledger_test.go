@@ -5,7 +5,9 @@ import (
 	"errors"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -89,16 +91,63 @@ func TestLogIsBounded(t *testing.T) {
 	}
 }
 
-func TestWaitHeldEndsWithItsContext(t *testing.T) {
+// WaitRequests counts all requests that have ended, those that the log has dropped and
+// those to unknown paths included. WaitCreates counts creates as Calls does: from their
+// beginning.
+func TestWaitRequestsAndCreates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger()
+		srv := &Server{ledger: l}
+		wait := func(f func(context.Context, int) error, n int) *atomic.Bool {
+			var over atomic.Bool
+			go func() {
+				if err := f(t.Context(), n); err != nil {
+					t.Error(err)
+				}
+				over.Store(true)
+			}()
+			return &over
+		}
+		requests, creates := wait(srv.WaitRequests, MaxRequests+2), wait(srv.WaitCreates, 2)
+		check := func(when string, wantRequests, wantCreates bool) {
+			t.Helper()
+			synctest.Wait()
+			if requests.Load() != wantRequests || creates.Load() != wantCreates {
+				t.Errorf("%s: WaitRequests returned: %v, want %v; WaitCreates: %v, want %v",
+					when, requests.Load(), wantRequests, creates.Load(), wantCreates)
+			}
+		}
+		for range MaxRequests {
+			l.begin(Request{})
+			l.end(Request{})
+		}
+		check("after other requests", false, false)
+		l.begin(Request{Endpoint: Refresh})
+		l.begin(Request{Endpoint: Create})
+		check("one create", false, false)
+		l.begin(Request{Endpoint: Create})
+		check("two creates", false, true)
+		l.end(Request{Endpoint: Create})
+		check("one request before the last", false, true)
+		l.end(Request{Endpoint: Refresh})
+		check("the last request", true, true)
+	})
+}
+
+func TestWaitsEndWithTheirContexts(t *testing.T) {
 	srv := Start(t, Config{})
 	cause := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	if err := srv.WaitHeld(ctx, 1); !errors.Is(err, cause) {
-		t.Errorf("got %v, want %v", err, cause)
-	}
-	if err := srv.WaitHeld(ctx, 0); err != nil {
-		t.Errorf("got %v, want nil: the condition holds already", err)
+	for name, wait := range map[string]func(context.Context, int) error{
+		"WaitHeld": srv.WaitHeld, "WaitRequests": srv.WaitRequests, "WaitCreates": srv.WaitCreates,
+	} {
+		if err := wait(ctx, 1); !errors.Is(err, cause) {
+			t.Errorf("%s: got %v, want %v", name, err, cause)
+		}
+		if err := wait(ctx, 0); err != nil {
+			t.Errorf("%s: got %v, want nil: the condition holds already", name, err)
+		}
 	}
 }
 

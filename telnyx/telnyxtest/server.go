@@ -1,53 +1,35 @@
 package telnyxtest
 
 import (
-	"context"
+	"cmp"
+	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/benbjohnson/clock"
 )
 
-// DefaultAPIKey is the API key of a server without a [Config].APIKey.
-const DefaultAPIKey = "KEY-of-telnyxtest"
-
-// Config configures a [Server]. The zero Config uses the defaults.
-type Config struct {
-	// APIKey is the bearer token that the create endpoint requires. Defaults to
-	// [DefaultAPIKey].
-	APIKey string
-
-	// Rooms lists the IDs of the rooms that exist, in either case. A call for any
-	// other room gets a 404. Defaults to every UUID.
-	Rooms []string
-
-	// Clock is the source of all times (see the package documentation). Defaults to
-	// the real clock.
-	Clock clock.Clock
-
-	// OnRequest, if not nil, is called with every request once its response is
-	// decided and before it is sent: a hook that blocks delays the response. It is
-	// called concurrently, and may call any method of the Server but Close.
-	OnRequest func(Request)
-}
-
-// Server is a Telnyx rooms API on a loopback port. Its methods are safe for concurrent
-// use.
+// Server is a Telnyx API on a loopback port, or in memory. Its methods are safe for
+// concurrent use.
 type Server struct {
-	// URL is the base URL of the API, "http://127.0.0.1:port/v2". Do not change it.
+	// URL is the base URL of the API, such as "http://127.0.0.1:port/v2"; with
+	// Config.InMemory the port is 0. Do not change it.
 	URL string
 
-	// APIKey is the key that the create endpoint requires. Do not change it.
+	// APIKey is the key that Create and CredentialToken require. Do not change it.
 	APIKey string
 
+	strict    bool
 	clock     clock.Clock
-	rooms     map[string]bool // lower case; nil: all
 	onRequest func(Request)
 	http      *httptest.Server
 	client    *http.Client
+
+	rooms       *rooms
+	credentials credentials
 
 	issuer *issuer
 	faults faults
@@ -65,29 +47,8 @@ type Server struct {
 // NewServer starts a server. Call Close to end it. NewServer panics if it cannot listen
 // on a loopback port, as [httptest.NewServer] does.
 func NewServer(config Config) *Server {
-	s := &Server{
-		APIKey:    config.APIKey,
-		clock:     config.Clock,
-		onRequest: config.OnRequest,
-		client:    &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
-		issuer:    newIssuer(),
-		ledger:    newLedger(),
-		closed:    make(chan struct{}),
-	}
-	if s.APIKey == "" {
-		s.APIKey = DefaultAPIKey
-	}
-	if s.clock == nil {
-		s.clock = clock.New()
-	}
-	if config.Rooms != nil {
-		s.rooms = make(map[string]bool, len(config.Rooms))
-		for _, room := range config.Rooms {
-			s.rooms[strings.ToLower(room)] = true
-		}
-	}
-	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
-	s.URL = s.http.URL + basePath
+	s := newServer(config)
+	s.listen(config.InMemory, false)
 	return s
 }
 
@@ -99,9 +60,62 @@ func Start(t interface{ Cleanup(func()) }, config Config) *Server {
 	return s
 }
 
+// StartTLS is like [Start] with HTTPS, over HTTP/2 for clients that speak it, such as
+// [Server.Client]. The certificate is for 127.0.0.1, ::1 and example.com, and signed by
+// itself: other clients fail with a certificate error.
+func StartTLS(t interface{ Cleanup(func()) }, config Config) *Server {
+	s := newServer(config)
+	s.listen(config.InMemory, true)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func newServer(config Config) *Server {
+	s := &Server{
+		APIKey:      cmp.Or(config.APIKey, DefaultAPIKey),
+		strict:      config.Strict,
+		clock:       config.Clock,
+		onRequest:   config.OnRequest,
+		rooms:       newRooms(config.Rooms),
+		credentials: slices.Clone(config.Credentials),
+		issuer:      newIssuer(),
+		ledger:      newLedger(),
+		closed:      make(chan struct{}),
+	}
+	if s.clock == nil {
+		s.clock = clock.New()
+	}
+	return s
+}
+
+// listen starts the HTTP server, and sets s.http, s.client and s.URL.
+func (s *Server) listen(inMemory, secure bool) {
+	handler := http.HandlerFunc(s.serve)
+	memory := newMemoryListener()
+	if inMemory {
+		s.http = &httptest.Server{Listener: memory, Config: &http.Server{Handler: handler}} //nolint:gosec // no stranger can connect
+	} else {
+		s.http = httptest.NewUnstartedServer(handler)
+	}
+	if secure {
+		s.http.EnableHTTP2 = true
+		s.http.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
+		s.http.StartTLS()
+	} else {
+		s.http.Start()
+	}
+	s.URL = s.http.URL + basePath
+	s.client = s.http.Client()
+	transport := s.client.Transport.(*http.Transport)
+	transport.MaxIdleConnsPerHost = 256
+	if inMemory {
+		transport.DialContext = memory.dial
+	}
+}
+
 // Close shuts the server down and closes all connections, those of calls that are
 // delayed or hang included. It returns after the last handler has; no goroutine of the
-// server is left. Calling it again does nothing but wait.
+// server or of its Client is left. Calling it again does nothing but wait.
 func (s *Server) Close() {
 	s.mu.Lock()
 	down := s.down
@@ -120,8 +134,8 @@ func (s *Server) Close() {
 	s.handlers.Wait()
 }
 
-// Client returns an HTTP client for this server, always the same one. It keeps up to
-// 256 idle connections.
+// Client returns an HTTP client for this server, always the same one. It trusts the
+// certificate of StartTLS, and keeps up to 256 idle connections, until Close.
 func (s *Server) Client() *http.Client { return s.client }
 
 // Now returns the server's own time: Config.Clock plus the skew set by SetSkew.
@@ -140,38 +154,10 @@ func (s *Server) SetSkew(d time.Duration) {
 	s.skew = d
 }
 
-// SetRateLimit limits the server to n calls per window, over all rooms and both
+// SetRateLimit limits the server to n calls per window, over all rooms, credentials and
 // endpoints. Every response then has the x-ratelimit headers; calls beyond the limit get
 // a 429 with Retry-After. Both Retry-After and x-ratelimit-reset are the seconds until
 // the window ends, rounded up. A window begins with the first call after the previous
 // one has ended, on Config.Clock. Calls answered by a [Fault] do not count. With n below
 // 1 there is no limit. Each call of SetRateLimit resets the count.
 func (s *Server) SetRateLimit(n int, window time.Duration) { s.limit.set(n, window) }
-
-// Verify checks a client token as the room would when a participant joins: signature,
-// kind, room, validity at the server's own time, revocation. An error wraps
-// [ErrInvalid], [ErrExpired] or [ErrRevoked].
-func (s *Server) Verify(room, token string) error {
-	return s.issuer.check(token, typAccess, strings.ToLower(room), s.Now())
-}
-
-// RevokeRefreshTokens revokes all refresh tokens minted so far for the given rooms, or
-// for all rooms if none are given. Tokens minted later are valid.
-func (s *Server) RevokeRefreshTokens(rooms ...string) { s.issuer.revoke(typRefresh, rooms) }
-
-// RevokeTokens revokes all client tokens minted so far for the given rooms, or for all
-// rooms if none are given: Verify returns [ErrRevoked] for them.
-func (s *Server) RevokeTokens(rooms ...string) { s.issuer.revoke(typAccess, rooms) }
-
-// Calls returns a copy of the counters. A call whose client has received the response is
-// counted as ended.
-func (s *Server) Calls() Calls { return s.ledger.snapshot() }
-
-// Requests returns a copy of the log: the last [MaxRequests] requests that have ended, in
-// the order in which they ended.
-func (s *Server) Requests() []Request { return s.ledger.requests() }
-
-// WaitHeld waits until at least n calls are held by the Latency or Hang of a [Fault]; a
-// test can then move its clock. If ctx ends first, it returns the cause of that (see
-// [context.Cause]).
-func (s *Server) WaitHeld(ctx context.Context, n int) error { return s.ledger.waitHeld(ctx, n) }

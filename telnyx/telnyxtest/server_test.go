@@ -154,6 +154,12 @@ func TestParsePath(t *testing.T) {
 		"/v2/rooms/X/actions/refresh_client_token":          true,
 		"/v2/rooms/x/actions/create_access_token":           true,
 		"/v2/rooms/x/actions/refresh_access_token":          true,
+		"/v2/telephony_credentials/x/token":                 true,
+		"/v2/telephony_credentials/x/token/":                false,
+		"/v2/telephony_credentials/x/actions/token":         false,
+		"/v2/telephony_credentials/x":                       false,
+		"/v2/telephony_credentials/x/y/token":               false,
+		"/v2/rooms/x/token":                                 false,
 		"/v2/rooms/x/actions/refresh_access_token/":         false,
 		"/v2/rooms/x/actions/":                              false,
 		"/v2/rooms/x":                                       false,
@@ -166,8 +172,8 @@ func TestParsePath(t *testing.T) {
 		"/v2/rooms/x/actions/CREATE_ACCESS_TOKEN":           false,
 		"/v2/rooms/x/actions/x/actions/create_access_token": false,
 	} {
-		if _, room, ok := parsePath(path); ok != want || ok && room != "x" {
-			t.Errorf("%s: room %q, %v; want %v", path, room, ok, want)
+		if r, id := parsePath(path); (r.endpoint != 0) != want || want && id != "x" {
+			t.Errorf("%s: %v %q; want an endpoint: %v", path, r.endpoint, id, want)
 		}
 	}
 }

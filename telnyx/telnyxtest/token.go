@@ -1,7 +1,6 @@
 package telnyxtest
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
@@ -14,34 +13,39 @@ import (
 	"time"
 )
 
-// The errors of [Server.Verify].
+// The errors of [Server.Verify] and [Server.VerifyCredential].
 var (
-	ErrInvalid = errors.New("telnyxtest: invalid token") // not a client token of this server for this room
+	ErrInvalid = errors.New("telnyxtest: invalid token") // not a token of this server for this room or credential
 	ErrExpired = errors.New("telnyxtest: token expired") // or not valid yet, if the clock was set back
-	ErrRevoked = errors.New("telnyxtest: token revoked") // see Server.RevokeTokens
+	ErrRevoked = errors.New("telnyxtest: token revoked") // see Server.RevokeTokens and Server.RemoveRooms
 )
 
-// The two kinds of token: the values of the claim typ.
+// kind is what a token is good for.
+type kind uint8
+
 const (
-	typAccess  = "access"
-	typRefresh = "refresh"
+	clientToken kind = iota
+	refreshToken
+	credentialToken
 )
 
-// jwtHeader is the header of every token. Its alg is "Ed25519", as in the example in
-// Telnyx's API document, not "EdDSA" as in RFC 8037.
-var jwtHeader = encode([]byte(`{"alg":"Ed25519","typ":"JWT"}`))
+func (k kind) String() string {
+	return [...]string{"client token", "refresh token", "credential token"}[k]
+}
 
-// claims are the claims of the example in the API document, in its order.
+// claims are those of the examples in the API document, in their order. Tokens of rooms
+// have grants; tokens of telephony credentials have a tel_token.
 type claims struct {
 	Audience      string  `json:"aud"`
 	ExpiresAt     int64   `json:"exp"`
-	Grants        []grant `json:"grants"`
-	GrantsVersion string  `json:"grants_version"`
+	Grants        []grant `json:"grants,omitempty"`
+	GrantsVersion string  `json:"grants_version,omitempty"`
 	IssuedAt      int64   `json:"iat"`
 	Issuer        string  `json:"iss"`
 	ID            string  `json:"jti"`
 	NotBefore     int64   `json:"nbf"`
 	Subject       string  `json:"sub"`
+	TelToken      string  `json:"tel_token,omitempty"`
 	Type          string  `json:"typ"`
 }
 
@@ -51,12 +55,37 @@ type grant struct {
 	Subjects  []string `json:"subjects"`
 }
 
-func resource(room string) string { return "telnyx:video:rooms:" + room }
+const (
+	resourcePrefix = "telnyx:video:rooms:"
+
+	// The values of the claims aud and iss.
+	roomsIssuer     = "telnyx_access_token"
+	telephonyIssuer = "telnyx_telephony"
+
+	// The values of the claim typ.
+	typAccess  = "access"
+	typRefresh = "refresh"
+)
+
+// describe returns what the claims say: the kind of the token, and the ID of its room or
+// telephony credential.
+func (c claims) describe() (k kind, id string) {
+	switch {
+	case c.Audience == telephonyIssuer:
+		return credentialToken, c.Subject
+	case c.Type == typRefresh:
+		k = refreshToken
+	default:
+		k = clientToken
+	}
+	return k, strings.TrimPrefix(c.Grants[0].Resources[0], resourcePrefix)
+}
 
 // issuer mints and checks tokens. It stores none: it recognizes a token by its signature,
-// and a revoked one by the serial number in its jti.
+// and a revoked one by the serial number in its jti. It takes IDs as they are: those of
+// rooms must be in lower case.
 type issuer struct {
-	key  ed25519.PrivateKey
+	*signer
 	salt [8]byte // the first 8 bytes of every jti
 	user string  // the subject of the grants: the owner of the account, not a participant
 
@@ -65,21 +94,22 @@ type issuer struct {
 	revoked map[revocation]uint64 // the largest revoked serial
 }
 
-// revocation identifies the tokens of one kind of one room, or of all rooms if room is "".
-type revocation struct{ typ, room string }
+// revocation identifies the tokens of one kind for one ID, or for all IDs if id is "".
+type revocation struct {
+	kind kind
+	id   string
+}
 
 func newIssuer() *issuer {
-	i := &issuer{revoked: make(map[revocation]uint64)}
-	// These two never return an error: crypto/rand crashes the program instead.
-	_, i.key, _ = ed25519.GenerateKey(nil)
-	_, _ = rand.Read(i.salt[:])
+	i := &issuer{signer: newSigner(), revoked: make(map[revocation]uint64)}
+	_, _ = rand.Read(i.salt[:]) // never fails
 	i.user = i.jti(0)
 	return i
 }
 
 // mint returns a token and its expiry, which is issued plus ttl, both truncated to whole
 // seconds.
-func (i *issuer) mint(typ, room string, issued time.Time, ttl time.Duration) (string, time.Time) {
+func (i *issuer) mint(k kind, id string, issued time.Time, ttl time.Duration) (string, time.Time) {
 	i.mu.Lock()
 	i.serial++
 	serial := i.serial
@@ -87,85 +117,81 @@ func (i *issuer) mint(typ, room string, issued time.Time, ttl time.Duration) (st
 
 	iat := issued.Unix()
 	exp := iat + int64(ttl/time.Second)
-	payload, err := json.Marshal(claims{
-		Audience: "telnyx_access_token",
-		Grants: []grant{{
+	c := claims{ExpiresAt: exp, IssuedAt: iat, ID: i.jti(serial), NotBefore: iat - 1, Type: typAccess}
+	header := ed25519Header
+	if k == credentialToken {
+		header = hs512Header
+		c.Audience, c.Issuer = telephonyIssuer, telephonyIssuer
+		c.Subject = id // a UUID in the example, of which the document does not say what it is
+		var opaque [94]byte
+		_, _ = rand.Read(opaque[:]) // never fails
+		c.TelToken = base64.URLEncoding.EncodeToString(opaque[:])
+	} else {
+		c.Audience, c.Issuer = roomsIssuer, roomsIssuer
+		c.Subject = "null" // the string "null", as in the example
+		c.GrantsVersion = "1.0.0"
+		c.Grants = []grant{{
 			Actions:   []string{"join"},
-			Resources: []string{resource(room)},
+			Resources: []string{resourcePrefix + id},
 			Subjects:  []string{"telnyx:users:" + i.user},
-		}},
-		GrantsVersion: "1.0.0",
-		Issuer:        "telnyx_access_token",
-		IssuedAt:      iat,
-		NotBefore:     iat - 1,
-		ExpiresAt:     exp,
-		ID:            i.jti(serial),
-		Subject:       "null", // the string "null", as in the example
-		Type:          typ,
-	})
+		}}
+	}
+	if k == refreshToken {
+		c.Type = typRefresh
+	}
+	payload, err := json.Marshal(c)
 	if err != nil {
 		panic(err) // cannot happen: strings and numbers only
 	}
-	return i.sign(string(payload)), time.Unix(exp, 0).UTC()
+	return i.sign(header, string(payload)), time.Unix(exp, 0).UTC()
 }
 
-// sign returns a JWT with the payload.
-func (i *issuer) sign(payload string) string {
-	signed := jwtHeader + "." + encode([]byte(payload))
-	return signed + "." + encode(ed25519.Sign(i.key, []byte(signed)))
-}
-
-// check returns nil if this issuer minted the token, for this kind and room, and if it is
-// valid at now and not revoked.
-func (i *issuer) check(token, typ, room string, now time.Time) error {
-	signed, signature, ok := cutLast(token, ".")
-	if !ok {
-		return fmt.Errorf("%w: not a JWT", ErrInvalid)
+// check returns nil if this issuer minted the token, of this kind and for this ID, and if
+// it is valid at now and not revoked.
+func (i *issuer) check(token string, k kind, id string, now time.Time) error {
+	payload, err := i.open(token)
+	if err != nil {
+		return err
 	}
-	if !ed25519.Verify(i.key.Public().(ed25519.PublicKey), []byte(signed), decode(signature)) {
-		return fmt.Errorf("%w: not signed by this server", ErrInvalid)
-	}
-	// The signature is this issuer's, so the token is well-formed from here on.
 	var c claims
-	_, payload, _ := strings.Cut(signed, ".")
-	if err := json.Unmarshal(decode(payload), &c); err != nil {
+	if err := json.Unmarshal([]byte(payload), &c); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
+	// The signature is this issuer's, so the claims are complete.
+	gotKind, gotID := c.describe()
 	at := now.Unix() // rounds down: a time counts once it is reached
 	switch {
-	case c.Type != typ:
-		return fmt.Errorf("%w: typ is %q, want %q", ErrInvalid, c.Type, typ)
-	case c.Grants[0].Resources[0] != resource(room):
-		return fmt.Errorf("%w: it is for %s", ErrInvalid, c.Grants[0].Resources[0])
+	case gotKind != k:
+		return fmt.Errorf("%w: it is a %s, want a %s", ErrInvalid, gotKind, k)
+	case gotID != id:
+		return fmt.Errorf("%w: it is for %s", ErrInvalid, gotID)
 	case at >= c.ExpiresAt:
 		return fmt.Errorf("%w: at %v, %v ago", ErrExpired, stamp(time.Unix(c.ExpiresAt, 0)), now.Sub(time.Unix(c.ExpiresAt, 0)))
 	case at < c.NotBefore:
 		return fmt.Errorf("%w: not valid before %v", ErrExpired, stamp(time.Unix(c.NotBefore, 0)))
-	case i.isRevoked(c):
+	case i.isRevoked(k, id, serialOf(c.ID)):
 		return ErrRevoked
 	}
 	return nil
 }
 
-// revoke revokes all tokens of the kind that were minted so far, for the rooms, or for all
-// rooms if there are none.
-func (i *issuer) revoke(typ string, rooms []string) {
-	if len(rooms) == 0 {
-		rooms = []string{""}
+// revoke revokes all tokens of the kind that were minted so far, for the IDs, or for all
+// IDs if there are none.
+func (i *issuer) revoke(k kind, ids []string) {
+	if len(ids) == 0 {
+		ids = []string{""}
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, room := range rooms {
-		i.revoked[revocation{typ, strings.ToLower(room)}] = i.serial
+	for _, id := range ids {
+		i.revoked[revocation{k, id}] = i.serial
 	}
 }
 
-func (i *issuer) isRevoked(c claims) bool {
-	room := strings.TrimPrefix(c.Grants[0].Resources[0], resource(""))
-	serial := serialOf(c.ID)
+func (i *issuer) isRevoked(k kind, id string, serial uint64) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return serial <= max(i.revoked[revocation{c.Type, room}], i.revoked[revocation{c.Type, ""}])
+	return serial <= max(i.revoked[revocation{k, id}], i.revoked[revocation{k, ""}])
 }
 
 // jti returns a UUID of version 8 (RFC 9562, 5.8: custom layout) with a serial number in it.
@@ -188,24 +214,3 @@ func serialOf(jti string) uint64 {
 
 // stamp formats a time as the API does: UTC, whole seconds, with Z.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
-
-// base64url is strict: a token with its trailing padding bits changed is another token.
-var base64url = base64.RawURLEncoding.Strict()
-
-func encode(b []byte) string { return base64url.EncodeToString(b) }
-
-// decode returns nil if s is not base64url, which no signature matches.
-func decode(s string) []byte {
-	b, err := base64url.DecodeString(s)
-	if err != nil {
-		return nil
-	}
-	return b
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
-}
