@@ -548,3 +548,73 @@ func testNoSecretIsPrinted(t *testing.T, endpoints telnyx.Endpoints, keyFunc boo
 	}
 	t.Logf("%d secrets, %d bytes of output", len(secrets), len(text))
 }
+
+// The same for a CredentialSource, on its own and with a Manager.
+func TestNoSecretOfACredentialIsPrinted(t *testing.T) {
+	const credential = "c215ade3-0d39-418e-94be-c5f780760199"
+	all := &output{}
+	logger := slog.New(slog.NewTextHandler(all, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	api := telnyxtest.Start(t, telnyxtest.Config{APIKey: canaryKey})
+	w := &wire{secrets: map[string]bool{}}
+	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
+	source, err := telnyx.NewCredentialSource(telnyx.Config{APIKey: canaryKey, BaseURL: api.URL, HTTPClient: &http.Client{Transport: w}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger.Info("source", "source", source)
+	_, _ = fmt.Fprintf(all, "%v %+v %#v %x %d %s\n", source, source, source, source, source, jsonOf(source))
+
+	spoilers := spoilers() //nolint:bodyclose // the caller of the transport closes it
+	delete(spoilers, "tokens in Content-Type") // which does not matter here
+	spoilers["claims that are not base64"] = func(_ *http.Request, _ string, resp *http.Response) (*http.Response, error) {
+		got, _ := io.ReadAll(resp.Body)
+		resp.Body = io.NopCloser(bytes.NewReader(bytes.Replace(got, []byte("."), []byte(".!"), 1)))
+		return resp, nil
+	}
+	for name, spoil := range spoilers {
+		w.set(spoil)
+		grant, err := source.Create(t.Context(), credential)
+		if err == nil {
+			t.Errorf("%s: no error, and %v", name, grant)
+			continue
+		}
+		all.print(err)
+		all.dump(err)
+	}
+	w.set(nil)
+
+	manager, err := roomtoken.NewManager(source, roomtoken.Config{Logger: logger, OnEvent: func(e roomtoken.Event) { all.print(e); all.dump(e) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := manager.Token(t.Context(), credential)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := api.VerifyCredential(credential, tok.Value.Reveal()); err != nil {
+		t.Error(err)
+	}
+	all.print(tok, manager, manager.Stats())
+	for status := range manager.Rooms() {
+		all.print(status)
+		all.dump(status)
+	}
+	if err := manager.Close(); err != nil {
+		t.Error(err)
+	}
+
+	secrets := []string{canaryKey}
+	for token := range w.secrets {
+		parts := strings.Split(token, ".")
+		secrets = append(secrets, token, parts[1], parts[2])
+	}
+	if len(w.secrets) < 10 {
+		t.Errorf("the transport carried %d tokens: the test has nothing to find", len(w.secrets))
+	}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	text := all.text.String()
+	if at := newSearch(secrets).find(text); at >= 0 {
+		t.Fatalf("the output contains a secret: ...%s...", text[max(0, at-300):min(len(text), at+300)])
+	}
+}

@@ -15,22 +15,16 @@ func TestRejectedTokenIsReplaced(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- participate(ctx, api) }()
 
-	waitForCreates(t, api, 1)
-	api.RevokeTokens(room)
-	waitForCreates(t, api, 2)
+	wait, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for n := range 2 {
+		if err := api.WaitRequests(wait, n+1); err != nil {
+			t.Fatalf("%v; API calls %+v, want %d creates", err, api.Calls(), n+1)
+		}
+		api.RevokeTokens(room)
+	}
 	leave()
 	if err := <-done; err != nil {
 		t.Error(err)
-	}
-}
-
-func waitForCreates(t *testing.T, api *telnyxtest.Server, n int) {
-	t.Helper()
-	for timeout := time.After(10 * time.Second); api.Calls().Statuses[201] < n; {
-		select {
-		case <-timeout:
-			t.Fatalf("API calls %+v, want %d creates", api.Calls(), n)
-		case <-time.After(10 * time.Millisecond):
-		}
 	}
 }
