@@ -83,7 +83,7 @@ func (a *attempt) do(ctx context.Context, client *http.Client, newRequest func(c
 		return err
 	}
 	req.Close = a.own
-	resp, err := client.Do(req)
+	resp, err := client.Do(req) //nolint:bodyclose // read closes it
 	if err != nil {
 		return err
 	}

@@ -564,7 +564,7 @@ func TestNoSecretOfACredentialIsPrinted(t *testing.T) {
 	logger.Info("source", "source", source)
 	_, _ = fmt.Fprintf(all, "%v %+v %#v %x %d %s\n", source, source, source, source, source, jsonOf(source))
 
-	spoilers := spoilers() //nolint:bodyclose // the caller of the transport closes it
+	spoilers := spoilers()                     //nolint:bodyclose // the caller of the transport closes it
 	delete(spoilers, "tokens in Content-Type") // which does not matter here
 	spoilers["claims that are not base64"] = func(_ *http.Request, _ string, resp *http.Response) (*http.Response, error) {
 		got, _ := io.ReadAll(resp.Body)
