@@ -87,8 +87,9 @@ func decodeAnswer(c call, resp *response) (*answer, error) {
 	if !mayBeJSON(mediaType(resp.header)) {
 		return nil, c.failGrant("the body is %s, not JSON; is there a proxy in front of the API?", c.clean(resp.header.Get("Content-Type"), maxServerText))
 	}
-	var document json.RawMessage
-	if err := json.Unmarshal(resp.body, &document); err != nil {
+	document := resp.body
+	if !json.Valid(document) {
+		err := json.Unmarshal(document, new(json.RawMessage)) // says why
 		return nil, c.failGrant("the body is not JSON: %s", c.clean(err.Error(), maxServerText))
 	}
 	var data field

@@ -47,31 +47,44 @@ func memberName(encoded []byte) []byte {
 
 // cutValue splits text after the JSON value at its beginning.
 func cutValue(text []byte) (value, after []byte) {
-	depth, inString := 0, false
-	for i := 0; i < len(text); i++ {
+	depth := 0
+	for i := 0; i < len(text); {
 		switch char := text[i]; {
-		case inString && char == '\\':
-			i++
 		case char == '"':
-			inString = !inString
-			if !inString && depth == 0 {
-				return text[:i+1], text[i+1:]
-			}
-		case inString:
+			i += stringLen(text[i:])
 		case char == '{', char == '[':
 			depth++
-		case depth == 0 && (char == ',' || char == ':' || isSpace(char)):
+			i++
+		case depth == 0 && (char == ',' || char == ':' || char == '}' || char == ']' || isSpace(char)):
 			return text[:i], text[i:]
 		case char == '}', char == ']':
-			if depth == 0 {
-				return text[:i], text[i:]
-			}
-			if depth--; depth == 0 {
-				return text[:i+1], text[i+1:]
-			}
+			depth--
+			i++
+		default:
+			i++
+			continue
+		}
+		if depth == 0 {
+			return text[:i], text[i:]
 		}
 	}
 	return text, nil
+}
+
+// stringLen returns the length of the JSON string at the beginning of text, with its
+// quotes.
+func stringLen(text []byte) int {
+	for end := 1; ; end++ {
+		n := bytes.IndexByte(text[end:], '"')
+		if n < 0 {
+			return len(text)
+		}
+		end += n
+		before := bytes.TrimRight(text[1:end], `\`)
+		if escapes := end - 1 - len(before); escapes%2 == 0 {
+			return end + 1
+		}
+	}
 }
 
 // trimSpace removes leading JSON white space.
