@@ -43,10 +43,11 @@ type Source struct {
 
 	// Rotate makes every Refresh return a new refresh token, which replaces the one
 	// that it was called with: from then on, Refresh returns
-	// [roomtoken.ErrRefreshRejected] for that one. So if the result is lost (its caller
-	// has left, as IgnoreContext allows), only a Create helps. A Refresh that fails
-	// replaces nothing, nor does one that RefreshFunc or an [Outcome] answers. Of
-	// several calls with one token, only the first to end succeeds.
+	// [roomtoken.ErrRefreshRejected] for that one. If the result of a Refresh is lost,
+	// for instance because its caller has left (see IgnoreContext), the new token is
+	// lost with it, and only a Create helps. A Refresh that fails replaces nothing, nor
+	// does one that RefreshFunc or an [Outcome] answers. Of several calls with one
+	// token, only the first to end succeeds.
 	//
 	// Without Rotate, Refresh returns no refresh token, which tells the Manager to keep
 	// the one that it has.
