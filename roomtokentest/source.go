@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -96,7 +95,7 @@ func (s *Source) Mint(room string) roomtoken.Grant {
 	grant, serial := s.mint(room, now)
 	if ttl := s.refreshTokenTTL(); ttl > 0 {
 		grant.RefreshToken = roomtoken.Token{
-			Value:     refreshTokenValue(lineage{room, strconv.Itoa(serial)}, 0),
+			Value:     refreshTokenValue(lineage{room, serial}, 0),
 			ExpiresAt: now.Add(ttl),
 		}
 	}
@@ -152,7 +151,8 @@ func (s *Source) refresh(call Call) (roomtoken.Grant, error) {
 	now, ttl := s.clock().Now(), s.refreshTokenTTL()
 	rotates := s.Rotate && ttl > 0
 	l, rotation, ok := parseRefreshToken(call.RefreshToken, call.Room)
-	if !ok || !call.At.Before(call.RefreshToken.ExpiresAt) || rotates && !s.rotate(l, rotation, now, now.Add(ttl)) {
+	ends := call.RefreshToken.ExpiresAt // zero: not known
+	if !ok || !ends.IsZero() && !call.At.Before(ends) || rotates && !s.rotate(l, rotation, now, later(ends, now.Add(ttl))) {
 		return roomtoken.Grant{}, fmt.Errorf("roomtokentest: %s: %w", call.Room, roomtoken.ErrRefreshRejected)
 	}
 	grant, _ := s.mint(call.Room, now)
