@@ -75,9 +75,8 @@ func (o *errorObjects) UnmarshalJSON(data []byte) error {
 }
 
 // fieldMessages returns the messages of an object such as {"field":"message"} or
-// {"field":["message"]}, or the first of them if they are long.
+// {"field":["message"]}.
 func fieldMessages(object []byte) looseText {
-	const enough = 3 * maxServerText // more than is shown, so that no credential is cut in two
 	var text strings.Builder
 	for field, value := range members(object) {
 		var messages []looseText
@@ -88,14 +87,12 @@ func fieldMessages(object []byte) looseText {
 		messages = slices.DeleteFunc(messages, func(message looseText) bool { return message == "" })
 		for i, message := range messages {
 			switch {
-			case text.Len() >= enough:
-				return looseText(text.String())
 			case i > 0:
 				text.WriteString(", ")
-			default:
-				if text.Len() > 0 {
-					text.WriteString("; ")
-				}
+			case text.Len() > 0:
+				text.WriteString("; ")
+			}
+			if i == 0 { // once, since it may be long
 				text.Write(field)
 				text.WriteString(": ")
 			}

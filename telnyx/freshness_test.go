@@ -264,6 +264,37 @@ type timeoutError struct{}
 func (timeoutError) Error() string { return "timed out" }
 func (timeoutError) Timeout() bool { return true }
 
+// A call waits for the connections of others, and not for their answers.
+func TestTurnEndsWhenTheRequestIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := newSource(t, Config{HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			trace := httptrace.ContextClientTrace(r.Context())
+			trace.GotConn(httptrace.GotConnInfo{})
+			trace.WroteRequest(httptrace.WroteRequestInfo{})
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})}})
+		source.fresh.suspect.Store(true)
+		began := time.Now()
+		var calls sync.WaitGroup
+		for range 10 {
+			calls.Go(func() {
+				_ = createWithin(t, source, time.Minute)
+				if took := time.Since(began); took != time.Minute {
+					t.Errorf("a call took %v", took)
+				}
+			})
+		}
+		time.Sleep(time.Millisecond)
+		select {
+		case source.fresh.turn <- struct{}{}:
+		default:
+			t.Error("a call that was sent has kept its turn")
+		}
+		calls.Wait()
+	})
+}
+
 // A request that is refused an old connection does not reach the server, and calls that
 // look for new connections at the same time make one each.
 func TestSuspectCallsDoNotFlood(t *testing.T) {

@@ -54,7 +54,7 @@ const base64URLAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 // isJWT reports whether token has the form of a signed JWT: three nonempty parts in
 // base64url (RFC 7515, 3.1).
 func isJWT(token string) bool {
-	parts := strings.SplitN(token, ".", 4)
+	parts := strings.Split(token, ".")
 	for _, part := range parts {
 		if part == "" || len(part)%4 == 1 || strings.Trim(part, base64URLAlphabet) != "" {
 			return false
