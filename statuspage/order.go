@@ -122,7 +122,7 @@ func matcher(part string) func(roomID string) bool {
 	switch {
 	case part == "":
 		return func(string) bool { return true }
-	case strings.Contains(part, `\\`):
+	case strings.Contains(part, `\`):
 		return func(id string) bool { return contains(id) || contains(printable(id)) }
 	default:
 		return contains

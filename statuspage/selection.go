@@ -58,6 +58,9 @@ func (s *selection) add(room *roomtoken.RoomStatus, now time.Time) {
 	if s.full && c.compare(s.candidates[s.end-1]) > 0 {
 		return
 	}
+	if n := len(s.candidates); n == cap(s.candidates) {
+		s.candidates = slices.Grow(s.candidates, n+1) // doubled: append copies large slices more often
+	}
 	s.candidates = append(s.candidates, c)
 	if len(s.candidates) == 2*s.end {
 		s.cut()
