@@ -5,13 +5,16 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -232,5 +235,63 @@ func TestPageGoesOnAfterClose(t *testing.T) {
 				t.Errorf("after Close of the Manager: %s", text)
 			}
 		}
+	})
+}
+
+// However many look, in whichever format, there is one walk at a time.
+func TestRequestsShareAWalk(t *testing.T) {
+	within(t, Config{}, func(t *testing.T, w *world) {
+		w.ask("a", "b", "c")
+		rooms := w.page.walker.rooms
+		w.page.walker.rooms = func(yield func(*roomtoken.RoomStatus) bool) {
+			time.Sleep(time.Second)
+			rooms(yield)
+		}
+		walks := countWalks(w.page.walker)
+		began := time.Now()
+		var viewers sync.WaitGroup
+		viewers.Go(func() { w.get("/") })
+		synctest.Wait() // its walk has begun
+		for i := range 300 {
+			viewers.Go(func() {
+				params := []string{"", "state=valid", "q=A&sort=room"}[i/3%3]
+				if page := w.get("/?format=" + formats[i%3] + "&" + params); !strings.Contains(page, "a") {
+					t.Errorf("?%s: %s", params, page)
+				}
+			})
+		}
+		viewers.Wait()
+		if n, took := walks.Load(), time.Since(began); n != 2 || took != 2*time.Second {
+			t.Errorf("%d walks in %v for 301 viewers, want 2 in 2 s", n, took)
+		}
+	})
+}
+
+// Many look while rooms come and go.
+func TestViewersOfRoomsThatComeAndGo(t *testing.T) {
+	within(t, Config{Every: time.Millisecond}, func(t *testing.T, w *world) {
+		var all sync.WaitGroup
+		for i := range 4 {
+			all.Go(func() {
+				for n := range 100 {
+					id := fmt.Sprint("r", n%30)
+					w.ask(id, fmt.Sprint("r", n))
+					if tok, ok := w.m.Cached(id); ok && n%3 == 0 {
+						w.m.Invalidate(id, tok)
+					}
+					w.m.Forget(fmt.Sprint("r", n/2))
+					time.Sleep(time.Millisecond)
+				}
+			})
+			all.Go(func() {
+				for n := range 25 {
+					for _, format := range formats {
+						w.get(fmt.Sprintf("/?format=%s&per=%d&page=%d", format, 1+n, 1+i))
+					}
+					time.Sleep(3 * time.Millisecond)
+				}
+			})
+		}
+		all.Wait()
 	})
 }
