@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +54,22 @@ func TestHistoryHasDifferences(t *testing.T) {
 			if states["valid"] != 3.0 || i > 0 && states["failing"] != 1.0 || len(states) != len(severity)-1 {
 				t.Errorf("sample %d: states = %v", i, states)
 			}
+		}
+	})
+}
+
+// What was before the page was made is no part of its history.
+func TestHistoryBeginsWithThePage(t *testing.T) {
+	within(t, Config{}, func(t *testing.T, w *world) {
+		w.ask("a", "b")
+		page, err := New(w.m, Config{Authorize: Anyone})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer page.Close()
+		w.pass(10 * time.Second)
+		if h := page.history.all(); len(h) != 1 || h[0].Creates != 0 || h[0].CallP50 != 0 || h[0].Rooms != 2 {
+			t.Errorf("history = %+v, want two rooms and no call", h)
 		}
 	})
 }
@@ -120,11 +137,14 @@ func TestHistoryIsAnHour(t *testing.T) {
 	})
 }
 
-// samplers returns how many goroutines take samples.
-func samplers() int {
+// goroutines returns how many goroutines are in a function.
+func goroutines(function string) int {
 	stacks := make([]byte, 1<<20)
-	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "(*Page).sample(")
+	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), function+"(")
 }
+
+// samplers returns how many goroutines take samples.
+func samplers() int { return goroutines("(*Page).sample") }
 
 // Close ends the sampling before it returns.
 func TestCloseEndsTheSampling(t *testing.T) {
@@ -143,6 +163,32 @@ func TestCloseEndsTheSampling(t *testing.T) {
 			t.Errorf("%d samples, want the 2 before Close", n)
 		}
 		w.page.Close()
+	})
+}
+
+// Close waits for a sample that is being taken.
+func TestCloseWaitsForTheSampling(t *testing.T) {
+	within(t, Config{}, func(t *testing.T, w *world) {
+		w.page.history.mu.Lock()
+		time.Sleep(10 * time.Second)
+		for goroutines("(*history).add") == 0 {
+			runtime.Gosched()
+		}
+		var returned atomic.Bool
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			w.page.Close()
+			returned.Store(true)
+		}()
+		for goroutines("(*WaitGroup).Wait") == 0 && !returned.Load() {
+			runtime.Gosched()
+		}
+		if returned.Load() {
+			t.Error("Close returned while a sample was being taken")
+		}
+		w.page.history.mu.Unlock()
+		<-closed
 	})
 }
 

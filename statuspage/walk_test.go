@@ -86,6 +86,20 @@ func TestViewersShareAWalk(t *testing.T) {
 	})
 }
 
+// A viewer who gets the turn when its walk is over does not make it again.
+func TestWalkIsMadeOnce(t *testing.T) {
+	w := newWalker(func(yield func(*roomtoken.RoomStatus) bool) {
+		yield(&roomtoken.RoomStatus{RoomID: "r", State: roomtoken.RoomValid})
+	})
+	walks := countWalks(w)
+	k, found := w.join(pageOf(1))
+	w.run(k)
+	w.run(k)
+	if n := walks.Load(); n != 1 || found.total != 1 {
+		t.Errorf("%d walks found %d rooms, want 1 and 1", n, found.total)
+	}
+}
+
 // A walk serves a bounded number of different selections; others wait for another one.
 func TestSelectionsOfAWalkAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
