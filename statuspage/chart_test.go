@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +20,9 @@ func historyOf(misses ...int) (history []sample) {
 	return history
 }
 
-func misses(s *sample) int { return int(s.Misses) }
+func misses(s *sample) uint64 { return s.Misses }
+
+func missesHeight(s *sample) int { return int(s.Misses) }
 
 func TestTrace(t *testing.T) {
 	for _, test := range []struct {
@@ -34,17 +37,17 @@ func TestTrace(t *testing.T) {
 		{slices.Repeat([]int{1000}, 360), "M0 1000V0H360V1000Z", "M0 0H360"},
 	} {
 		history := historyOf(test.heights...)
-		if got := trace(history, true, misses); got != test.filled {
+		if got := trace(history, true, missesHeight); got != test.filled {
 			t.Errorf("area of %v = %s, want %s", test.heights, got, test.filled)
 		}
-		if got := trace(history, false, misses); got != test.line {
+		if got := trace(history, false, missesHeight); got != test.line {
 			t.Errorf("line of %v = %s, want %s", test.heights, got, test.line)
 		}
 	}
 }
 
 func TestCeiling(t *testing.T) {
-	for n, want := range map[int]int{0: 1, 1: 1, 2: 2, 3: 4, 5: 6, 7: 8, 9: 10, 10: 10, 11: 20, 99: 100, 100001: 200000} {
+	for n, want := range map[uint64]uint64{math.MaxUint64: math.MaxUint64, 0: 1, 1: 1, 2: 2, 3: 4, 5: 6, 7: 8, 9: 10, 10: 10, 11: 20, 99: 100, 100001: 200000} {
 		if got := ceiling(n); got != want {
 			t.Errorf("ceiling(%d) = %d, want %d", n, got, want)
 		}
@@ -97,7 +100,7 @@ func TestLatencyChart(t *testing.T) {
 	for _, d := range append(bounds[:], 0) {
 		history = append(history, sample{CallP99: millis(d)})
 	}
-	c := latencyChart("t", history, series{mark{"p99", "p99"}, func(s *sample) int { return bucket(s.CallP99) }})
+	c := latencyChart("t", history, series{mark{"p99", "p99"}, func(s *sample) uint64 { return bucket(s.CallP99) }})
 	var heights []string
 	for part := range strings.SplitSeq(c.Shapes[0].Path, "V") {
 		y, _, _ := strings.Cut(part, "H")

@@ -183,8 +183,13 @@ func (v *view) caption() string {
 // columns are the columns of the table.
 func (v *view) columns() []column {
 	columns := []column{
-		{"Room", "room", "ascending"}, {"State", "worst", "other"}, {"Time left", "left", "ascending"}, {"Next call", "next", "ascending"},
-		{"Failures", "failures", "descending"}, {"Last error", "", ""}, {"Last used", "used", "descending"},
+		{"Room", "room", "ascending"},
+		{"State", "worst", "other"},
+		{"Time left", "left", "ascending"},
+		{"Next call", "next", "ascending"},
+		{"Failures", "failures", "descending"},
+		{"Last error", "", ""},
+		{"Last used", "used", "descending"},
 	}
 	for i := range columns {
 		c := &columns[i]
@@ -215,7 +220,7 @@ func (v *view) pageLinks() []pageLink {
 	return []pageLink{
 		to("first", 1),
 		to("previous", min(page-1, pages)),
-		{Label: fmt.Sprintf("page %s of %s", count(page), count(pages))},
+		{Label: fmt.Sprintf("page %s of %s", count(page), count(max(pages, 1)))},
 		to("next", page+1),
 		to("last", pages),
 	}

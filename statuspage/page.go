@@ -150,6 +150,6 @@ func send(w http.ResponseWriter, r *http.Request, status int, contentType string
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // an error means that the client has gone
+		_, _ = w.Write(body) //nolint:gosec // the body is escaped, and an error means that the client has gone
 	}
 }

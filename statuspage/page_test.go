@@ -10,6 +10,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -199,6 +200,32 @@ func TestPolicyHasTheHashOfTheStylesheet(t *testing.T) {
 		want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 		if policy := answer.Header().Get("Content-Security-Policy"); !strings.Contains(policy, want) {
 			t.Errorf("Content-Security-Policy: %s\nwant %s in it", policy, want)
+		}
+	})
+}
+
+// minted matches the tokens and refresh tokens that the source mints.
+var minted = regexp.MustCompile(`token [0-9]+ of [ab]`)
+
+// No format shows a token or a refresh token.
+func TestPageShowsNoSecret(t *testing.T) {
+	within(t, Config{}, func(t *testing.T, w *world) {
+		w.src.RefreshFunc = func(_ context.Context, _ string, refreshToken roomtoken.Token) (roomtoken.Grant, error) {
+			panic("refused: " + refreshToken.Value.Reveal())
+		}
+		w.ask("a", "b")
+		w.pass(7 * time.Minute)
+		for _, format := range formats {
+			page := w.get("/?format=" + format)
+			if !strings.Contains(page, "the source panicked") {
+				t.Errorf("%s does not show the last error: %s", format, page)
+			}
+			if secret := minted.FindString(page); secret != "" {
+				t.Errorf("%s shows %q", format, secret)
+			}
+		}
+		if tok, ok := w.m.Cached("a"); !ok || !minted.MatchString(tok.Value.Reveal()) {
+			t.Errorf("%v is no token of the kind that the test looks for", tok)
 		}
 	})
 }

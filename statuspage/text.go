@@ -32,7 +32,7 @@ func (v *view) text() []byte {
 	for _, c := range v.charts() {
 		fmt.Fprintf(&b, "%-28s%s\n", c.Title, c.Summary)
 	}
-	fmt.Fprintf(&b, "\n%s; page %s of %s\n", v.caption(), count(v.query.page), count(v.pages()))
+	fmt.Fprintf(&b, "\n%s; page %s of %s\n", v.caption(), count(v.query.page), count(max(v.pages(), 1)))
 	const columns = "%-8s  %-12s  %-22s  %-24s  %-14s  %-22s  %s\n"
 	fmt.Fprintf(&b, columns, "STATE", "TIME LEFT", "NEXT CALL", "FAILURES", "LAST USED", "WAITING", "ROOM, TOKEN AND LAST ERROR")
 	for _, r := range v.rows() {

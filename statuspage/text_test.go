@@ -55,10 +55,16 @@ func TestNotes(t *testing.T) {
 		{states(roomtoken.RoomRetrying, 2), false, "warn: 2 rooms still have a token, but their renewal fails."},
 		{overdue, false, "bad: 1 room is without a token, and a call that does not return keeps others from beginning.\n" +
 			"warn: 2 more calls have not returned although their time is up."},
-		{roomtoken.Stats{HeldUntil: noon.Add(90 * time.Second), RateLimited: true}, false,
-			"bad: The source limits the rate of calls. Calls are held back until 12:01:30 UTC, for 1 min 30 s."},
-		{roomtoken.Stats{HeldUntil: noon.Add(3 * time.Second), Probing: true}, false,
-			"bad: The source fails or refuses its credential: one call at a time finds out whether it works again. Calls are held back until 12:00:03 UTC, for 3 s."},
+		{
+			roomtoken.Stats{HeldUntil: noon.Add(90 * time.Second), RateLimited: true},
+			false,
+			"bad: The source limits the rate of calls. Calls are held back until 12:01:30 UTC, for 1 min 30 s.",
+		},
+		{
+			roomtoken.Stats{HeldUntil: noon.Add(3 * time.Second), Probing: true},
+			false,
+			"bad: The source fails or refuses its credential: one call at a time finds out whether it works again. Calls are held back until 12:00:03 UTC, for 3 s.",
+		},
 		{roomtoken.Stats{Probing: true}, false, "bad: The source fails or refuses its credential: one call at a time finds out whether it works again."},
 		{roomtoken.Stats{HeldUntil: noon, RateLimited: true}, true, "warn: The manager is closed: it has no rooms any more."},
 	} {
