@@ -145,9 +145,9 @@ func (a *attempt) refuses() bool { return a.own && !a.last && a.reused.Load() }
 
 var errOldConnection = errors.New("the connection may be dead")
 
-// guardBody makes reading the body of the request fail on an old connection. On HTTP/1.1
-// nothing has been sent then, and the connection is closed. On HTTP/2 the header has been
-// sent, with Close, after which the connection takes no more calls.
+// guardBody makes reading the body of the request fail on an old connection, when only the
+// header has been sent: the server does not get a whole request. On HTTP/1.1 the connection
+// is closed then. On HTTP/2 it takes no more calls after a header with Close.
 func (a *attempt) guardBody(req *http.Request) {
 	if req.GetBody == nil || req.Body == http.NoBody {
 		return

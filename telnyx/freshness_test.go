@@ -61,8 +61,11 @@ func createWithin(t *testing.T, s *Source, timeout time.Duration) error {
 	return err
 }
 
-// slowAnswer takes a while, so that calls overlap.
+// slowAnswer reads the request, as servers do, and takes a while, so that calls overlap.
 func slowAnswer(w http.ResponseWriter, r *http.Request) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return
+	}
 	time.Sleep(50 * time.Millisecond)
 	goodAnswer()(w, r)
 }
@@ -184,7 +187,7 @@ func TestSuspicionEndsWithTheFirstAnswer(t *testing.T) {
 	var delay atomic.Int64
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Duration(delay.Load()))
-		goodAnswer()(w, r)
+		slowAnswer(w, r)
 	}
 	onEachNetwork(t, handler, func(t *testing.T, network *pipeNet, source *Source) {
 		delay.Store(0)
