@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -60,7 +59,7 @@ func TestAuthorizeRefuses(t *testing.T) {
 				if n := w.source.Creates(); n != 0 {
 					t.Errorf("%d creates, want none", n)
 				}
-				if got := w.handler.Stats(); got != (roomhttp.Stats{Denied: 4}) {
+				if got := w.stats(); got != (roomhttp.Stats{Denied: 4}) {
 					t.Errorf("%+v", got)
 				}
 			})
@@ -101,8 +100,8 @@ func TestAuthorizePanics(t *testing.T) {
 						t.Errorf("%s: %d %s", path, resp.StatusCode, body)
 					}
 				}
-				if w.source.Creates() != 0 || w.handler.Stats() != (roomhttp.Stats{}) {
-					t.Errorf("%d creates, %+v", w.source.Creates(), w.handler.Stats())
+				if w.source.Creates() != 0 || w.stats() != (roomhttp.Stats{}) {
+					t.Errorf("%d creates, %+v", w.source.Creates(), w.stats())
 				}
 				if name == "panic" && !strings.Contains(w.log.String(), "authorize is broken") {
 					t.Error("the panic is not in the log of the server")
@@ -132,7 +131,7 @@ func TestStreamAsksBeforeEachFurtherToken(t *testing.T) {
 		}
 		loggedOut.Store(1)
 		s.wantEnd(`{"code":"forbidden","reconnect":false}`)
-		if got := w.handler.Stats(); got != (roomhttp.Stats{StreamsOpened: 1, TokensSent: 5, Denied: 1}) {
+		if got := w.stats(); got != (roomhttp.Stats{StreamsOpened: 1, TokensSent: 5, Denied: 1}) {
 			t.Errorf("%+v", got)
 		}
 		if !strings.Contains(w.log.String(), errForbidden.Error()) {
@@ -184,8 +183,7 @@ func TestStreamWhoseAuthorizePanics(t *testing.T) {
 				t.Errorf("unexpected %+v", b)
 			}
 		}
-		synctest.Wait()
-		if got := w.handler.Stats(); got != (roomhttp.Stats{StreamsOpened: 1, TokensSent: 1}) {
+		if got := w.stats(); got != (roomhttp.Stats{StreamsOpened: 1, TokensSent: 1}) {
 			t.Errorf("%+v", got)
 		}
 	})

@@ -81,10 +81,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if path, ok := strings.CutPrefix(path, "rooms/"); ok {
 		segment, action, _ := strings.Cut(path, "/")
-		roomID, err := url.PathUnescape(segment)
-		if err != nil {
-			roomID = "" // which is none
-		}
+		roomID, _ := url.PathUnescape(segment) // "", which is no room ID, if it were malformed
 		switch action {
 		case "token":
 			h.serve(w, r, roomID, tokenEndpoint)

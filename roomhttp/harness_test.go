@@ -31,6 +31,7 @@ type setup struct {
 	manager         roomtoken.Config                // of the Manager
 	server          func(*http.Server)              // changes the server
 	wrap            func(http.Handler) http.Handler // middleware
+	http2           bool
 }
 
 // world is a Handler behind an http.Server, in a bubble of fake time. Its connections are
@@ -73,23 +74,34 @@ func within(t *testing.T, s setup, test func(t *testing.T, w *world)) {
 		if s.wrap != nil {
 			w.server.Handler = s.wrap(w.handler)
 		}
+		transport := &http.Transport{DialContext: w.pipes.dial}
+		if s.http2 {
+			protocols := new(http.Protocols)
+			protocols.SetUnencryptedHTTP2(true)
+			w.server.Protocols, transport.Protocols = protocols, protocols
+		}
 		if s.server != nil {
 			s.server(w.server)
 		}
 		go w.server.Serve(w.pipes)
-		transport := &http.Transport{DialContext: w.pipes.dial}
 		w.client = &http.Client{Transport: transport}
 		defer func() {
 			w.server.Close()
 			transport.CloseIdleConnections()
 			w.manager.Close()
-			synctest.Wait()
+			time.Sleep(time.Second) // net/http lingers for half a second before it closes some connections
 			if n := w.handler.Stats().Streams; n != 0 {
 				t.Errorf("%d streams are left", n)
 			}
 		}()
 		test(t, w)
 	})
+}
+
+// stats returns the Handler's Stats when all goroutines have come to rest.
+func (w *world) stats() roomhttp.Stats {
+	synctest.Wait()
+	return w.handler.Stats()
 }
 
 // request returns a request of the path.
@@ -193,7 +205,7 @@ func openStream(t testing.TB, client *http.Client, r *http.Request) *stream {
 		cancel()
 		t.Fatal(err)
 	}
-	s := &stream{t: t, status: resp.StatusCode, header: resp.Header, leave: cancel, blocks: make(chan block, 1<<16)}
+	s := &stream{t: t, status: resp.StatusCode, header: resp.Header, leave: cancel, blocks: make(chan block, 1<<12)}
 	go func() {
 		defer close(s.blocks)
 		defer resp.Body.Close()
@@ -314,10 +326,45 @@ type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
+
+	mu      sync.Mutex
+	stalled chan struct{} // not nil: clients read nothing until it is closed
 }
 
 func newPipeListener() *pipeListener {
 	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// stall makes clients read nothing more, once a read that has begun has returned.
+func (l *pipeListener) stall() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stalled = make(chan struct{})
+}
+
+// resume makes clients read again.
+func (l *pipeListener) resume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.stalled)
+	l.stalled = nil
+}
+
+// clientConn is the client's end of a pipe.
+type clientConn struct {
+	net.Conn
+	listener *pipeListener
+}
+
+func (c clientConn) Read(p []byte) (int, error) {
+	l := c.listener
+	l.mu.Lock()
+	stalled := l.stalled
+	l.mu.Unlock()
+	if stalled != nil {
+		<-stalled
+	}
+	return c.Conn.Read(p)
 }
 
 func (l *pipeListener) Accept() (net.Conn, error) {
@@ -340,7 +387,7 @@ func (l *pipeListener) dial(context.Context, string, string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
 	case l.conns <- server:
-		return client, nil
+		return clientConn{client, l}, nil
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}

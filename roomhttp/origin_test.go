@@ -50,7 +50,7 @@ func TestOrigins(t *testing.T) {
 						t.Errorf("%s with %v, allowed %v: %d %s", path, header, origins, a.status, a.body)
 					}
 				}
-				if got := w.handler.Stats(); !want && got != (roomhttp.Stats{Denied: 2}) {
+				if got := w.stats(); !want && got != (roomhttp.Stats{Denied: 2}) {
 					t.Errorf("%v: %+v", header, got)
 				}
 			})

@@ -84,7 +84,7 @@ func TestProblemsOfTheSource(t *testing.T) {
 			if log := w.log.String(); !strings.Contains(log, "secret") || !strings.Contains(log, "lobby") {
 				t.Errorf("the log says too little: %s", log)
 			}
-			if got := w.handler.Stats(); got != (roomhttp.Stats{Failed: 1}) {
+			if got := w.stats(); got != (roomhttp.Stats{Failed: 1}) {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -99,7 +99,7 @@ func TestProblemAfterClose(t *testing.T) {
 				t.Errorf("%s: %d %s", path, a.status, a.body)
 			}
 		}
-		if got := w.handler.Stats(); got != (roomhttp.Stats{Failed: 2}) {
+		if got := w.stats(); got != (roomhttp.Stats{Failed: 2}) {
 			t.Errorf("%+v", got)
 		}
 	})
