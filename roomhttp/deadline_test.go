@@ -19,7 +19,9 @@ func bothVersions(t *testing.T, s setup, test func(t *testing.T, w *world)) {
 
 // The timeouts of the server are for short requests.
 func TestStreamOutlivesTheServersTimeouts(t *testing.T) {
-	short := func(s *http.Server) { s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = time.Second, time.Second, time.Second }
+	short := func(s *http.Server) {
+		s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = time.Second, time.Second, time.Second
+	}
 	bothVersions(t, setup{server: short}, func(t *testing.T, w *world) {
 		w.source.Latency = 3 * time.Second
 		s := w.open(events) // its headers come after 2 s

@@ -39,15 +39,17 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, roomID string) 
 		h.refuse(w, r, roomID, codeStreamingUnsupported, errors.New("the http.ResponseWriter has no Flush and no Unwrap: something like http.TimeoutHandler stands before the Handler"))
 		return
 	}
-	rm, code := h.streams.enter(roomID)
+	sub := h.manager.Subscribe(r.Context(), roomID)
+	defer sub.Close()
+	rm, code := h.streams.enter(roomID, sub)
 	if code != "" {
 		h.count(&h.counts.streamsRefused, r)
 		h.refuse(w, r, roomID, code, nil)
 		return
 	}
-	defer h.streams.leave(rm)
+	defer h.streams.leave(rm, sub)
 	s := &stream{
-		h: h, w: w, rc: http.NewResponseController(w), r: r, room: rm,
+		h: h, w: w, rc: http.NewResponseController(w), r: r, room: rm, sub: sub,
 		authorized: true,
 		has:        r.Header.Get("Last-Event-ID"),
 	}
@@ -56,54 +58,53 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, roomID string) 
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	// The subscription needs no ctx that ends: it is closed here.
-	s.sub = h.manager.Subscribe(context.WithoutCancel(r.Context()), roomID)
-	defer s.sub.Close()
 	s.timer = time.NewTimer(min(openWithin, h.config.Wait))
 	defer s.timer.Stop()
 	s.liftDeadlines()
-	s.run()
-}
-
-// run passes on what comes until the stream ends.
-func (s *stream) run() {
-	for {
-		select {
-		case <-s.sub.Changed():
-			if tok, err, ok := s.sub.Next(); ok && !s.pass(tok, err) {
-				return
-			}
-		case <-s.timer.C:
-			s.authorized = false
-			block := s.h.heartbeat
-			if !s.open {
-				block = nil // it is part of the first block
-			}
-			if !s.send(block) {
-				return
-			}
-		case <-s.h.streams.closing:
-			s.end(codeClosing, nil)
-			return
-		case <-s.r.Context().Done():
-			if !s.open { // the client may still be there, if it is the ctx of the server that has ended
-				s.h.refuse(s.w, s.r, s.room.id, codeUnavailable, context.Cause(s.r.Context()))
-			}
-			return
-		}
+	for s.step() {
 	}
 }
 
-// pass passes on what the subscription has brought. It reports whether the stream goes on.
-func (s *stream) pass(tok roomtoken.Token, err error) bool {
+// step waits for what comes next and passes it on. It reports whether the stream goes on.
+//
+// The subscription wakes it for everything but the time: a token, an error, the end of the
+// request's ctx, Shutdown, and Close of the Manager. With ten thousand streams each further
+// channel to wait for would show.
+func (s *stream) step() bool {
+	select {
+	case <-s.sub.Changed():
+		return s.look()
+	case <-s.timer.C:
+		s.authorized = false
+		if !s.open {
+			return s.send(nil) // a heartbeat is part of the first block
+		}
+		return s.send(s.h.heartbeat)
+	}
+}
+
+// look passes on what the subscription has brought, if it has. It reports whether the
+// stream goes on.
+func (s *stream) look() bool {
+	tok, err, ok := s.sub.Next()
 	switch {
-	case err == nil:
+	case s.r.Context().Err() != nil:
+		if !s.open { // the client may still be there, if it is the ctx of the server that has ended
+			s.h.refuse(s.w, s.r, s.room.id, codeUnavailable, context.Cause(s.r.Context()))
+		}
+		return false
+	case ok && err == nil:
 		return s.passToken(tok)
-	case s.sub.Ended() || errors.Is(err, roomtoken.ErrRoomNotFound):
+	case ok && !s.sub.Ended() && !errors.Is(err, roomtoken.ErrRoomNotFound):
+		return s.passProblem(err)
+	case ok:
 		s.end(codeOf(err), err)
 		return false
+	case s.sub.Ended(): // Shutdown has closed it
+		s.end(codeClosing, nil)
+		return false
 	default:
-		return s.passProblem(err)
+		return true
 	}
 }
 
