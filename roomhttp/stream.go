@@ -58,7 +58,7 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, roomID string) 
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	s.timer = time.NewTimer(min(openWithin, h.config.Wait))
+	s.timer = time.NewTimer(openWithin)
 	defer s.timer.Stop()
 	s.liftDeadline()
 	for s.step() {
