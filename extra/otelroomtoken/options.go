@@ -21,14 +21,22 @@ type options struct {
 	attributes []attribute.KeyValue
 }
 
-// WithTracerProvider sets where spans go. Defaults to the global provider.
+// WithTracerProvider sets where spans go. Defaults to the global provider, nil included.
 func WithTracerProvider(provider trace.TracerProvider) Option {
-	return func(o *options) { o.tracers = provider }
+	return func(o *options) {
+		if provider != nil {
+			o.tracers = provider
+		}
+	}
 }
 
-// WithMeterProvider sets where metrics go. Defaults to the global provider.
+// WithMeterProvider sets where metrics go. Defaults to the global provider, nil included.
 func WithMeterProvider(provider metric.MeterProvider) Option {
-	return func(o *options) { o.meters = provider }
+	return func(o *options) {
+		if provider != nil {
+			o.meters = provider
+		}
+	}
 }
 
 // WithAttributes adds attributes to all spans and all metrics. Their values must be few: each

@@ -259,8 +259,8 @@ func TestGlobalProvidersAreTheDefault(t *testing.T) {
 	defer otel.SetMeterProvider(meters)
 	defer otel.SetTracerProvider(tracers)
 
-	manager := newManager(t, otelroomtoken.NewSource(&roomtokentest.Source{}))
-	if _, err := otelroomtoken.Register(manager); err != nil {
+	manager := newManager(t, otelroomtoken.NewSource(&roomtokentest.Source{}, otelroomtoken.WithTracerProvider(nil)))
+	if _, err := otelroomtoken.Register(manager, otelroomtoken.WithMeterProvider(nil)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := manager.Token(t.Context(), "lobby"); err != nil {
