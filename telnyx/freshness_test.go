@@ -299,7 +299,7 @@ func TestTurnEndsWhenTheRequestIsSent(t *testing.T) {
 }
 
 // A request that is refused an old connection does not reach the server, and calls that
-// look for new connections at the same time make one each.
+// look for new connections at the same time do not use up each other's.
 func TestSuspectCallsDoNotFlood(t *testing.T) {
 	var whole atomic.Int64
 	handler := func(w http.ResponseWriter, r *http.Request) {
@@ -331,7 +331,7 @@ func TestSuspectCallsDoNotFlood(t *testing.T) {
 		dials := network.dials()
 		source.fresh.suspect.Store(true)
 		callAll()
-		if made := network.dials() - dials; made > calls+2 {
+		if made := network.dials() - dials; made > 3*calls { // without turns about 2,000
 			t.Errorf("%d calls made %d connections", calls, made)
 		}
 	})
