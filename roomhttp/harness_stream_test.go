@@ -99,14 +99,17 @@ func (s *stream) next() block {
 	return b
 }
 
-// nextEvent returns the next block that is no heartbeat.
+// nextEvent returns the next block that is no heartbeat. It fails the test if none comes
+// in 10,000 heartbeats.
 func (s *stream) nextEvent() block {
 	s.t.Helper()
-	for {
+	for range 10_000 {
 		if b := s.next(); b.event != "" {
 			return b
 		}
 	}
+	s.t.Fatal("no event comes")
+	return block{}
 }
 
 // token returns the token of the next event, which must be one.
@@ -138,6 +141,18 @@ func (s *stream) wantEOF() {
 	if !errors.Is(s.err, io.EOF) {
 		s.t.Fatal(s.err)
 	}
+}
+
+// rest returns the blocks until the stream ends, whichever way. It fails the test if that
+// are more than 10,000.
+func (s *stream) rest() (blocks []block) {
+	s.t.Helper()
+	for b := range s.blocks {
+		if blocks = append(blocks, b); len(blocks) == 10_000 {
+			s.t.Fatal("the stream does not end")
+		}
+	}
+	return blocks
 }
 
 // wantQuiet fails the test if an event has come.

@@ -130,7 +130,7 @@ type answer struct {
 	body   string
 }
 
-// do sends a request and returns the answer.
+// do sends a request and returns the answer, which must end.
 func (w *world) do(method, path, body string, header ...string) answer {
 	w.t.Helper()
 	resp, err := w.client.Do(w.request(method, path, body, header...))
@@ -138,9 +138,10 @@ func (w *world) do(method, path, body string, header ...string) answer {
 		w.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		w.t.Fatal(err)
+	const most = 1 << 20
+	text, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	if err != nil || len(text) == most {
+		w.t.Fatalf("%s %s: %d bytes, error %v", method, path, len(text), err)
 	}
 	return answer{resp.StatusCode, resp.Header, string(text)}
 }

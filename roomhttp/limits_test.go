@@ -47,16 +47,14 @@ func TestLimits(t *testing.T) {
 		wantFull("/rooms/a/token/events")
 
 		broken.Store(true)
-		for range a2.blocks { // until Authorize panics
-		}
+		a2.rest() // until Authorize panics
 		synctest.Wait()
 		w.open("/rooms/a/token/events")
 		wantFull("/rooms/a/token/events")
 
 		w.manager.Close()
 		for _, s := range []*stream{a3, b} {
-			for range s.blocks {
-			}
+			s.rest()
 		}
 		if got := w.stats(); got.Streams != 0 || got.StreamsOpened != 5 {
 			t.Errorf("%+v", got)
