@@ -4,75 +4,37 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
-)
 
-// logBudget is how many lines of a kind that can come often are logged per minute at
-// Warn or above. An outage of a thousand rooms must not bury what matters.
-const logBudget = 2
+	"github.com/roomtoken/roomtoken/internal/logbudget"
+)
 
 // eventLog logs events. Its methods are called by one goroutine at a time.
 type eventLog struct {
 	log    *slog.Logger
-	budget map[string]*lineBudget // by message
-}
-
-// lineBudget counts the lines of a kind in the present minute.
-type lineBudget struct {
-	from    time.Time
-	lines   int
-	skipped int // lines beyond the budget, logged at Debug
+	budget logbudget.Budget // by message
 }
 
 // logEvents returns an observer that logs events.
 func logEvents(log *slog.Logger) func(Event) {
-	l := &eventLog{log: log, budget: map[string]*lineBudget{}}
+	l := &eventLog{log: log}
 	return l.observe
 }
 
 func (l *eventLog) observe(e Event) {
-	l.summarize(e.Time)
+	ctx := context.Background()
+	for line, n := range l.budget.Skipped(e.Time) {
+		l.log.LogAttrs(ctx, slog.LevelWarn, "roomtoken: more of the same", slog.String("line", line), slog.Int("lines", n))
+	}
 	level := logLevel(e)
-	if level >= slog.LevelWarn && !l.within(e) {
+	if level >= slog.LevelWarn && !l.budget.Allow(logText(e), e.Time) {
 		level = slog.LevelDebug
 	}
-	ctx := context.Background()
 	if l.log.Enabled(ctx, level) {
 		attrs := logAttrs(e)
 		if p := panicOf(e); p != nil && level == slog.LevelError {
 			attrs = append(attrs, slog.String("stack", string(p.Stack)))
 		}
 		l.log.LogAttrs(ctx, level, "roomtoken: "+logText(e), attrs...)
-	}
-}
-
-// within reports whether the budget of the event's line allows one more.
-func (l *eventLog) within(e Event) bool {
-	text := logText(e)
-	b := l.budget[text]
-	if b == nil {
-		b = &lineBudget{from: e.Time}
-		l.budget[text] = b
-	}
-	if b.lines++; b.lines <= logBudget {
-		return true
-	}
-	b.skipped++
-	return false
-}
-
-// summarize begins a new minute for the lines whose minute is over, and logs how many
-// lines were left out.
-func (l *eventLog) summarize(now time.Time) {
-	for text, b := range l.budget {
-		if since := now.Sub(b.from); since >= 0 && since < time.Minute {
-			continue
-		}
-		if b.skipped > 0 {
-			l.log.LogAttrs(context.Background(), slog.LevelWarn, "roomtoken: more of the same",
-				slog.String("line", text), slog.Int("lines", b.skipped))
-		}
-		delete(l.budget, text)
 	}
 }
 

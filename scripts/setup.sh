@@ -19,15 +19,30 @@ command -v make >/dev/null || packages+=(make)
 # A program that a module's tests need goes here:
 # command -v redis-server >/dev/null || packages+=(redis-server)
 
-[[ ${#packages[@]} -gt 0 ]] || exit 0
+# promtool is in the package of the Prometheus server, which is unpacked and not
+# installed: an installed server would start.
+promtool=
+command -v promtool >/dev/null || promtool=promtool
+
+missing="${packages[*]-} $promtool"
+[[ $missing != " " ]] || exit 0
 
 command -v apt-get >/dev/null || {
-	echo "setup: no apt-get to install what is missing: ${packages[*]}" >&2
+	echo "setup: no apt-get to install what is missing: $missing" >&2
 	exit 1
 }
-echo "setup: installing ${packages[*]}"
+echo "setup: installing $missing"
 root=()
 [[ $(id -u) -eq 0 ]] || root=(sudo)
 export DEBIAN_FRONTEND=noninteractive
 "${root[@]}" apt-get update -qq
-"${root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+[[ ${#packages[@]} -eq 0 ]] ||
+	"${root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+
+if [[ -n $promtool ]]; then
+	download=$(mktemp -d)
+	trap 'rm -rf "$download"' EXIT
+	(cd "$download" && apt-get download -qq -o APT::Sandbox::User=root prometheus)
+	dpkg-deb --fsys-tarfile "$download"/prometheus_*.deb |
+		"${root[@]}" tar -x -C /usr/local/bin --no-same-owner --strip-components=3 ./usr/bin/promtool
+fi

@@ -1,0 +1,230 @@
+package roomhttp_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/roomhttp"
+)
+
+// errForbidden is an error whose text nobody but the operator may see.
+var errForbidden = errors.New("alice is not a member")
+
+type refusal struct{ hint string }
+
+func (*refusal) Error() string { return "refused" }
+
+// Nobody gets a token whom Authorize did not let in, whatever it returns.
+func TestAuthorizeRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		err    error
+		status int
+		code   string
+	}{
+		{"an error", errForbidden, 403, "forbidden"},
+		{"a nil pointer as an error", (*refusal)(nil), 403, "forbidden"},
+		{"an error of the source", roomtoken.ErrRateLimited, 403, "forbidden"},
+		{"no such room", fmt.Errorf("alice: %w", roomtoken.ErrRoomNotFound), 404, "room_not_found"},
+		{"unauthenticated", fmt.Errorf("alice: %w", roomhttp.ErrUnauthenticated), 401, "unauthenticated"},
+		{"unavailable", fmt.Errorf("alice: %w", roomhttp.ErrUnavailable), 503, "unavailable"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			config := roomhttp.Config{
+				AcceptRejections: true,
+				Authorize:        func(*http.Request, string) error { return tt.err },
+			}
+			within(t, setup{Config: config}, func(t *testing.T, w *world) {
+				for _, a := range []answer{
+					w.get("/rooms/lobby/token"),
+					w.get("/rooms/lobby/token/events"),
+					w.do(http.MethodHead, "/rooms/lobby/token", ""),
+					w.do(http.MethodPost, "/rooms/lobby/token/rejected", `{"token":"x"}`, "Content-Type: application/json"),
+				} {
+					if a.status != tt.status || a.body != "" && a.code(t) != tt.code {
+						t.Errorf("%d %s, want %d %s", a.status, a.body, tt.status, tt.code)
+					}
+					if strings.Contains(a.body, "alice") {
+						t.Errorf("the answer has the text of the error: %s", a.body)
+					}
+				}
+				if n := w.source.Creates(); n != 0 {
+					t.Errorf("%d creates, want none", n)
+				}
+				if got := w.stats(); got != (roomhttp.Stats{Denied: 4}) {
+					t.Errorf("%+v", got)
+				}
+			})
+		})
+	}
+}
+
+// Authorize gets the request and the room as the client named it.
+func TestAuthorizeGetsTheRoom(t *testing.T) {
+	var asked []string
+	config := roomhttp.Config{Authorize: func(r *http.Request, roomID string) error {
+		asked = append(asked, r.Header.Get("Cookie")+" "+roomID)
+		return errForbidden
+	}}
+	within(t, setup{Config: config}, func(t *testing.T, w *world) {
+		w.get("/rooms/a%2Fb/token", "Cookie: session=1")
+		w.get("/rooms/c%20d/token/events", "Cookie: session=2")
+		if got := strings.Join(asked, ", "); got != "session=1 a/b, session=2 c d" {
+			t.Error(got)
+		}
+	})
+}
+
+// If Authorize panics, nobody gets a token, and the panic reaches the http.Server.
+func TestAuthorizePanics(t *testing.T) {
+	for name, throw := range map[string]func(){
+		"panic":  func() { panic("authorize is broken") },
+		"Goexit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := roomhttp.Config{Authorize: func(*http.Request, string) error { throw(); return nil }}
+			within(t, setup{Config: config}, func(t *testing.T, w *world) {
+				for _, path := range []string{"/rooms/lobby/token", "/rooms/lobby/token/events"} {
+					resp, err := w.client.Do(w.request(http.MethodGet, path, ""))
+					if err == nil {
+						body, _ := io.ReadAll(resp.Body)
+						resp.Body.Close()
+						t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+					}
+				}
+				if w.source.Creates() != 0 || w.stats() != (roomhttp.Stats{}) {
+					t.Errorf("%d creates, %+v", w.source.Creates(), w.stats())
+				}
+				if name == "panic" && !strings.Contains(w.log.String(), "authorize is broken") {
+					t.Error("the panic is not in the log of the server")
+				}
+			})
+		})
+	}
+}
+
+// A stream asks again before each further token, but not for the first.
+func TestStreamAsksBeforeEachFurtherToken(t *testing.T) {
+	var asked, loggedOut atomic.Int64
+	config := roomhttp.Config{Authorize: func(*http.Request, string) error {
+		asked.Add(1)
+		if loggedOut.Load() != 0 {
+			return errForbidden
+		}
+		return nil
+	}}
+	within(t, setup{Config: config}, func(t *testing.T, w *world) {
+		s := w.open("/rooms/lobby/token/events")
+		for want := range int64(5) {
+			s.token()
+			if got := asked.Load(); got != want+1 {
+				t.Errorf("token %d: asked %d times, want %d", want+1, got, want+1)
+			}
+		}
+		loggedOut.Store(1)
+		s.wantEnd(`{"code":"forbidden","reconnect":false}`)
+		if got := w.stats(); got != (roomhttp.Stats{StreamsOpened: 1, TokensSent: 5, Denied: 1}) {
+			t.Errorf("%+v", got)
+		}
+		if !strings.Contains(w.log.String(), errForbidden.Error()) {
+			t.Error("the log does not say why")
+		}
+	})
+}
+
+// What ends a stream when Authorize refuses a further token.
+func TestStreamIsRefusedAFurtherToken(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{errForbidden, `{"code":"forbidden","reconnect":false}`},
+		{roomhttp.ErrUnauthenticated, `{"code":"unauthenticated","reconnect":false}`},
+		{roomtoken.ErrRoomNotFound, `{"code":"room_not_found","reconnect":false}`},
+		{roomhttp.ErrUnavailable, `{"code":"unavailable","reconnect":true}`},
+	} {
+		var asked atomic.Int64
+		config := roomhttp.Config{Authorize: func(*http.Request, string) error {
+			if asked.Add(1) > 1 {
+				return tt.err
+			}
+			return nil
+		}}
+		within(t, setup{Config: config}, func(t *testing.T, w *world) {
+			s := w.open("/rooms/lobby/token/events")
+			s.token()
+			s.wantEnd(tt.want)
+		})
+	}
+}
+
+// If Authorize panics before a further token, the stream breaks off without it.
+func TestStreamWhoseAuthorizePanics(t *testing.T) {
+	var asked atomic.Int64
+	config := roomhttp.Config{Authorize: func(*http.Request, string) error {
+		if asked.Add(1) > 1 {
+			panic("authorize is broken")
+		}
+		return nil
+	}}
+	within(t, setup{Config: config}, func(t *testing.T, w *world) {
+		s := w.open("/rooms/lobby/token/events")
+		s.token()
+		for b := range s.blocks {
+			if b.event != "" {
+				t.Errorf("unexpected %+v", b)
+			}
+		}
+		if got := w.stats(); got != (roomhttp.Stats{StreamsOpened: 1, TokensSent: 1}) {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// Neither the first token that comes long after the stream was opened nor the one behind
+// the token that the client has is given without asking again.
+func TestStreamAsksForALateFirstToken(t *testing.T) {
+	var asked atomic.Int64
+	config := roomhttp.Config{Authorize: func(*http.Request, string) error {
+		if asked.Add(1) > 1 {
+			return errForbidden
+		}
+		return nil
+	}}
+	t.Run("after the headers", func(t *testing.T) {
+		asked.Store(0)
+		within(t, setup{Config: config}, func(t *testing.T, w *world) {
+			w.source.Latency = 3 * time.Second
+			s := w.open("/rooms/lobby/token/events")
+			s.wantEnd(`{"code":"forbidden","reconnect":false}`)
+		})
+	})
+	t.Run("after a problem", func(t *testing.T) {
+		asked.Store(0)
+		within(t, setup{Config: config}, func(t *testing.T, w *world) {
+			w.source.Fail(errors.New("down"), 1)
+			s := w.open("/rooms/lobby/token/events")
+			if b := s.nextEvent(); b.event != "problem" {
+				t.Errorf("%+v", b)
+			}
+			s.wantEnd(`{"code":"forbidden","reconnect":false}`)
+		})
+	})
+	t.Run("after Last-Event-ID", func(t *testing.T) {
+		asked.Store(-1)
+		within(t, setup{Config: config}, func(t *testing.T, w *world) {
+			w.get("/rooms/lobby/token")
+			tok, _ := w.manager.Cached("lobby")
+			s := w.open("/rooms/lobby/token/events", "Last-Event-ID: "+tok.Value.Fingerprint())
+			s.wantEnd(`{"code":"forbidden","reconnect":false}`)
+		})
+	})
+}
