@@ -1,6 +1,7 @@
 package roomhttp_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ import (
 // errForbidden is an error whose text nobody but the operator may see.
 var errForbidden = errors.New("alice is not a member")
 
-type refusal struct{ hint string }
+type refusal struct{}
 
 func (*refusal) Error() string { return "refused" }
 
@@ -226,5 +227,26 @@ func TestStreamAsksForALateFirstToken(t *testing.T) {
 			s := w.open("/rooms/lobby/token/events", "Last-Event-ID: "+tok.Value.Fingerprint())
 			s.wantEnd(`{"code":"forbidden","reconnect":false}`)
 		})
+	})
+}
+
+// A stream that ends leaves no watch behind, even if the ctx of its request goes on.
+func TestStreamLeavesNoWatch(t *testing.T) {
+	first := true
+	config := roomhttp.Config{Authorize: func(*http.Request, string) error {
+		if !first {
+			return errForbidden
+		}
+		first = false
+		return nil
+	}}
+	within(t, setup{Config: config}, func(t *testing.T, w *world) {
+		a := ask(w.handler, newRequest(http.MethodGet, events, "").WithContext(context.Background()))
+		if !strings.HasSuffix(a.body, "event: end\ndata: {\"code\":\"forbidden\",\"reconnect\":false}\n\n") {
+			t.Error(a.body)
+		}
+		if n := w.manager.Stats().Watchers; n != 0 {
+			t.Errorf("%d watches are left", n)
+		}
 	})
 }

@@ -200,7 +200,7 @@ func openStream(t testing.TB, client *http.Client, r *http.Request) *stream {
 	t.Helper()
 	began := time.Now()
 	ctx, cancel := context.WithCancel(r.Context())
-	resp, err := client.Do(r.WithContext(ctx))
+	resp, err := client.Do(r.WithContext(ctx)) //nolint:bodyclose // whoever reads it closes it
 	if err != nil {
 		cancel()
 		t.Fatal(err)

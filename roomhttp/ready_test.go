@@ -76,6 +76,8 @@ func TestReadyStates(t *testing.T) {
 		within(t, setup{manager: config}, func(t *testing.T, w *world) {
 			w.ask("a")
 			time.Sleep(8 * time.Minute)
+			w.wantStates("idle")
+			w.wantReady(1, true)
 			w.source.Fail(errors.New("down"), -1)
 			w.ask("b")
 			w.wantStates("idle failing")

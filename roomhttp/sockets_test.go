@@ -209,7 +209,7 @@ func TestWrappers(t *testing.T) {
 				for range 3 {
 					s.token()
 				}
-				if got := strings.Contains(w.log.String(), "no deadlines"); got != tt.warn {
+				if got := strings.Contains(w.log.String(), "no write deadlines"); got != tt.warn {
 					t.Errorf("log: %s", w.log)
 				}
 			})

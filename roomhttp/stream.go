@@ -58,9 +58,9 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, roomID string) 
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	s.timer = time.NewTimer(min(openWithin, h.config.Wait))
+	s.timer = time.NewTimer(openWithin)
 	defer s.timer.Stop()
-	s.liftDeadlines()
+	s.liftDeadline()
 	for s.step() {
 	}
 }
@@ -109,17 +109,18 @@ func (s *stream) look() bool {
 }
 
 func (s *stream) passToken(tok roomtoken.Token) bool {
+	authorized := s.authorized
+	s.authorized = false
 	event := s.room.event(tok)
-	known := event.id == s.has && s.problem == ""
-	if !known && !s.authorized {
+	if event.id == s.has && s.problem == "" {
+		return s.open || s.send(nil)
+	}
+	if !authorized {
 		if code, err := s.h.authorize(s.r, s.room.id); code != "" {
 			s.end(code, err)
 			return false
 		}
-	}
-	s.authorized = false
-	if known {
-		return s.open || s.send(nil)
+		event = s.room.event(tok) // Authorize may have taken a while
 	}
 	if !s.send(event.block) {
 		return false
@@ -206,12 +207,11 @@ func (s *stream) setHeaders() {
 	header.Set("X-Accel-Buffering", "no") // nginx
 }
 
-// liftDeadlines lifts those that the http.Server has set for the whole request: its
-// ReadTimeout would end the ctx, and its WriteTimeout the stream.
-func (s *stream) liftDeadlines() {
-	err := errors.Join(s.rc.SetReadDeadline(time.Time{}), s.rc.SetWriteDeadline(time.Time{}))
-	if err != nil {
-		s.h.log.write(s.r.Context(), slog.LevelWarn, "streams have no deadlines of their own: wrap the http.ResponseWriter in one with Unwrap", s.room.id, "no_deadlines", err)
+// liftDeadline lifts the deadline that the http.Server has set for the whole response: with
+// HTTP/2 it ends a stream also while nothing is written.
+func (s *stream) liftDeadline() {
+	if err := s.rc.SetWriteDeadline(time.Time{}); err != nil {
+		s.h.log.write(s.r.Context(), slog.LevelWarn, "streams have no write deadlines: the http.ResponseWriter needs a method Unwrap", s.room.id, "no_deadlines", err)
 	}
 }
 

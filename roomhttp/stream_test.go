@@ -259,9 +259,12 @@ func TestStreamOfARoomThatIsDeleted(t *testing.T) {
 // A stream that was held up gets the newest token, not all that it has missed.
 func TestSlowStreamGetsTheLatest(t *testing.T) {
 	first := true
-	config := roomhttp.Config{Authorize: func(*http.Request, string) error {
+	config := roomhttp.Config{Authorize: func(r *http.Request, _ string) error {
 		if !first {
-			time.Sleep(time.Hour)
+			select {
+			case <-time.After(time.Hour):
+			case <-r.Context().Done():
+			}
 		}
 		first = false
 		return nil
@@ -270,8 +273,15 @@ func TestSlowStreamGetsTheLatest(t *testing.T) {
 		s := w.open(events)
 		for _, atLeast := range []int{1, 2, 8} { // in an hour there are 8 renewals at least
 			var n int
-			if _, err := fmt.Sscanf(s.token(), "token %d of lobby", &n); err != nil || n < atLeast || n > atLeast && atLeast < 8 {
+			b := s.nextEvent()
+			body := decode(t, b.data)
+			if _, err := fmt.Sscanf(body["token"].(string), "token %d of lobby", &n); err != nil || n < atLeast || n > atLeast && atLeast < 8 {
 				t.Errorf("token %d, want %d", n, atLeast)
+			}
+			expires, _ := time.Parse(time.RFC3339, body["token_expires_at"].(string))
+			left := time.Until(expires)
+			if got := body["expires_in"]; got != max(0, left.Truncate(time.Second).Seconds()) {
+				t.Errorf("token %d has %v s left, want %v", n, got, left)
 			}
 		}
 	})

@@ -92,7 +92,10 @@ func TestClientThatHasGone(t *testing.T) {
 			time.Sleep(time.Second)
 			cancel()
 		}()
-		_, err := w.client.Do(w.request(http.MethodGet, "/rooms/lobby/token", "").WithContext(ctx))
+		resp, err := w.client.Do(w.request(http.MethodGet, "/rooms/lobby/token", "").WithContext(ctx))
+		if err == nil {
+			resp.Body.Close()
+		}
 		if !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@
 //   cp roomtoken.js /tmp/roomtoken.mjs && ROOMTOKEN_MODULE=/tmp/roomtoken.mjs node --test testdata/
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { mock, test } from "node:test";
 
 const { watchToken } = await import(process.env.ROOMTOKEN_MODULE);
@@ -417,12 +418,16 @@ within("an event that makes no sense is a break", async (make) => {
 });
 
 within("stop stops everything", async (make) => {
-  const first = stream(opening, token(1));
-  const world = make(first);
-  const { stop } = world.watch();
+  const { signal } = new AbortController();
+  const listeners = () =>
+    [[window, "online"], [document, "visibilitychange"], [signal, "abort"]].map(([target, type]) => getEventListeners(target, type).length);
+  const world = make(stream(opening, token(1)));
+  const { stop } = world.watch({ signal });
   await settle();
+  assert.deepEqual(listeners(), [1, 1, 1]);
   stop();
   stop();
+  assert.deepEqual(listeners(), [0, 0, 0]);
   assert.equal(world.requests[0].signal.aborted, true);
   window.dispatchEvent(new Event("online"));
   await advance(60_000);
