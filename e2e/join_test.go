@@ -162,6 +162,7 @@ func TestOutage(t *testing.T) {
 	p.waitState(roomA, "lost")
 	p.wait(lines(roomA, "problem: unavailable") + " === 1")
 	p.wait(fmt.Sprintf("document.querySelector('%s .problem').checkVisibility()", card(roomA)))
+	p.look("join-outage")
 	p.waitState(roomA, "in")
 	p.wait(lines("API", "Outage is over") + " === 1")
 	p.wait(fmt.Sprintf("!document.querySelector('%s .problem').checkVisibility()", card(roomA)))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -135,9 +136,7 @@ func TestStatusPageLooks(t *testing.T) {
 	t.Parallel()
 	answer := anHourIn(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		for name, values := range answer.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), answer.Header())
 		_, _ = w.Write(answer.Body.Bytes())
 	}))
 	defer server.Close()

@@ -26,7 +26,7 @@ const within = 90 * time.Second
 // against their Content-Security-Policy, fails the test.
 type tab struct {
 	t   *testing.T
-	ctx context.Context //nolint:containedctx // it is how chromedp names a tab
+	ctx context.Context // it is how chromedp names a tab
 
 	mu       sync.Mutex
 	expected []string // parts of reports that are no fault
@@ -36,16 +36,16 @@ type tab struct {
 // newTab opens a tab in a profile of its own.
 func newTab(t *testing.T) *tab {
 	t.Helper()
-	return openTab(t, browser, chromedp.WithNewBrowserContext())
+	return openTab(browser, t, chromedp.WithNewBrowserContext())
 }
 
 // another opens one more tab in the same window, in front of this one.
 func (b *tab) another() *tab {
 	b.t.Helper()
-	return openTab(b.t, b.ctx, chromedp.WithNewWindow(false))
+	return openTab(b.ctx, b.t, chromedp.WithNewWindow(false))
 }
 
-func openTab(t *testing.T, parent context.Context, option chromedp.ContextOption) *tab {
+func openTab(parent context.Context, t *testing.T, option chromedp.ContextOption) *tab {
 	t.Helper()
 	b := &tab{t: t}
 	ctx, closeTab := chromedp.NewContext(parent, option, chromedp.WithListener(b.listen))

@@ -64,7 +64,7 @@ func serve(ctx context.Context, addr string, ttl time.Duration, rooms []string, 
 		return err
 	}
 	defer a.close()
-	listener, err := net.Listen("tcp", addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
