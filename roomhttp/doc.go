@@ -26,6 +26,7 @@
 //		onToken: async ({ token }) => {
 //			if (room) return room.updateClientToken(token);
 //			room = await initialize({ roomId, clientToken: token }); // of @telnyx/video
+//			room.on("disconnected", () => (room = undefined)); // the next token joins anew
 //			await room.connect();
 //		},
 //	});

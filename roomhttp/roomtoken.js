@@ -147,10 +147,11 @@ export function watchToken(url, options = {}) {
     Promise.resolve(problem).then(onProblem).catch(console.error);
   }
 
-  // wake is called when the browser is back online, or the page visible.
-  function wake() {
-    if (globalThis.document?.visibilityState === "hidden") return;
-    if (connection && Date.now() - lastSign <= SILENCE * heartbeat) return;
+  // wake is called when the browser is back online, or the page visible or thawed.
+  function wake({ type }) {
+    const alive = connection && Date.now() - lastSign <= SILENCE * heartbeat;
+    const hidden = globalThis.document?.visibilityState === "hidden";
+    if (type !== "resume" && (alive || hidden)) return; // a freeze breaks connections
     hurry = true;
     connection?.abort(); // its watchdog may have slept
     endPause();
@@ -170,7 +171,7 @@ export function watchToken(url, options = {}) {
 
   const untilEnd = { signal: end.signal };
   globalThis.addEventListener?.("online", wake, untilEnd);
-  globalThis.document?.addEventListener("visibilitychange", wake, untilEnd);
+  for (const type of ["visibilitychange", "resume"]) globalThis.document?.addEventListener(type, wake, untilEnd);
   signal?.addEventListener("abort", stop, untilEnd);
   if (signal?.aborted) stop();
   run();

@@ -18,6 +18,8 @@ command -v make >/dev/null || packages+=(make)
 [[ $(go env GOHOSTOS) != linux ]] || compiles || packages+=(gcc libc6-dev)
 # A program that a module's tests need goes here:
 # command -v redis-server >/dev/null || packages+=(redis-server)
+browsers=(chromium chromium-browser google-chrome google-chrome-stable) # any of them; e2e knows the same
+command -v "${browsers[@]}" >/dev/null || packages+=(chromium)
 
 # promtool is in the package of the Prometheus server, which is unpacked and not
 # installed: an installed server would start.

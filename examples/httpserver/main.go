@@ -4,18 +4,16 @@
 //	TELNYX_API_KEY=KEY... go run ./examples/httpserver
 //	curl localhost:8080/rooms/0ccc7b54-4df3-4bca-a65a-3da1ecc777f0/token
 //
-// Without an API key it uses a Telnyx rooms API in this process. The page /debug/rooms
-// shows the state of the rooms. A real back end has to check who may join which room,
-// and who may see that page.
+// Without an API key it uses a Telnyx rooms API in this process. Its first page says what
+// is where. A real back end has to check who may join which room, and who may see the
+// status page.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"log"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -55,23 +53,21 @@ func serve(ctx context.Context, addr string) error {
 		return err
 	}
 	defer manager.Close()
-
-	b := backEnd{manager: manager, timeout: 5 * time.Second}
-	server := &http.Server{Addr: addr, Handler: b.handler(), ReadHeaderTimeout: 5 * time.Second}
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		<-ctx.Done()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
-			log.Print(err)
-		}
-	}()
-	log.Printf("listening on http://%s", addr)
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	server, err := newServer(manager)
+	if err != nil {
 		return err
 	}
-	<-drained
-	return nil
+	server.Addr = addr
+
+	failed := make(chan error, 1)
+	go func() { failed <- server.ListenAndServe() }()
+	log.Printf("listening on http://%s", addr)
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return server.Shutdown(ctx)
 }

@@ -348,6 +348,18 @@ within("a connection that slept with the page is replaced at once", async (make)
   assert.equal(world.requests[0].signal.aborted, true);
 });
 
+within("a connection from before the browser froze the page is replaced at once", async (make) => {
+  const world = make(stream(opening, token(1)), stream(opening));
+  world.watch();
+  await settle();
+  document.visibilityState = "hidden"; // as it is until the page is shown, a moment later
+  document.dispatchEvent(new Event("resume"));
+  await settle();
+  assert.equal(world.requests.length, 2);
+  assert.equal(world.requests[0].signal.aborted, true);
+  assert.equal(world.requests[1].headers.get("Last-Event-ID"), "id1");
+});
+
 within("a final answer stops it for good", async (make) => {
   for (const [status, fatal] of [
     [400, true], [401, true], [403, true], [404, true], [410, true],
