@@ -1,15 +1,21 @@
 package roomtoken_test
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
+	"github.com/roomtoken/roomtoken"
 	"github.com/roomtoken/roomtoken/internal/doctest"
+	"github.com/roomtoken/roomtoken/roomtokentest"
+	"github.com/roomtoken/roomtoken/statuspage"
 )
 
 // docsEnv is what the code on the pages may use without saying so.
 var docsEnv = doctest.Env{
 	Packages: []string{
-		"context", "errors", "fmt", "log", "log/slog", "math", "math/rand/v2", "net/http", "os", "strconv", "strings", "sync",
+		"context", "errors", "fmt", "log", "log/slog", "math", "net/http", "os", "strconv", "strings", "sync",
 		"testing", "testing/synctest", "time",
 		thisModule, thisModule + "/roomhttp", thisModule + "/roomtokentest", thisModule + "/statuspage",
 		thisModule + "/telnyx", thisModule + "/telnyx/telnyxtest",
@@ -33,48 +39,62 @@ var (
 	send      func(roomtoken.Token, error)
 	ping      func()
 
+	createToken   func(roomID string) (string, error)
+	operatorsOnly func(*http.Request) error
+
 	// Those of other modules, which this one does not require.
 	otelhttp interface{ NewTransport(http.RoundTripper) http.RoundTripper }
 )
 `,
 }
 
-// elsewhere are packages of modules in extra. Tests of theirs check the code on the pages
-// that uses them.
-var elsewhere = []string{"oauth2roomtoken", "otelroomtoken", "promroomtoken"}
-
+// Packages of the modules in extra: tests there check the code that uses them.
 func TestDocsCode(t *testing.T) {
-	compiler := doctest.NewGo(t, docsEnv)
-	n := 0
-	for _, page := range doctest.Open(t, ".").Pages() {
-		for _, block := range page.Blocks("go") {
-			if doctest.UsesAny(block, elsewhere) {
-				continue
-			}
-			n++
-			for _, err := range compiler.Check(block) {
-				t.Error(err)
-			}
-		}
-	}
-	if n < 8 {
-		t.Errorf("the pages have %d blocks of Go code, want more", n)
-	}
+	doctest.Open(t, ".").CheckGo(t, docsEnv, func(block doctest.Code) bool {
+		return !doctest.UsesAny(block, "oauth2", "oauth2roomtoken", "otelroomtoken", "promroomtoken")
+	})
 }
 
 func TestDocsCommands(t *testing.T) {
 	repository := doctest.Open(t, ".")
-	n := 0
 	for _, page := range repository.Pages() {
 		for _, command := range doctest.Commands(page) {
-			n++
 			if err := repository.CheckCommand(command); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	if n < 30 {
-		t.Errorf("the pages have %d commands, want more", n)
+}
+
+// The addresses of the status page on the pages are such as it answers.
+func TestDocsStatusPage(t *testing.T) {
+	manager, err := roomtoken.NewManager(&roomtokentest.Source{}, roomtoken.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	status, err := statuspage.New(manager, statuspage.Config{Authorize: statuspage.Anyone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer status.Close()
+	n := 0
+	for _, page := range doctest.Open(t, ".").Pages() {
+		for _, command := range doctest.Commands(page) {
+			_, query, ok := strings.Cut(command.Text, "/debug/rooms")
+			if !ok {
+				continue
+			}
+			n++
+			w := httptest.NewRecorder()
+			status.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/"+strings.Trim(query, "'"), http.NoBody))
+			if w.Code != http.StatusOK {
+				t.Errorf("%s:%d: %s: status %d", command.Path, command.Line, command.Text, w.Code)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no page has an address of the status page")
 	}
 }
 

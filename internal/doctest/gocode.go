@@ -11,9 +11,9 @@ import (
 	"go/token"
 	"go/types"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,7 +36,7 @@ type Go struct {
 
 // Env is what blocks without imports may use.
 type Env struct {
-	Packages  []string // import paths; the last element is the name
+	Packages  []string // import paths, each behind a name and a space where it is not the last element
 	Variables string   // declarations, in Go
 }
 
@@ -45,7 +45,11 @@ type Env struct {
 func NewGo(t testing.TB, env Env) *Go {
 	t.Helper()
 	g := &Go{env: env, fset: token.NewFileSet()}
-	args := append([]string{"list", "-export", "-deps", "-json=ImportPath,Export"}, env.Packages...)
+	args := []string{"list", "-export", "-deps", "-json=ImportPath,Export"}
+	for _, p := range env.Packages {
+		_, path := importSpec(p)
+		args = append(args, path)
+	}
 	command := exec.CommandContext(t.Context(), "go", args...)
 	var stderr strings.Builder
 	command.Stderr = &stderr
@@ -125,39 +129,57 @@ var elision = regexp.MustCompile(`(?m)^\t*\.\.\.$`)
 // used matches the name of a package before a dot.
 var used = regexp.MustCompile(`\b([a-z0-9]+)\.`)
 
-// imports returns an import declaration for the packages of the Env that code may use.
+// imports returns import declarations for the packages of the Env that code may use.
 func (g *Go) imports(code string) string {
 	var b strings.Builder
-	for _, name := range Names(code) {
-		for _, path := range g.env.Packages {
-			if packageName(path) == name {
-				fmt.Fprintf(&b, "import %q\n", path)
-			}
+	names := namesIn(code)
+	for _, p := range g.env.Packages {
+		if name, path := importSpec(p); slices.Contains(names, name) {
+			fmt.Fprintf(&b, "import %s %q\n", name, path)
 		}
 	}
 	return b.String()
 }
 
-// Names returns what stands before a dot in the code: names of packages, among others.
-func Names(code string) []string {
-	names := map[string]bool{}
+// namesIn returns what stands before a dot in the code: names of packages, among others.
+func namesIn(code string) (names []string) {
 	for _, match := range used.FindAllStringSubmatch(code, -1) {
-		names[match[1]] = true
+		names = append(names, match[1])
 	}
-	return slices.Sorted(maps.Keys(names))
+	return names
 }
 
-// packageName returns the last element of an import path, without a version.
-func packageName(path string) string {
-	elements := strings.Split(path, "/")
-	name := elements[len(elements)-1]
-	if regexp.MustCompile(`^v[0-9]+$`).MatchString(name) && len(elements) > 1 {
-		name = elements[len(elements)-2]
+// importSpec returns the name and the path of a package of an Env.
+func importSpec(p string) (name, importPath string) {
+	if name, importPath, ok := strings.Cut(p, " "); ok {
+		return name, importPath
 	}
-	return name
+	return path.Base(p), p
 }
 
 // UsesAny reports whether the code uses one of the packages of those names.
-func UsesAny(block Code, packages []string) bool {
-	return slices.ContainsFunc(Names(block.Text), func(name string) bool { return slices.Contains(packages, name) })
+func UsesAny(block Code, packages ...string) bool {
+	return slices.ContainsFunc(namesIn(block.Text), func(name string) bool { return slices.Contains(packages, name) })
+}
+
+// CheckGo checks the blocks of Go code on all pages that a test is responsible for. It fails
+// the test if there are none.
+func (r *Repository) CheckGo(t testing.TB, env Env, responsible func(Code) bool) {
+	t.Helper()
+	g := NewGo(t, env)
+	n := 0
+	for _, page := range r.pages {
+		for _, block := range page.Blocks("go") {
+			if !responsible(block) {
+				continue
+			}
+			n++
+			for _, err := range g.Check(block) {
+				t.Error(err)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no page has a block of Go code for this test")
+	}
 }

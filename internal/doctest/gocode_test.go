@@ -10,7 +10,7 @@ import (
 
 func TestGo(t *testing.T) {
 	g := doctest.NewGo(t, doctest.Env{
-		Packages:  []string{"context", "errors", "fmt", "math/rand/v2", "github.com/roomtoken/roomtoken"},
+		Packages:  []string{"context", "errors", "fmt", "rand math/rand/v2", "github.com/roomtoken/roomtoken"},
 		Variables: "var (\n\tctx context.Context\n\tmanager *roomtoken.Manager\n)\n",
 	})
 	for _, test := range []struct {
@@ -58,7 +58,35 @@ func TestGoNeedsItsPackages(t *testing.T) {
 
 func TestUsesAny(t *testing.T) {
 	code := doctest.Code{Text: "prometheus.MustRegister(promroomtoken.NewCollector(manager))"}
-	if !doctest.UsesAny(code, []string{"otelroomtoken", "promroomtoken"}) || doctest.UsesAny(code, []string{"otelroomtoken"}) {
+	if !doctest.UsesAny(code, "otelroomtoken", "promroomtoken") || doctest.UsesAny(code, "otelroomtoken") {
 		t.Error("UsesAny does not find promroomtoken, or finds otelroomtoken")
 	}
 }
+
+func TestCheckGo(t *testing.T) {
+	repository := open(t)
+	env := doctest.Env{Packages: []string{"fmt"}}
+	for _, test := range []struct {
+		uses string
+		want string
+	}{
+		{"fmt", "[]"},
+		{"strings", "a.md:14: undefined: strings"},
+		{"errors", "no page has a block"},
+	} {
+		log := &errorLog{T: t}
+		repository.CheckGo(log, env, func(block doctest.Code) bool { return doctest.UsesAny(block, test.uses) })
+		if got := fmt.Sprint(log.errs); !strings.Contains(got, test.want) {
+			t.Errorf("blocks that use %s: %s, want %s", test.uses, got, test.want)
+		}
+	}
+}
+
+// errorLog is a test whose errors are kept.
+type errorLog struct {
+	*testing.T
+	errs []string
+}
+
+func (l *errorLog) Error(args ...any)                 { l.errs = append(l.errs, fmt.Sprint(args...)) }
+func (l *errorLog) Errorf(format string, args ...any) { l.Error(fmt.Sprintf(format, args...)) }

@@ -5,6 +5,7 @@ package doctest
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -33,14 +34,16 @@ type Code struct {
 	Text string
 }
 
-// fenced matches a fenced block: its language and its code.
-var fenced = regexp.MustCompile("(?ms)^```([a-z]*)$\n(.*?)^```$")
+// fenced matches a fenced block: its indentation, its language and its code.
+var fenced = regexp.MustCompile("(?ms)^( *)```([a-z]*)$\n(.*?)^ *```$")
 
 // Blocks returns the fenced blocks of a language.
 func (p Page) Blocks(language string) (blocks []Code) {
 	for _, at := range fenced.FindAllStringSubmatchIndex(p.Text, -1) {
-		if p.Text[at[2]:at[3]] == language {
-			blocks = append(blocks, Code{p.Path, p.line(at[4]), p.Text[at[4]:at[5]]})
+		indent, code := p.Text[at[2]:at[3]], p.Text[at[6]:at[7]]
+		if p.Text[at[4]:at[5]] == language {
+			code = strings.TrimPrefix(strings.ReplaceAll("\n"+code, "\n"+indent, "\n"), "\n")
+			blocks = append(blocks, Code{p.Path, p.line(at[6]), code})
 		}
 	}
 	return blocks
@@ -104,6 +107,46 @@ func (p Page) Table(title string) (rows [][]string) {
 		rows = append(rows, cells)
 	}
 	return rows[min(2, len(rows)):] // the head, and the line below it
+}
+
+// Entries returns the entries of the table below a heading: of each row, some of its
+// columns, joined with " | ". Rows in which the first of them is empty have none.
+func (p Page) Entries(title string, columns ...int) (entries []string) {
+	for _, row := range p.Table(title) {
+		var cells []string
+		for _, column := range columns {
+			cells = append(cells, row[min(column, len(row)-1)])
+		}
+		if cells[0] != "" {
+			entries = append(entries, strings.Join(cells, " | "))
+		}
+	}
+	return entries
+}
+
+// CompareTable fails the test unless the table below a heading has the entries want, in any
+// order, and a text in the last cell of every row.
+func (p Page) CompareTable(t testing.TB, title string, want []string, columns ...int) {
+	t.Helper()
+	got := p.Entries(title, columns...)
+	for _, entry := range want {
+		if !slices.Contains(got, entry) {
+			t.Errorf("%s, %s: %s is missing", p.Path, title, entry)
+		}
+	}
+	for i, entry := range got {
+		if !slices.Contains(want, entry) {
+			t.Errorf("%s, %s: there is no %s", p.Path, title, entry)
+		}
+		if slices.Contains(got[:i], entry) {
+			t.Errorf("%s, %s: %s is listed twice", p.Path, title, entry)
+		}
+	}
+	for _, row := range p.Table(title) {
+		if row[len(row)-1] == "" {
+			t.Errorf("%s, %s: the last cell of the row %q is empty", p.Path, title, row)
+		}
+	}
 }
 
 // anchors returns the anchors that GitHub makes of the headings.

@@ -31,11 +31,22 @@ const sample = "# A page\n" +
 	"\n" +
 	"```sh\n" +
 	"make test\n" +
-	"```\n"
+	"```\n" +
+	"\n" +
+	"- An item:\n" +
+	"\n" +
+	"  ```sh\n" +
+	"  make\n" +
+	"\n" +
+	"    x\n" +
+	"  ```\n"
 
 func TestPage(t *testing.T) {
 	page := doctest.Page{Path: "a.md", Text: sample}
 	if got, want := page.Blocks("go"), []doctest.Code{{Path: "a.md", Line: 7, Text: "x := `no span`\n# no heading\n"}}; !slices.Equal(got, want) {
+		t.Errorf("blocks %q, want %q", got, want)
+	}
+	if got, want := page.Blocks("sh"), []doctest.Code{{Path: "a.md", Line: 23, Text: "make test\n"}, {Path: "a.md", Line: 29, Text: "make\n\n  x\n"}}; !slices.Equal(got, want) {
 		t.Errorf("blocks %q, want %q", got, want)
 	}
 	want := []doctest.Code{
@@ -50,8 +61,24 @@ func TestPage(t *testing.T) {
 	if got, want := page.Table("A table, at last!"), [][]string{{"`a`", "one"}, {"`b`", ""}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("table %q, want %q", got, want)
 	}
+	if got, want := page.Entries("A table, at last!", 1, 0), []string{"one | `a`"}; !slices.Equal(got, want) {
+		t.Errorf("entries %q, want %q", got, want)
+	}
 	if got := page.Table("no heading"); len(got) > 0 {
 		t.Errorf("a heading in a block has the table %q", got)
+	}
+}
+
+func TestCompareTable(t *testing.T) {
+	page := doctest.Page{Path: "a.md", Text: "# T\n| a | b |\n|---|---|\n| x | 1 |\n| y | 2 |\n| y | 3 |\n| | 4 |\n| z | |\n"}
+	log := &errorLog{T: t}
+	page.CompareTable(log, "T", []string{"x", "w", "z"}, 0)
+	want := []string{
+		"a.md, T: w is missing", "a.md, T: there is no y", "a.md, T: there is no y", "a.md, T: y is listed twice",
+		`a.md, T: the last cell of the row ["z" ""] is empty`,
+	}
+	if !slices.Equal(log.errs, want) {
+		t.Errorf("errors\n%q, want\n%q", log.errs, want)
 	}
 }
 

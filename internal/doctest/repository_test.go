@@ -15,11 +15,12 @@ func open(t *testing.T) *doctest.Repository {
 	t.Helper()
 	root := t.TempDir()
 	for name, text := range map[string]string{
-		"Makefile":          "COUNT ?= 1\ntest: setup ## all tests\nsetup:\n",
-		"go.mod":            "module example.com/lib\n\ngo 1.25\n",
-		"lib_test.go":       "package lib\n\nfunc TestOne(t *testing.T) {}\n\nvar seed = flag.Int(\"sim.seed\", 0, \"\")\n",
-		"README.md":         "# Lib\n\n[here](#lib) [there](docs/a.md#the-end) [code](prog) [far](https://example.com/x)\n",
-		"docs/a.md":         "# Page `a`, or B_2\n\n## The end.\n\n[up](../README.md)\n[no page](b.md)\n[no heading](../README.md#end) [none](../go.mod#x)\n",
+		"Makefile":    "COUNT ?= 1\ntest: setup ## all tests\nsetup:\n",
+		"go.mod":      "module example.com/lib\n\ngo 1.25\n",
+		"lib_test.go": "package lib\n\nfunc TestOne(t *testing.T) {}\n\nvar seed = flag.Int(\"sim.seed\", 0, \"\")\n",
+		"README.md":   "# Lib\n\n[here](#lib) [there](docs/a.md#the-end) [code](prog) [far](https://example.com/x)\n",
+		"docs/a.md": "# Page `a`, or B_2\n\n## The end.\n\n[up](../README.md)\n[no page](b.md)\n[no heading](../README.md#end) [none](../go.mod#x)\n" +
+			"\n```go\nfmt.Println()\n```\n\n```go\nstrings.Cut(a, b)\n```\n",
 		"CHANGELOG.md":      "[gone](gone.md)\n",
 		"prog/main.go":      "package main\n\nfunc main() { flag.BoolVar(&fast, \"fast\", false, \"\") }\n",
 		"prog/fast_test.go": "package main\n\nfunc BenchmarkFast(b *testing.B) {}\n\nfunc FuzzFast(f *testing.F) {}\n",
