@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +24,7 @@ func (d door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, roomtoken.ErrRoomNotFound):
 		http.Error(w, "no such room", http.StatusNotFound)
 	case errors.As(err, &failed):
-		w.Header().Set("Retry-After", fmt.Sprint(int(failed.RetryAfter().Seconds())+1))
+		w.Header().Set("Retry-After", strconv.Itoa(int(failed.RetryAfter().Seconds())+1)) // in whole seconds, not too soon
 		http.Error(w, "not now", http.StatusServiceUnavailable)
 	case err != nil:
 		http.Error(w, "closed", http.StatusServiceUnavailable)
@@ -63,7 +64,8 @@ func TestExampleService(t *testing.T) {
 			t.Errorf("with a token in memory: %d", w.Code)
 		}
 		time.Sleep(51 * time.Minute)
-		if w := enter("lobby"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		w := enter("lobby")
+		if wait, _ := strconv.Atoi(w.Header().Get("Retry-After")); w.Code != http.StatusServiceUnavailable || wait < 1 || wait > 46 {
 			t.Errorf("without a token: %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 		}
 

@@ -112,6 +112,9 @@ func (r *Repository) hasBelow(name string) bool {
 }
 
 func (r *Repository) checkGo(args []string) error {
+	if len(args) == 0 {
+		return errors.New("it names no command")
+	}
 	switch args[0] {
 	case "run":
 		return r.checkGoRun(args[1:])
@@ -252,7 +255,7 @@ func source(dir string, want func(file string) bool) string {
 	files, _ := filepath.Glob(filepath.Join(dir, "*.go"))
 	for _, file := range files {
 		if want(file) {
-			text, _ := os.ReadFile(file)
+			text, _ := os.ReadFile(file) //nolint:gosec // of the repository
 			code.WriteString("\n" + string(text))
 		}
 	}

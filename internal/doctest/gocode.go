@@ -74,7 +74,7 @@ func NewGo(t testing.TB, env Env) *Go {
 		if file == "" {
 			return nil, errors.New("it is not among the packages of the Env")
 		}
-		return os.Open(file)
+		return os.Open(file) //nolint:gosec // that the go command named
 	})
 	return g
 }

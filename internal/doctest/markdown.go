@@ -20,7 +20,7 @@ type Page struct {
 // Read reads a page.
 func Read(t testing.TB, path string) Page {
 	t.Helper()
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // of the test's choice
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ type Code struct {
 }
 
 // fenced matches a fenced block: its indentation, its language and its code.
-var fenced = regexp.MustCompile("(?ms)^( *)```([a-z]*)$\n(.*?)^ *```$")
+var fenced = regexp.MustCompile("(?m)^( *)```([a-z]*)\n((?s:.*?\n)??) *```$")
 
 // Blocks returns the fenced blocks of a language.
 func (p Page) Blocks(language string) (blocks []Code) {

@@ -94,6 +94,7 @@ func TestCheckCommand(t *testing.T) {
 		"go run . -fast":                        "no such flag",
 		"go run ./docs":                         "no program ./docs",
 		"go run":                                "names no package",
+		"go":                                    "names no command",
 		"go test ./...":                         "",
 		"go test -run '^TestOne$/a' -count=1 .": "",
 		"go test -run=TestTwo .":                "no (Test|Fuzz|Example) is called TestTwo",
