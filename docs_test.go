@@ -39,6 +39,7 @@ var (
 	send      func(roomtoken.Token, error)
 	ping      func()
 
+	mayEnter      func(r *http.Request, roomID string) error
 	createToken   func(roomID string) (string, error)
 	operatorsOnly func(*http.Request) error
 
