@@ -59,7 +59,7 @@ func register(stats func() roomtoken.Stats, o *options) (metric.Registration, er
 }
 
 // hold returns what holds calls back, and for how long still. HeldUntil is zero while a
-// probe is in flight.
+// probe may begin or is in flight.
 func hold(s roomtoken.Stats) (reason string, left time.Duration) {
 	switch {
 	case s.RateLimited:
