@@ -96,7 +96,7 @@ func TestAuthorizePanics(t *testing.T) {
 				for _, path := range []string{"/rooms/lobby/token", "/rooms/lobby/token/events"} {
 					resp, err := w.client.Do(w.request(http.MethodGet, path, ""))
 					if err == nil {
-						body, _ := io.ReadAll(resp.Body)
+						body, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
 						resp.Body.Close()
 						t.Errorf("%s: %d %s", path, resp.StatusCode, body)
 					}
@@ -179,7 +179,7 @@ func TestStreamWhoseAuthorizePanics(t *testing.T) {
 	within(t, setup{Config: config}, func(t *testing.T, w *world) {
 		s := w.open("/rooms/lobby/token/events")
 		s.token()
-		for b := range s.blocks {
+		for _, b := range s.rest() {
 			if b.event != "" {
 				t.Errorf("unexpected %+v", b)
 			}

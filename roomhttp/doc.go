@@ -59,8 +59,9 @@
 // http.Server.HTTP2.WriteByteTimeout as well, to 10 s for instance: a deadline of a stream
 // does not end a connection whose other end has vanished, and no handler can.
 //
-// Register [Handler.Shutdown] with [http.Server.RegisterOnShutdown], which waits for
-// streams otherwise. Manager.Close ends all streams, too.
+// Register [Handler.Shutdown] with [http.Server.RegisterOnShutdown]: the server's Shutdown
+// waits for streams, and does not end them. Manager.Close ends all streams, too. [Ready]
+// is a handler for readiness probes.
 //
 // # Requests
 //

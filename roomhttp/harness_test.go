@@ -1,14 +1,10 @@
 package roomhttp_test
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -134,7 +130,7 @@ type answer struct {
 	body   string
 }
 
-// do sends a request and returns the answer.
+// do sends a request and returns the answer, which must end.
 func (w *world) do(method, path, body string, header ...string) answer {
 	w.t.Helper()
 	resp, err := w.client.Do(w.request(method, path, body, header...))
@@ -142,9 +138,10 @@ func (w *world) do(method, path, body string, header ...string) answer {
 		w.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		w.t.Fatal(err)
+	const most = 1 << 20
+	text, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	if err != nil || len(text) == most {
+		w.t.Fatalf("%s %s: %d bytes, error %v", method, path, len(text), err)
 	}
 	return answer{resp.StatusCode, resp.Header, string(text)}
 }
@@ -172,225 +169,6 @@ func (a answer) code(t testing.TB) string {
 	}
 	code, _ := decode(t, a.body)["code"].(string)
 	return code
-}
-
-// block is a block of a stream.
-type block struct {
-	comment, id, event, data, retry string
-	after                           time.Duration // since the request was sent
-}
-
-// stream is a stream that is read as fast as it comes.
-type stream struct {
-	t      testing.TB
-	status int
-	header http.Header
-	leave  context.CancelFunc // cuts the connection
-	blocks chan block         // closed at the end
-	err    error              // why it has ended; io.EOF: properly
-}
-
-// open opens a stream and waits for its headers.
-func (w *world) open(path string, header ...string) *stream {
-	w.t.Helper()
-	return openStream(w.t, w.client, w.request(http.MethodGet, path, "", header...))
-}
-
-func openStream(t testing.TB, client *http.Client, r *http.Request) *stream {
-	t.Helper()
-	began := time.Now()
-	ctx, cancel := context.WithCancel(r.Context())
-	resp, err := client.Do(r.WithContext(ctx)) //nolint:bodyclose // whoever reads it closes it
-	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	s := &stream{t: t, status: resp.StatusCode, header: resp.Header, leave: cancel, blocks: make(chan block, 1<<12)}
-	go func() {
-		defer close(s.blocks)
-		defer resp.Body.Close()
-		for lines := bufio.NewReader(resp.Body); ; {
-			b, err := readBlock(lines)
-			if err != nil {
-				s.err = err
-				return
-			}
-			b.after = time.Since(began)
-			s.blocks <- b
-		}
-	}()
-	return s
-}
-
-// readBlock reads a block. Anything but lines of known fields, each at most once, and an
-// empty line behind them is an error.
-func readBlock(r *bufio.Reader) (b block, err error) {
-	fields := map[string]*string{"": &b.comment, "id": &b.id, "event": &b.event, "data": &b.data, "retry": &b.retry}
-	for n := 0; ; n++ {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			if line != "" || n > 0 {
-				err = errors.New("the stream ends within a block")
-			}
-			return block{}, err
-		}
-		if line == "\n" {
-			if n == 0 {
-				return block{}, errors.New("an empty block")
-			}
-			return b, nil
-		}
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
-		if line[0] == ':' {
-			name, value = "", strings.TrimSuffix(line[2:], "\n")
-		}
-		field := fields[name]
-		if field == nil || *field != "" || strings.Contains(value, "\r") {
-			return block{}, errors.New("unexpected line: " + line)
-		}
-		*field = value
-	}
-}
-
-// next returns the next block. It fails the test if the stream ends before.
-func (s *stream) next() block {
-	s.t.Helper()
-	b, ok := <-s.blocks
-	if !ok {
-		s.t.Fatal("the stream has ended")
-	}
-	return b
-}
-
-// nextEvent returns the next block that is no heartbeat.
-func (s *stream) nextEvent() block {
-	s.t.Helper()
-	for {
-		if b := s.next(); b.event != "" {
-			return b
-		}
-	}
-}
-
-// token returns the token of the next event, which must be one.
-func (s *stream) token() string {
-	s.t.Helper()
-	b := s.nextEvent()
-	if b.event != "token" {
-		s.t.Fatalf("%+v, want a token", b)
-	}
-	tok, _ := decode(s.t, b.data)["token"].(string)
-	return tok
-}
-
-// wantEnd fails the test unless the next event is the end of the stream, with that data.
-func (s *stream) wantEnd(data string) {
-	s.t.Helper()
-	if b := s.nextEvent(); b.event != "end" || b.data != data {
-		s.t.Fatalf("%+v, want an end with %s", b, data)
-	}
-	s.wantEOF()
-}
-
-// wantEOF fails the test unless the stream has no further block and ends properly.
-func (s *stream) wantEOF() {
-	s.t.Helper()
-	if b, ok := <-s.blocks; ok {
-		s.t.Fatalf("%+v, want the end of the stream", b)
-	}
-	if !errors.Is(s.err, io.EOF) {
-		s.t.Fatal(s.err)
-	}
-}
-
-// wantQuiet fails the test if an event has come.
-func (s *stream) wantQuiet() {
-	s.t.Helper()
-	for {
-		select {
-		case b, ok := <-s.blocks:
-			if !ok {
-				s.t.Fatal("the stream has ended")
-			}
-			if b.event != "" {
-				s.t.Fatalf("unexpected event: %+v", b)
-			}
-		default:
-			return
-		}
-	}
-}
-
-// pipeListener is a listener whose connections are pipes.
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-
-	mu      sync.Mutex
-	stalled chan struct{} // not nil: clients read nothing until it is closed
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-// stall makes clients read nothing more, once a read that has begun has returned.
-func (l *pipeListener) stall() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stalled = make(chan struct{})
-}
-
-// resume makes clients read again.
-func (l *pipeListener) resume() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	close(l.stalled)
-	l.stalled = nil
-}
-
-// clientConn is the client's end of a pipe.
-type clientConn struct {
-	net.Conn
-	listener *pipeListener
-}
-
-func (c clientConn) Read(p []byte) (int, error) {
-	l := c.listener
-	l.mu.Lock()
-	stalled := l.stalled
-	l.mu.Unlock()
-	if stalled != nil {
-		<-stalled
-	}
-	return c.Conn.Read(p)
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (*pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
-
-func (l *pipeListener) dial(context.Context, string, string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return clientConn{client, l}, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
 }
 
 // syncBuffer is a log that can be read while it is written.

@@ -146,7 +146,7 @@ func TestSocketsOfAClientThatDoesNotRead(t *testing.T) {
 			s := newSite(t, h2, roomhttp.Config{WriteTimeout: 200 * time.Millisecond})
 			s.source.CreateFunc = func(_ context.Context, room string) (roomtoken.Grant, error) {
 				grant := s.source.Mint(room)
-				grant.Token.Value = roomtoken.NewSecret(strings.Repeat("x", 32<<20))
+				grant.Token.Value = roomtoken.NewSecret(strings.Repeat("x", 16<<20))
 				return grant, nil
 			}
 			resp, err := s.server.Client().Get(s.server.URL + events)

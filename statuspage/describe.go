@@ -125,10 +125,23 @@ func (v *view) ago(t time.Time) string {
 	return span(v.now.Sub(t)) + " ago"
 }
 
+// caption says which rooms there are below it.
+func (v *view) caption() string {
+	of := "of " + some(v.matching, "room")
+	if v.matching < v.total {
+		of = fmt.Sprintf("of %s that match, of %s in all", some(v.matching, "room"), count(v.total))
+	}
+	if len(v.rooms) == 0 {
+		return "none " + of
+	}
+	first := (v.query.page - 1) * v.query.per
+	return fmt.Sprintf("%s to %s %s, %s", count(first+1), count(first+len(v.rooms)), of, orderOf(v.query.sort).label)
+}
+
 // row is a room as people read it. What has no value is "".
 type row struct {
 	RoomID   string
-	Token    string // its fingerprint, and how many there have been
+	Token    string // its fingerprint
 	State    string
 	Left     string
 	LeftMS   int64
