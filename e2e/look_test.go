@@ -26,6 +26,12 @@ func (b *tab) look(name string) {
 			b.t.Errorf("%s on %v: %s", name, s, complaint)
 		}
 	}
+	for _, width := range []int64{320, 600, 768, 1024} { // and whatever lies between
+		b.show(screen{width: width, height: 800, scale: 1})
+		for _, complaint := range eval[[]string](b, "checks.width()") {
+			b.t.Errorf("%s: %s", name, complaint)
+		}
+	}
 	for _, complaint := range b.complaintsOfScreenReader() {
 		b.t.Errorf("%s: %s", name, complaint)
 	}

@@ -27,15 +27,15 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
-	status, err := run(m)
+	status, err := runTests(m)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "e2e: %v\n", err)
 	}
 	os.Exit(status)
 }
 
-// run runs the tests with a browser.
-func run(m *testing.M) (status int, err error) {
+// runTests runs the tests with a browser.
+func runTests(m *testing.M) (status int, err error) {
 	path, err := findChromium()
 	if err != nil {
 		return 1, err

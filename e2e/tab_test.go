@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -75,7 +76,11 @@ func (b *tab) listen(event any) {
 			b.report("console." + e.Type.String() + ":" + text.String())
 		}
 	case *runtime.EventExceptionThrown:
-		b.report("an exception: " + e.ExceptionDetails.Text + " " + e.ExceptionDetails.Exception.Description)
+		text := e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			text += " " + e.ExceptionDetails.Exception.Description
+		}
+		b.report("an exception: " + text)
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
 			b.report(fmt.Sprintf("%s %s: %s %s", e.Entry.Source, e.Entry.Level, e.Entry.Text, e.Entry.URL))
@@ -102,23 +107,22 @@ func (b *tab) expect(part string) {
 func (b *tab) unexpected() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var faults []string
-reports:
-	for _, report := range b.reports {
-		for _, part := range b.expected {
-			if strings.Contains(report, part) {
-				continue reports
-			}
-		}
-		faults = append(faults, report)
-	}
-	return faults
+	return slices.DeleteFunc(slices.Clone(b.reports), func(report string) bool {
+		return slices.ContainsFunc(b.expected, func(part string) bool { return strings.Contains(report, part) })
+	})
+}
+
+// run runs an action in the tab.
+func run[T any](b *tab, action chromedp.Action[T]) (T, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, within)
+	defer cancel()
+	return chromedp.Run(ctx, action)
 }
 
 // call sends a command to the tab.
 func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 	b.t.Helper()
-	result, err := chromedp.Run(b.ctx, func(ctx context.Context, t *chromedp.Target) (R, error) {
+	result, err := run(b, func(ctx context.Context, t *chromedp.Target) (R, error) {
 		return cdp.Call(ctx, t, command, params)
 	})
 	if err != nil {
@@ -130,7 +134,7 @@ func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 // eval returns the value of a JavaScript expression, which may be a promise.
 func eval[T any](b *tab, expression string) T {
 	b.t.Helper()
-	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	value, err := run(b, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatalf("%s: %v", expression, err)
 	}
@@ -149,10 +153,10 @@ func (b *tab) wait(condition string) {
 	var value any
 	var err error
 	if !eventually(b.t, func() bool {
-		value, err = chromedp.Run(b.ctx, chromedp.Evaluate[any](condition, chromedp.EvalAwaitPromise))
+		value, err = run(b, chromedp.Evaluate[any](condition, chromedp.EvalAwaitPromise))
 		return err == nil && value == true
 	}) {
-		text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+		text, _ := run(b, chromedp.Evaluate[string]("document.body.innerText"))
 		b.t.Fatalf("after %v, %s is %v, %v; the page says:\n%s", within, condition, value, err, text)
 	}
 }
@@ -173,17 +177,15 @@ func eventually(t *testing.T, condition func() bool) bool {
 // open opens a page.
 func (b *tab) open(url string) {
 	b.t.Helper()
-	if err := chromedp.Do(b.ctx, chromedp.Navigate(url)); err != nil {
-		b.t.Fatal(err)
+	if _, err := run(b, chromedp.Navigate(url)); err != nil {
+		b.t.Fatalf("opening %s: %v", url, err)
 	}
 }
 
 // click clicks on the element that a CSS selector names.
 func (b *tab) click(selector string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, within)
-	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
+	if _, err := run(b, chromedp.Click(chromedp.CSS(selector))); err != nil {
 		b.t.Fatalf("clicking on %s: %v", selector, err)
 	}
 }
@@ -191,7 +193,7 @@ func (b *tab) click(selector string) {
 // press presses keys.
 func (b *tab) press(keys string) {
 	b.t.Helper()
-	if err := chromedp.Do(b.ctx, chromedp.KeyEvent(keys)); err != nil {
+	if _, err := run(b, chromedp.KeyEvent(keys)); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -246,7 +248,7 @@ func (b *tab) show(s screen) {
 // screenshot writes a picture of the whole page to the directory screenshots.
 func (b *tab) screenshot(name string) {
 	b.t.Helper()
-	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	picture, err := run(b, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -37,10 +38,7 @@ func start(t *testing.T) (*http.Server, *telnyxtest.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := server.Shutdown(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-		if err := manager.Close(); err != nil {
+		if err := errors.Join(manager.Close(), server.Shutdown(context.WithoutCancel(t.Context()))); err != nil {
 			t.Error(err)
 		}
 	})
@@ -185,8 +183,10 @@ func TestShutdownEndsStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if err := server.Shutdown(t.Context()); err != nil {
-		t.Error(err)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // longer than it takes
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		t.Fatal(err)
 	}
 	stream, err := io.ReadAll(response.Body)
 	if err != nil || !strings.Contains(string(stream), "event: token\n") || !strings.HasSuffix(string(stream), "event: end\ndata: {\"code\":\"closing\",\"reconnect\":true}\n\n") {

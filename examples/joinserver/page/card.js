@@ -42,7 +42,7 @@ export class Card {
   }
 
   disconnected(reason) {
-    this.set("lost", "Disconnected. The next token joins again");
+    this.set("lost", "Disconnected until the next token");
     log(this.roomId, `disconnected: ${reason}`, "bad");
   }
 
