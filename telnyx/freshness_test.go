@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -402,6 +403,47 @@ func TestRefusalsAreLimited(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// While connections are suspect, every body of a request is guarded, those that net/http
+// gets for another try included; a request without a body is not sent for a body's sake.
+func TestBodiesAreGuarded(t *testing.T) {
+	check := roundTripper(func(r *http.Request) (*http.Response, error) {
+		trace := httptrace.ContextClientTrace(r.Context())
+		if r.Body == nil || r.Body == http.NoBody {
+			trace.GotConn(httptrace.GotConnInfo{})
+			return nil, errors.New("no body")
+		}
+		trace.GotConn(httptrace.GotConnInfo{Reused: true})
+		again, err := r.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		for name, body := range map[string]io.Reader{"the body": r.Body, "its copy": again} {
+			if _, err := io.ReadAll(body); !errors.Is(err, errOldConnection) {
+				t.Errorf("%s can be read on an old connection: %v", name, err)
+			}
+		}
+		trace.GotConn(httptrace.GotConnInfo{})
+		if text, err := io.ReadAll(r.Body); err != nil || string(text) != "{}" {
+			t.Errorf("on a new connection the body is %q, %v", text, err)
+		}
+		return nil, errors.New("a body")
+	})
+	a := attempt{own: true, found: func() {}}
+	request := func(body io.Reader) func(context.Context) (*http.Request, error) {
+		return func(ctx context.Context) (*http.Request, error) {
+			return http.NewRequestWithContext(ctx, http.MethodPost, "http://127.0.0.1", body)
+		}
+	}
+	for _, test := range []struct {
+		body io.Reader
+		want string
+	}{{strings.NewReader("{}"), "a body"}, {http.NoBody, "no body"}, {nil, "no body"}} {
+		if err := a.do(t.Context(), exchange{&http.Client{Transport: check}, request(test.body), nil}); err == nil || !strings.HasSuffix(err.Error(), test.want) {
+			t.Errorf("got %v; want %s", err, test.want)
+		}
 	}
 }
 
