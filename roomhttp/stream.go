@@ -90,7 +90,7 @@ func (s *stream) look() bool {
 	switch {
 	case s.r.Context().Err() != nil:
 		if !s.open { // the client may still be there, if it is the ctx of the server that has ended
-			s.h.refuse(s.w, s.r, s.room.id, codeUnavailable, context.Cause(s.r.Context()))
+			s.refuse(codeUnavailable, context.Cause(s.r.Context()))
 		}
 		return false
 	case ok && err == nil:
@@ -150,11 +150,18 @@ func (s *stream) end(code string, err error) {
 			counter = &s.h.counts.streamsRefused
 		}
 		s.h.count(counter, s.r)
-		s.h.refuse(s.w, s.r, s.room.id, code, err)
+		s.refuse(code, err)
 		return
 	}
 	s.h.log.write(s.r.Context(), slog.LevelDebug, "stream ends", s.room.id, code, err)
 	s.write(endBlock(code))
+}
+
+// refuse answers with a problem in the place of a stream. Its deadline stays in force, for
+// what the http.Server writes when the handler has returned.
+func (s *stream) refuse(code string, err error) {
+	_ = s.rc.SetWriteDeadline(time.Now().Add(s.h.config.WriteTimeout))
+	s.h.refuse(s.w, s.r, s.room.id, code, err)
 }
 
 // send writes a block and sets the time of the next heartbeat. It reports whether the
