@@ -24,9 +24,11 @@ type Config struct {
 	// control characters. Compare it as it is, and do not read the room from r.
 	//
 	// Authorize is called concurrently: for each request, and on a stream again before
-	// each further token, with the request that opened the stream. There it delays the
-	// heartbeats of that stream, so it should take seconds at most, and return when
-	// r.Context() ends. If it panics, nobody gets a token: the panic goes on to the
+	// each further token, with the request that opened the stream. It is not called again
+	// for the first token that the stream sends, however late that comes; the one that
+	// Last-Event-ID names counts as sent. On a stream Authorize delays the heartbeats, so
+	// it should take seconds at most, and return when r.Context() ends, which Shutdown
+	// brings about, too. If it panics, nobody gets a token: the panic goes on to the
 	// http.Server, which logs it and aborts the connection.
 	Authorize func(r *http.Request, roomID string) error
 
