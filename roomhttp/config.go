@@ -35,7 +35,9 @@ type Config struct {
 	// AllowOrigins are the other origins whose pages may use the Handler, such as
 	// "https://app.example.com". They are compared exactly; there is no wildcard. The
 	// origin that the Handler is served from need not be listed, as long as proxies in
-	// front pass on the Host header. Defaults to none.
+	// front pass on the Host header: an Origin is compared with it. So do not serve hosts
+	// that are not yours, or a page could rebind its own name to your server's address.
+	// Defaults to none.
 	AllowOrigins []string
 
 	// AllowCredentials lets pages of AllowOrigins send cookies. It changes nothing for

@@ -57,7 +57,7 @@ func serve(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	server.Addr = addr
+	server.Addr, server.Handler = addr, forHosts(addr, server.Handler)
 
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()

@@ -32,7 +32,7 @@ func newServer(manager *roomtoken.Manager) (*http.Server, error) {
 	mux.Handle("GET /readyz", roomhttp.Ready(manager, 0.9))
 	mux.HandleFunc("GET /{$}", index)
 
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second} // streams outlive it
 	server.RegisterOnShutdown(tokens.Shutdown)
 	server.RegisterOnShutdown(status.Close)
 	return server, nil
