@@ -12,12 +12,9 @@ import (
 type streams struct {
 	max, maxPerRoom int
 
-	ctx    context.Context // ends with close
-	cancel context.CancelFunc
-
 	mu     sync.Mutex // guards what follows, and room.streams
 	closed bool
-	subs   map[*roomtoken.Subscription]struct{} // one of each stream
+	subs   map[*roomtoken.Subscription]context.CancelFunc // of each stream
 	rooms  map[string]*room
 }
 
@@ -29,18 +26,16 @@ type room struct {
 }
 
 func newStreams(most, mostPerRoom int) *streams {
-	ctx, cancel := context.WithCancel(context.Background())
 	return &streams{
 		max: most, maxPerRoom: mostPerRoom,
-		ctx: ctx, cancel: cancel,
-		subs:  map[*roomtoken.Subscription]struct{}{},
+		subs:  map[*roomtoken.Subscription]context.CancelFunc{},
 		rooms: map[string]*room{},
 	}
 }
 
 // enter takes a slot for a stream of the room, which leave gives back; or it returns the
-// code of the refusal. close will close sub.
-func (s *streams) enter(roomID string, sub *roomtoken.Subscription) (_ *room, code string) {
+// code of the refusal. close will close sub, and then call cancel.
+func (s *streams) enter(roomID string, sub *roomtoken.Subscription, cancel context.CancelFunc) (_ *room, code string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rm := s.rooms[roomID]
@@ -53,7 +48,7 @@ func (s *streams) enter(roomID string, sub *roomtoken.Subscription) (_ *room, co
 		rm = &room{id: roomID}
 		s.rooms[roomID] = rm
 	}
-	s.subs[sub] = struct{}{}
+	s.subs[sub] = cancel
 	rm.streams++
 	return rm, ""
 }
@@ -80,8 +75,8 @@ func (s *streams) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	for sub := range s.subs {
+	for sub, cancel := range s.subs {
 		sub.Close()
+		cancel()
 	}
-	s.cancel()
 }

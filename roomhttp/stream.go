@@ -22,8 +22,11 @@ type stream struct {
 	w    http.ResponseWriter
 	rc   *http.ResponseController
 	r    *http.Request
+	ctx  context.Context //nolint:containedctx // ends with that of r, and with Shutdown
 	room *room
 	sub  *roomtoken.Subscription
+
+	asked *http.Request // what Authorize gets; nil: it was not asked yet, since the stream began
 
 	timer *time.Timer // of the next heartbeat; before that, of the headers
 
@@ -41,7 +44,9 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, roomID string) 
 	}
 	sub := h.manager.Subscribe(r.Context(), roomID)
 	defer sub.Close()
-	rm, code := h.streams.enter(roomID, sub)
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	rm, code := h.streams.enter(roomID, sub, cancel)
 	if code != "" {
 		h.count(&h.counts.streamsRefused, r)
 		h.refuse(w, r, roomID, code, nil)
@@ -49,7 +54,7 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, roomID string) 
 	}
 	defer h.streams.leave(rm, sub)
 	s := &stream{
-		h: h, w: w, rc: http.NewResponseController(w), r: r, room: rm, sub: sub,
+		h: h, w: w, rc: http.NewResponseController(w), r: r, ctx: ctx, room: rm, sub: sub,
 		has: r.Header.Get("Last-Event-ID"),
 	}
 	if r.Method == http.MethodHead {
@@ -123,13 +128,16 @@ func (s *stream) passToken(tok roomtoken.Token) bool {
 			s.end(code, err)
 			return false
 		}
-		// Authorize may have taken a while.
-		newer, err, ok := s.sub.Next()
-		if err != nil || s.sub.Ended() {
-			return s.pass(newer, err, ok)
-		}
-		if ok {
-			tok = newer
+		select {
+		case <-s.sub.Changed(): // Authorize has taken a while
+			newer, err, ok := s.sub.Next()
+			if err != nil || s.sub.Ended() {
+				return s.pass(newer, err, ok)
+			}
+			if ok {
+				tok = newer
+			}
+		default:
 		}
 		event = s.room.event(tok)
 	}
@@ -144,10 +152,10 @@ func (s *stream) passToken(tok roomtoken.Token) bool {
 // authorize asks Authorize again. The ctx of the request that it gets ends with Shutdown,
 // too.
 func (s *stream) authorize() (code string, err error) {
-	ctx, cancel := context.WithCancel(s.r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.h.streams.ctx, cancel)()
-	return s.h.authorize(s.r.WithContext(ctx), s.room.id)
+	if s.asked == nil {
+		s.asked = s.r.WithContext(s.ctx)
+	}
+	return s.h.authorize(s.asked, s.room.id)
 }
 
 func (s *stream) passProblem(err error) bool {
