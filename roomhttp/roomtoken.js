@@ -30,17 +30,17 @@ export function watchToken(url, options = {}) {
   const end = new AbortController(); // stops listening to events
   let stopped = false;
 
-  let newest, newestId; // token, and its ID
+  let newest, newestId; // the newest token, and its ID
   let pending; // the same, until onToken is called with it
   let delivering = false;
 
   let connection; // its AbortController, while there is one
-  let lastSign; // of the server, in ms
-  let heartbeat = 15000; // there is one at least so often, in ms
+  let lastSign; // of life of the server, in ms
+  let heartbeat = 15000; // how often it gives one at least, in ms
 
   let attempts = 0; // since the last connection that was worth it
   let retry = 0; // what the server wants between two connections, in ms
-  let hurry = false; // the pause may end
+  let hurry = false; // to connect again
   let endPause = () => {};
 
   async function run() {
@@ -53,13 +53,13 @@ export function watchToken(url, options = {}) {
     }
   }
 
-  // pause takes that many ms, or less if it is short and there is hurry.
-  async function pause(ms, short) {
-    if (stopped || ms <= 0 || (short && hurry)) return;
+  // pause waits for so many ms. If it can be skipped, it ends when there is hurry.
+  async function pause(ms, skippable) {
+    if (stopped || ms <= 0 || (skippable && hurry)) return;
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1));
       endPause = () => {
-        if (short || stopped) clearTimeout(timer), resolve();
+        if (skippable || stopped) clearTimeout(timer), resolve();
       };
     });
   }
