@@ -149,11 +149,10 @@ export function watchToken(url, options = {}) {
 
   // wake is called when the browser is back online, or the page visible or thawed.
   function wake({ type }) {
-    const alive = connection && Date.now() - lastSign <= SILENCE * heartbeat;
-    const hidden = globalThis.document?.visibilityState === "hidden";
-    if (type !== "resume" && (alive || hidden)) return; // a freeze breaks connections
+    const alive = connection && Date.now() - lastSign <= SILENCE * heartbeat; // the watchdog may sleep
+    if (type !== "resume" && (alive || globalThis.document?.visibilityState === "hidden")) return;
     hurry = true;
-    connection?.abort(); // its watchdog may have slept
+    connection?.abort(); // a freeze breaks it
     endPause();
   }
 
