@@ -39,8 +39,8 @@ const (
 	// EventTokenLost: a room in use has no token any more, because it could not be
 	// renewed in time. Sets Err.
 	EventTokenLost
-	// EventRecovered: the source answers again after an outage or a hold. RoomID is the
-	// room whose call showed it. Sets Duration, of the outage, and Rooms.
+	// EventRecovered: the source answers again after an outage, or after its credential
+	// was refused; not after a rate limit alone. RoomID is the room whose call showed it. Sets Duration, of the outage, and Rooms.
 	EventRecovered
 )
 

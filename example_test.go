@@ -62,6 +62,42 @@ func ExampleManager_Watch() {
 	// the watch has ended: roomtoken: manager closed
 }
 
+// A server has refused a token: the next one is new. However many callers report the same
+// token, there is one call.
+func ExampleManager_Invalidate() {
+	source := &roomtokentest.Source{}
+	manager, _ := roomtoken.NewManager(source, roomtoken.Config{})
+	defer manager.Close()
+
+	ctx := context.Background()
+	refused, _ := manager.Token(ctx, "lobby")
+	fmt.Println("dropped:", manager.Invalidate("lobby", refused))
+	fmt.Println("dropped again:", manager.Invalidate("lobby", refused))
+	tok, err := manager.Token(ctx, "lobby")
+	fmt.Println("the same token:", tok.Value.Equal(refused.Value), err)
+	fmt.Println("creates:", source.Creates())
+	// Output:
+	// dropped: true
+	// dropped again: false
+	// the same token: false <nil>
+	// creates: 2
+}
+
+// Cached returns what is in memory, and never waits.
+func ExampleManager_Cached() {
+	manager, _ := roomtoken.NewManager(&roomtokentest.Source{}, roomtoken.Config{})
+	defer manager.Close()
+
+	_, ok := manager.Cached("lobby")
+	fmt.Println(ok)
+	_, _ = manager.Token(context.Background(), "lobby")
+	tok, ok := manager.Cached("lobby")
+	fmt.Println(ok, tok.Value)
+	// Output:
+	// false
+	// true [redacted]
+}
+
 // A caller can require that the token remains valid for some time.
 func ExampleManager_TokenValidFor() {
 	manager, _ := roomtoken.NewManager(&roomtokentest.Source{TokenTTL: 10 * time.Minute}, roomtoken.Config{})

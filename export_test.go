@@ -12,6 +12,9 @@ const RecordSize = unsafe.Sizeof(record{})
 // RoomSize is the size of a room, in bytes.
 const RoomSize = unsafe.Sizeof(room{})
 
+// LogEvents returns the observer that logs events.
+var LogEvents = logEvents
+
 // WithDefaults returns c with its defaults, or an error that names the invalid fields.
 func (c Config) WithDefaults() (Config, error) { return c.withDefaults() }
 

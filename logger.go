@@ -26,7 +26,8 @@ func (l *eventLog) observe(e Event) {
 		l.log.LogAttrs(ctx, slog.LevelWarn, "roomtoken: more of the same", slog.String("line", line), slog.Int("lines", n))
 	}
 	level := logLevel(e)
-	if level >= slog.LevelWarn && !l.budget.Allow(logText(e), e.Time) {
+	// That it is over must not be what is left out.
+	if level >= slog.LevelWarn && e.Kind != EventRecovered && !l.budget.Allow(logText(e), e.Time) {
 		level = slog.LevelDebug
 	}
 	if l.log.Enabled(ctx, level) {

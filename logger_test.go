@@ -107,3 +107,16 @@ func TestLogOfAnUnknownRoom(t *testing.T) {
 		}
 	})
 }
+
+// Of each line there are few in a minute, but the end of an outage is always told.
+func TestLogTellsTheEndOfEveryOutage(t *testing.T) {
+	var log strings.Builder
+	observe := roomtoken.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))
+	for i := range int64(5) {
+		observe(roomtoken.Event{Kind: roomtoken.EventHeldBack, Time: time.Unix(1000+i, 0)})
+		observe(roomtoken.Event{Kind: roomtoken.EventRecovered, Time: time.Unix(1000+i, 0)})
+	}
+	if held, back := strings.Count(log.String(), "calls held back"), strings.Count(log.String(), "source is back"); held != 2 || back != 5 {
+		t.Errorf("%d lines of holds and %d of ends; want 2 and 5:\n%s", held, back, log.String())
+	}
+}

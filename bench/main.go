@@ -8,6 +8,7 @@
 //
 //	go run . -within 10m   # everything, as many rounds as fit into 10 minutes
 //	go run . -quick        # small sizes and one round, to see that it works
+//	go run . -redraw       # the charts again, from the values of the last run
 //
 // Each contender is a file contender_*.go, and each work a file work_*.go.
 package main
@@ -38,6 +39,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if options.redraw {
+		return redraw(options.out)
+	}
 	found, err := compare(ctx, options, stderr)
 	if err != nil {
 		return err
@@ -53,6 +57,7 @@ type options struct {
 	works      []work
 	contenders []contender
 	out        string
+	redraw     bool   // draw the charts, measure nothing
 	command    string // reproduces the run
 }
 
@@ -66,6 +71,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	workNames := flags.String("work", "", "`regexp` of the works to run: hits, cold, slow, down, heap, renew (default all)")
 	names := flags.String("contender", "", "`regexp` of the contenders to run (default all)")
 	out := flags.String("out", "../docs/benchmarks", "`directory` for the page, the charts and the raw results")
+	redraw := flags.Bool("redraw", false, "draw the charts of the values in the directory; measure nothing")
 	flags.StringVar(out, "o", *out, "short for -out")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
@@ -74,7 +80,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 
-	o := options{scale: "full", rounds: 5, within: *within, out: *out, command: "go run ."}
+	o := options{scale: "full", rounds: 5, within: *within, out: *out, redraw: *redraw, command: "go run ."}
 	if *quick {
 		o.scale, o.rounds = "quick", 1
 	}

@@ -14,6 +14,9 @@ import (
 	"github.com/roomtoken/roomtoken/bench/internal/stat"
 )
 
+// valuesFile is the file with all values.
+const valuesFile = "results.csv"
+
 // publish prints the tables, and writes the page, the charts and all values into a
 // directory.
 func publish(found *comparison, dir string, stdout io.Writer) error {
@@ -28,12 +31,27 @@ func publish(found *comparison, dir string, stdout io.Writer) error {
 	if err := found.writeValues(&values); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{"README.md": found.page(charts), "results.csv": values.String()} {
+	for name, text := range map[string]string{"README.md": found.page(charts), valuesFile: values.String()} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // for publication
 			return err
 		}
 	}
 	_, err = io.WriteString(stdout, found.summary()+"\n"+found.tables(nil))
+	return err
+}
+
+// redraw draws the charts of the values in a directory.
+func redraw(dir string) error {
+	file, err := os.Open(filepath.Join(dir, valuesFile)) //nolint:gosec // of the user's choice
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	found, err := readValues(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", valuesFile, err)
+	}
+	_, err = drawCharts(found, dir)
 	return err
 }
 
@@ -407,4 +425,29 @@ func (f *comparison) writeValues(w io.Writer) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// readValues reads what writeValues has written. Of the comparison it returns the results
+// only.
+func readValues(r io.Reader) (*comparison, error) {
+	in := csv.NewReader(r)
+	in.FieldsPerRecord = -1 // a contender may lack rounds
+	lines, err := in.ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	f := &comparison{}
+	for n, line := range lines[min(1, len(lines)):] {
+		if len(line) < 4 {
+			return nil, fmt.Errorf("line %d has %d fields, want 4 at least", n+2, len(line))
+		}
+		for round, text := range line[3:] {
+			v, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				return nil, fmt.Errorf("line %d: %w", n+2, err)
+			}
+			f.Results = append(f.Results, result{round, line[2], measurement{line[0], line[1], v}})
+		}
+	}
+	return f, nil
 }

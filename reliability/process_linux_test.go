@@ -306,10 +306,11 @@ func frozen() error {
 		}
 		return tok, nil
 	}
+	last := time.Now() // before the parent may stop the process
 	p.say("ready")
 	for {
-		for last := time.Now(); time.Since(last) < lifetime/2; {
-			last = time.Now()
+		for now := last; now.Sub(last) < lifetime/2; now = time.Now() {
+			last = now
 			for _, room := range rooms[:len(rooms)/2] {
 				if _, err := ask(room); err != nil {
 					return err
@@ -334,6 +335,7 @@ func frozen() error {
 		for _, line := range lines {
 			p.say(line)
 		}
+		last = time.Now()
 		p.say("done")
 		if p.await("again") != nil { // the parent is done
 			return manager.Close()

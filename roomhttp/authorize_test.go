@@ -190,44 +190,103 @@ func TestStreamWhoseAuthorizePanics(t *testing.T) {
 	})
 }
 
-// Neither the first token that comes long after the stream was opened nor the one behind
-// the token that the client has is given without asking again.
-func TestStreamAsksForALateFirstToken(t *testing.T) {
-	var asked atomic.Int64
-	config := roomhttp.Config{Authorize: func(*http.Request, string) error {
-		if asked.Add(1) > 1 {
-			return errForbidden
-		}
-		return nil
-	}}
-	t.Run("after the headers", func(t *testing.T) {
-		asked.Store(0)
-		within(t, setup{Config: config}, func(t *testing.T, w *world) {
-			w.source.Latency = 3 * time.Second
-			s := w.open("/rooms/lobby/token/events")
-			s.wantEnd(`{"code":"forbidden","reconnect":false}`)
+// Only what is sent makes the next token a further one, or a Last-Event-ID that names the
+// room's token: neither time nor a problem before the first token does.
+func TestStreamAsksForNoFirstToken(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		setUp   func(w *world)
+		problem bool // before the first token
+		resume  bool // with the token that the room has
+	}{
+		{name: "at once"},
+		{name: "late", setUp: func(w *world) { w.source.Latency = 5 * time.Second }},
+		{name: "after a problem", setUp: func(w *world) { w.source.Fail(errors.New("down"), 1) }, problem: true},
+		{name: "after Last-Event-ID", setUp: func(w *world) { w.get("/rooms/lobby/token") }, resume: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var asked atomic.Int64
+			config := roomhttp.Config{Authorize: func(r *http.Request, _ string) error {
+				if r.URL.Path == events && asked.Add(1) > 1 {
+					return errForbidden
+				}
+				return nil
+			}}
+			within(t, setup{Config: config}, func(t *testing.T, w *world) {
+				if tt.setUp != nil {
+					tt.setUp(w)
+				}
+				id := ""
+				if tok, ok := w.manager.Cached("lobby"); ok {
+					id = tok.Value.Fingerprint()
+				}
+				s := w.open(events, field("Last-Event-ID", id))
+				if tt.problem {
+					if b := s.nextEvent(); b.event != "problem" {
+						t.Errorf("%+v", b)
+					}
+				}
+				if !tt.resume {
+					s.token()
+				}
+				if got := asked.Load(); got != 1 {
+					t.Errorf("asked %d times, want once", got)
+				}
+				s.wantEnd(`{"code":"forbidden","reconnect":false}`)
+			})
 		})
-	})
-	t.Run("after a problem", func(t *testing.T) {
-		asked.Store(0)
-		within(t, setup{Config: config}, func(t *testing.T, w *world) {
-			w.source.Fail(errors.New("down"), 1)
-			s := w.open("/rooms/lobby/token/events")
-			if b := s.nextEvent(); b.event != "problem" {
-				t.Errorf("%+v", b)
-			}
-			s.wantEnd(`{"code":"forbidden","reconnect":false}`)
+	}
+}
+
+// What happens while Authorize takes its time counts: a newer token is sent in the place of
+// the one that was waiting, and an error, too.
+func TestStreamWhoseAuthorizeIsSlow(t *testing.T) {
+	for name, tt := range map[string]struct {
+		meanwhile func(w *world)
+		event     string
+		data      string // part of it
+	}{
+		"nothing":       {func(*world) {}, "token", "token 2 of lobby"},
+		"a newer token": {func(w *world) { w.manager.Forget("lobby") }, "token", "token 3 of lobby"},
+		"an error": {func(w *world) {
+			w.source.Fail(errors.New("down"), -1)
+			w.manager.Forget("lobby")
+		}, "problem", "unavailable"},
+		"no such room": {func(w *world) {
+			w.source.Fail(roomtoken.ErrRoomNotFound, -1)
+			w.manager.Forget("lobby")
+		}, "end", "room_not_found"},
+		"Close": {func(w *world) { w.manager.Close() }, "end", "closing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int64
+			var asking chan struct{} // of the bubble
+			config := roomhttp.Config{Authorize: func(*http.Request, string) error {
+				if asked.Add(1) == 2 {
+					close(asking)
+					time.Sleep(5 * time.Second)
+				}
+				return nil
+			}}
+			within(t, setup{Config: config}, func(t *testing.T, w *world) {
+				asking = make(chan struct{})
+				s := w.open(events)
+				s.token()
+				<-asking
+				tt.meanwhile(w)
+				b := s.nextEvent()
+				if b.event != tt.event || !strings.Contains(b.data, tt.data) {
+					t.Errorf("%+v, want %s with %s", b, tt.event, tt.data)
+				}
+				if tt.event == "problem" { // Authorize was not asked for the token behind it
+					w.source.Clear()
+					if s.token(); asked.Load() != 3 {
+						t.Errorf("asked %d times, want 3", asked.Load())
+					}
+				}
+			})
 		})
-	})
-	t.Run("after Last-Event-ID", func(t *testing.T) {
-		asked.Store(-1)
-		within(t, setup{Config: config}, func(t *testing.T, w *world) {
-			w.get("/rooms/lobby/token")
-			tok, _ := w.manager.Cached("lobby")
-			s := w.open("/rooms/lobby/token/events", "Last-Event-ID: "+tok.Value.Fingerprint())
-			s.wantEnd(`{"code":"forbidden","reconnect":false}`)
-		})
-	})
+	}
 }
 
 // A stream that ends leaves no watch behind, even if the ctx of its request goes on.

@@ -24,16 +24,20 @@ type Config struct {
 	// control characters. Compare it as it is, and do not read the room from r.
 	//
 	// Authorize is called concurrently: for each request, and on a stream again before
-	// each further token, with the request that opened the stream. There it delays the
-	// heartbeats of that stream, so it should take seconds at most, and return when
-	// r.Context() ends. If it panics, nobody gets a token: the panic goes on to the
+	// each further token, with the request that opened the stream. It is not called again
+	// for the first token that the stream sends, however late that comes; the one that
+	// Last-Event-ID names counts as sent. On a stream Authorize delays the heartbeats, so
+	// it should take seconds at most, and return when r.Context() ends, which Shutdown
+	// brings about, too. If it panics, nobody gets a token: the panic goes on to the
 	// http.Server, which logs it and aborts the connection.
 	Authorize func(r *http.Request, roomID string) error
 
 	// AllowOrigins are the other origins whose pages may use the Handler, such as
 	// "https://app.example.com". They are compared exactly; there is no wildcard. The
 	// origin that the Handler is served from need not be listed, as long as proxies in
-	// front pass on the Host header. Defaults to none.
+	// front pass on the Host header: an Origin is compared with it. So do not serve hosts
+	// that are not yours, or a page could rebind its own name to your server's address.
+	// Defaults to none.
 	AllowOrigins []string
 
 	// AllowCredentials lets pages of AllowOrigins send cookies. It changes nothing for

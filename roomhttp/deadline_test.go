@@ -1,12 +1,14 @@
 package roomhttp_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/roomtoken/roomtoken"
 	"github.com/roomtoken/roomtoken/roomhttp"
 )
 
@@ -137,4 +139,43 @@ func TestClientThatIsCutOff(t *testing.T) {
 			t.Errorf("%d watches are left", got.Watchers)
 		}
 	})
+}
+
+// A client that does not read why its stream is refused does not hold up the http.Server
+// for longer than WriteTimeout either.
+func TestRefusedClientThatDoesNotRead(t *testing.T) {
+	for name, refuse := range map[string]func(w *world){
+		"no such room": func(w *world) { w.source.Fail(roomtoken.ErrRoomNotFound, 1) },
+		"shutdown":     func(w *world) { time.AfterFunc(time.Second, w.handler.Shutdown) },
+		"the server's context ends": func(w *world) {
+			inner := w.server.Handler
+			w.server.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+				defer cancel()
+				inner.ServeHTTP(rw, r.WithContext(ctx))
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, setup{}, func(t *testing.T, w *world) {
+				w.source.Latency = time.Second
+				refuse(w)
+				conn, err := w.pipes.dial(t.Context(), "", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				if _, err := io.WriteString(conn, "GET "+events+" HTTP/1.1\r\nHost: rooms.example\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(1500 * time.Millisecond) // the answer blocks since half a second
+				began := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				if err := w.server.Shutdown(ctx); err != nil || time.Since(began) > 10500*time.Millisecond {
+					t.Errorf("%v after %v", err, time.Since(began))
+				}
+			})
+		})
+	}
 }

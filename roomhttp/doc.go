@@ -137,6 +137,14 @@
 // after room_not_found, and after unauthenticated and forbidden, when Authorize has refused
 // a further token.
 //
-// The status of a stream is 200 unless it is final, since an EventSource gives up for good
-// on any other: its headers wait up to 2 s for the first token or error.
+// A plain EventSource connects again by itself, so the page has to close it at an end
+// without reconnect:
+//
+//	source.addEventListener("end", ({ data }) => JSON.parse(data).reconnect || source.close());
+//
+// An EventSource also gives up for good on any status but 200. So the headers of a stream
+// wait up to 2 s for the first token or error, and an error that may pass is a problem or
+// an end of a stream with status 200. The exceptions are what keeps a stream from opening
+// at all, with status 503: a limit, Shutdown or Close before its headers are sent, and
+// Authorize that returns ErrUnavailable. The module honours their Retry-After.
 package roomhttp

@@ -1,6 +1,7 @@
 package roomhttp
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -10,6 +11,9 @@ import (
 // streams are the open streams, altogether and by room.
 type streams struct {
 	max, maxPerRoom int
+
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
 
 	mu     sync.Mutex // guards what follows, and room.streams
 	closed bool
@@ -25,8 +29,10 @@ type room struct {
 }
 
 func newStreams(most, mostPerRoom int) *streams {
+	ctx, cancel := context.WithCancel(context.Background())
 	return &streams{
 		max: most, maxPerRoom: mostPerRoom,
+		ctx: ctx, cancel: cancel,
 		subs:  map[*roomtoken.Subscription]struct{}{},
 		rooms: map[string]*room{},
 	}
@@ -77,4 +83,5 @@ func (s *streams) close() {
 	for sub := range s.subs {
 		sub.Close()
 	}
+	s.cancel()
 }

@@ -2,7 +2,6 @@ package roomhttp
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -46,11 +45,11 @@ func (h *Handler) isForeign(r *http.Request) bool {
 	return !h.allows(origin) && !isOwn(origin, r.Host)
 }
 
-// isOwn reports whether origin is that of the host itself. The scheme is not compared: TLS
-// may end at a proxy.
+// isOwn reports whether origin is that of the host itself, over http or https. Which of the
+// two is not compared: TLS may end at a proxy.
 func isOwn(origin, host string) bool {
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+	scheme, originHost, _ := strings.Cut(origin, "://")
+	return (scheme == "http" || scheme == "https") && originHost != "" && strings.EqualFold(originHost, host)
 }
 
 // preflight answers OPTIONS, which browsers send before some cross-origin requests (Fetch

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"time"
 
 	"github.com/roomtoken/roomtoken"
 )
@@ -15,6 +16,9 @@ const maxReport = 16 << 10
 // rejected takes the report that a token was refused. The answer is the same whether or
 // not it was the room's current token.
 func (h *Handler) rejected(w http.ResponseWriter, r *http.Request, roomID string) {
+	// A body that does not come ends with the deadline, also where the http.Server has no
+	// ReadTimeout; it stays in force for what the server reads of a body that is too large.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.config.Wait))
 	rejected, code := readReport(r)
 	if code != "" {
 		h.refuse(w, r, roomID, code, nil)

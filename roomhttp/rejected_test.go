@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/roomtoken/roomtoken/roomhttp"
 	"github.com/roomtoken/roomtoken/roomtokentest"
@@ -94,6 +95,45 @@ func TestReportBreaksOff(t *testing.T) {
 	if a := ask(handler, r); a.code(t) != "bad_request" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
+}
+
+// A report whose body does not come is given up after Wait. The connection of one that came
+// in full goes on.
+func TestReportThatDoesNotCome(t *testing.T) {
+	for name, length := range map[string]string{"": "20", "too large": "1000000"} {
+		t.Run(name, func(t *testing.T) {
+			within(t, setup{Config: roomhttp.Config{AcceptRejections: true}}, func(t *testing.T, w *world) {
+				conn, err := w.pipes.dial(t.Context(), "", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				began := time.Now()
+				go func() {
+					io.WriteString(conn, "POST /rooms/lobby/token/rejected HTTP/1.1\r\nHost: rooms.example\r\n"+jsonType+"\r\nContent-Length: "+length+"\r\n\r\n{")
+					if length != "20" {
+						io.WriteString(conn, strings.Repeat("x", 20<<10))
+					}
+				}()
+				time.AfterFunc(time.Hour, func() { conn.Close() })
+				answer, err := io.ReadAll(conn)
+				if took := time.Since(began); err != nil || took > 11*time.Second {
+					t.Errorf("%v after %v: %s", err, took, answer)
+				}
+				if length == "20" && !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
+					t.Errorf("%s", answer)
+				}
+			})
+		})
+	}
+	bothVersions(t, setup{Config: roomhttp.Config{AcceptRejections: true}}, func(t *testing.T, w *world) {
+		for range 3 {
+			if a := w.do(http.MethodPost, "/rooms/lobby/token/rejected", `{"token":"x"}`, jsonType); a.status != http.StatusNoContent {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+			time.Sleep(time.Minute)
+		}
+	})
 }
 
 type brokenReader struct{}

@@ -1,25 +1,21 @@
 // roomtoken.js keeps a page supplied with the access token of a video room.
 //
-//   import { watchToken } from "/api/roomtoken.js";
 //   const watch = watchToken(`/api/rooms/${encodeURIComponent(roomId)}/token`, {
 //     onToken: async ({ token, expiresAt, expiresIn }) => { ... },
 //     onProblem: ({ code, status, detail, retryAfter, fatal }) => { ... },
 //   });
 //
-// onToken gets the room's token at once, and each new one well before the old one expires.
-// If it returns a promise, the next call waits for it. expiresAt is a Date; expiresIn, in
-// seconds, is right even if the clock of this machine is not.
+// onToken gets the token at once, and each new one well before the old one expires; the next
+// call waits for its promise. expiresIn is right even if the clock here is not.
 //
-// onProblem learns what is wrong. The token that the page has stays good until it expires,
-// and the watch goes on trying, unless fatal is true: then it has stopped. code is one of
-// the server's, "network" if there was no answer, or "unexpected" if the answer was none of
-// the server's. retryAfter is in seconds.
+// onProblem learns what is wrong; the watch goes on trying, unless fatal is true. code is one
+// of the server's, "network" (no answer, or headers failed) or "unexpected". Times are in s.
 //
-// Other options: headers, an object, or an async function that is called before each
-// request; credentials, as for fetch; signal, an AbortSignal that stops the watch.
+// Other options: headers, an object or an async function called before each request;
+// credentials, as for fetch; signal, an AbortSignal that stops the watch.
 //
-// watch.rejected() tells the server that the newest token was refused, and returns a promise
-// of whether it took the report; then another token comes. watch.stop() stops the watch.
+// watch.rejected() reports the newest token as refused, and resolves to whether the server
+// took that; watch.stop() ends it all.
 
 const FIRST_STEP = 1000; // between two connections, in ms; it doubles
 const LAST_STEP = 30000;
@@ -30,17 +26,18 @@ export function watchToken(url, options = {}) {
   const end = new AbortController(); // stops listening to events
   let stopped = false;
 
-  let newest, newestId; // the newest token, and its ID
+  let newest, newestId; // token, and its ID
   let pending; // the same, until onToken is called with it
+  let received; // when it came, in ms
   let delivering = false;
 
   let connection; // its AbortController, while there is one
-  let lastSign; // of life of the server, in ms
-  let heartbeat = 15000; // how often it gives one at least, in ms
+  let lastSign; // of the server, in ms
+  let heartbeat = 15000; // there is one at least so often, in ms
 
   let attempts = 0; // since the last connection that was worth it
   let retry = 0; // what the server wants between two connections, in ms
-  let hurry = false; // to connect again
+  let hurry = false; // the pause may end
   let endPause = () => {};
 
   async function run() {
@@ -53,13 +50,13 @@ export function watchToken(url, options = {}) {
     }
   }
 
-  // pause waits for so many ms. If it can be skipped, it ends when there is hurry.
-  async function pause(ms, skippable) {
-    if (stopped || ms <= 0 || (skippable && hurry)) return;
+  // pause takes that many ms, or less if it is short and there is hurry.
+  async function pause(ms, short) {
+    if (stopped || ms <= 0 || (short && hurry)) return;
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1));
       endPause = () => {
-        if (skippable || stopped) clearTimeout(timer), resolve();
+        if (short || stopped) clearTimeout(timer), resolve();
       };
     });
   }
@@ -75,7 +72,9 @@ export function watchToken(url, options = {}) {
     };
     heard();
     try {
-      response = await request("/events", "Last-Event-ID", newestId, { signal: own.signal });
+      const aborted = new Promise((_, reject) => (own.signal.onabort = () => reject(own.signal.reason)));
+      const answer = request("/events", "Last-Event-ID", newestId, { signal: own.signal });
+      response = await Promise.race([answer, aborted]); // headers may never settle
       const type = response.headers.get("Content-Type") ?? "";
       if (response.status !== 200 || !type.startsWith("text/event-stream")) return await refused(response);
       for await (const block of blocks(response.body)) {
@@ -92,14 +91,12 @@ export function watchToken(url, options = {}) {
     }
   }
 
-  // request sends a request with the page's headers, and one more if it has a value.
   async function request(path, name, value, init) {
     const all = new Headers(typeof headers === "function" ? await headers() : headers);
     if (value) all.set(name, value);
     return fetch(url + path, { headers: all, credentials, cache: "no-store", ...init });
   }
 
-  // refused reports an answer that is no stream.
   async function refused(response) {
     const { status } = response;
     const { code = "unexpected", detail, retry_after } = Object(await response.json().catch(() => {}));
@@ -122,6 +119,7 @@ export function watchToken(url, options = {}) {
       if (block.id === newestId) return;
       newestId = block.id;
       newest = pending = { token: data.token, expiresAt: new Date(data.token_expires_at), expiresIn: data.expires_in };
+      received = performance.now();
       deliver();
     } else if (["problem", "end"].includes(block.event)) {
       const { code, status, detail, retry_after: retryAfter, reconnect = true } = data;
@@ -129,12 +127,12 @@ export function watchToken(url, options = {}) {
     }
   }
 
-  // deliver calls onToken with the newest token, one call at a time.
   async function deliver() {
     if (delivering) return;
     delivering = true;
     while (pending && !stopped) {
-      const token = pending;
+      const waited = Math.round((performance.now() - received) / 1000);
+      const token = { ...pending, expiresIn: Math.max(pending.expiresIn - waited, 0) };
       pending = undefined;
       await Promise.resolve(token).then(onToken).catch(console.error);
     }
@@ -147,12 +145,12 @@ export function watchToken(url, options = {}) {
     Promise.resolve(problem).then(onProblem).catch(console.error);
   }
 
-  // wake is called when the browser is back online, or the page visible or thawed.
   function wake({ type }) {
-    const alive = connection && Date.now() - lastSign <= SILENCE * heartbeat; // the watchdog may sleep
-    if (type !== "resume" && (alive || globalThis.document?.visibilityState === "hidden")) return;
+    const alive = connection && Date.now() - lastSign <= SILENCE * heartbeat;
+    if (type !== "resume" && alive) return; // a freeze breaks connections
+    if (type === "visibilitychange" && document.visibilityState === "hidden") return;
     hurry = true;
-    connection?.abort(); // a freeze breaks it
+    connection?.abort(); // its watchdog may have slept
     endPause();
   }
 

@@ -35,6 +35,9 @@ func (h *Handler) script(w http.ResponseWriter, r *http.Request) {
 		header.Set("Cache-Control", "no-cache") // a new release must not meet an old script
 		header.Set("Content-Type", "text/javascript; charset=utf-8")
 		header.Set("ETag", moduleTag)
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(module))
+		// Without conditions but If-None-Match the answer is 200 or 304.
+		plain := r.Clone(r.Context())
+		plain.Header = http.Header{"If-None-Match": r.Header["If-None-Match"]}
+		http.ServeContent(w, plain, "", time.Time{}, bytes.NewReader(module))
 	}
 }

@@ -3,6 +3,7 @@ package roomhttp_test
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,6 +84,39 @@ func TestServerShutdownWithAClientThatDoesNotRead(t *testing.T) {
 			t.Errorf("%v after %v", err, took)
 		}
 		w.pipes.resume()
+	})
+}
+
+// An Authorize that minds the ctx of its request does not hold up Shutdown, and the client
+// learns that it may connect again.
+func TestShutdownWhileAuthorizeIsAsked(t *testing.T) {
+	var asked atomic.Int64
+	var asking chan struct{} // of the bubble
+	config := roomhttp.Config{Authorize: func(r *http.Request, _ string) error {
+		if asked.Add(1) == 2 {
+			close(asking)
+			<-r.Context().Done()
+			return r.Context().Err()
+		}
+		return nil
+	}}
+	bothVersions(t, setup{Config: config}, func(t *testing.T, w *world) {
+		asked.Store(0)
+		asking = make(chan struct{})
+		w.server.RegisterOnShutdown(w.handler.Shutdown)
+		s := w.open(events)
+		s.token()
+		<-asking
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := w.server.Shutdown(ctx); err != nil || time.Since(began) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		s.wantEnd(closing)
+		if got := w.stats(); got.Denied != 0 {
+			t.Errorf("%+v", got)
+		}
 	})
 }
 

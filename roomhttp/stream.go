@@ -27,10 +27,10 @@ type stream struct {
 
 	timer *time.Timer // of the next heartbeat; before that, of the headers
 
-	open       bool   // the headers are sent
-	authorized bool   // Authorize was asked just now, for the token that comes next
-	has        string // the ID of the token that the client has; "": none
-	problem    string // the code of the problem that was sent since; "": none
+	open    bool   // the headers are sent
+	further bool   // the next token is not the first: Authorize is asked before it
+	has     string // the ID of the token that the client has; "": none
+	problem string // the code of the problem that was sent since; "": none
 }
 
 // events streams the room's tokens until the client leaves or something ends the stream.
@@ -50,8 +50,7 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, roomID string) 
 	defer h.streams.leave(rm, sub)
 	s := &stream{
 		h: h, w: w, rc: http.NewResponseController(w), r: r, room: rm, sub: sub,
-		authorized: true,
-		has:        r.Header.Get("Last-Event-ID"),
+		has: r.Header.Get("Last-Event-ID"),
 	}
 	if r.Method == http.MethodHead {
 		s.setHeaders()
@@ -75,7 +74,6 @@ func (s *stream) step() bool {
 	case <-s.sub.Changed():
 		return s.look()
 	case <-s.timer.C:
-		s.authorized = false
 		if !s.open {
 			return s.send(nil) // a heartbeat is part of the first block
 		}
@@ -86,11 +84,15 @@ func (s *stream) step() bool {
 // look passes on what the subscription has brought, if it has. It reports whether the
 // stream goes on.
 func (s *stream) look() bool {
-	tok, err, ok := s.sub.Next()
+	return s.pass(s.sub.Next())
+}
+
+// pass passes on what Next has returned.
+func (s *stream) pass(tok roomtoken.Token, err error, ok bool) bool { //nolint:revive // the order of Next
 	switch {
 	case s.r.Context().Err() != nil:
 		if !s.open { // the client may still be there, if it is the ctx of the server that has ended
-			s.h.refuse(s.w, s.r, s.room.id, codeUnavailable, context.Cause(s.r.Context()))
+			s.refuse(codeUnavailable, context.Cause(s.r.Context()))
 		}
 		return false
 	case ok && err == nil:
@@ -109,29 +111,46 @@ func (s *stream) look() bool {
 }
 
 func (s *stream) passToken(tok roomtoken.Token) bool {
-	authorized := s.authorized
-	s.authorized = false
 	event := s.room.event(tok)
 	if event.id == s.has && s.problem == "" {
+		s.further = true
 		return s.open || s.send(nil)
 	}
-	if !authorized {
-		if code, err := s.h.authorize(s.r, s.room.id); code != "" {
+	if s.further {
+		if code, err := s.authorize(); s.sub.Ended() {
+			return s.look()
+		} else if code != "" {
 			s.end(code, err)
 			return false
 		}
-		event = s.room.event(tok) // Authorize may have taken a while
+		// Authorize may have taken a while.
+		newer, err, ok := s.sub.Next()
+		if err != nil || s.sub.Ended() {
+			return s.pass(newer, err, ok)
+		}
+		if ok {
+			tok = newer
+		}
+		event = s.room.event(tok)
 	}
 	if !s.send(event.block) {
 		return false
 	}
-	s.has, s.problem = event.id, ""
+	s.has, s.problem, s.further = event.id, "", true
 	s.h.counts.tokensSent.Add(1)
 	return true
 }
 
+// authorize asks Authorize again. The ctx of the request that it gets ends with Shutdown,
+// too.
+func (s *stream) authorize() (code string, err error) {
+	ctx, cancel := context.WithCancel(s.r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.h.streams.ctx, cancel)()
+	return s.h.authorize(s.r.WithContext(ctx), s.room.id)
+}
+
 func (s *stream) passProblem(err error) bool {
-	s.authorized = false
 	p := problemOf(codeOf(err), err)
 	if p.Code == s.problem {
 		return true
@@ -150,11 +169,18 @@ func (s *stream) end(code string, err error) {
 			counter = &s.h.counts.streamsRefused
 		}
 		s.h.count(counter, s.r)
-		s.h.refuse(s.w, s.r, s.room.id, code, err)
+		s.refuse(code, err)
 		return
 	}
 	s.h.log.write(s.r.Context(), slog.LevelDebug, "stream ends", s.room.id, code, err)
 	s.write(endBlock(code))
+}
+
+// refuse answers with a problem in the place of a stream. Its deadline stays in force, for
+// what the http.Server writes when the handler has returned.
+func (s *stream) refuse(code string, err error) {
+	_ = s.rc.SetWriteDeadline(time.Now().Add(s.h.config.WriteTimeout))
+	s.h.refuse(s.w, s.r, s.room.id, code, err)
 }
 
 // send writes a block and sets the time of the next heartbeat. It reports whether the

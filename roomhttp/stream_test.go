@@ -271,16 +271,16 @@ func TestSlowStreamGetsTheLatest(t *testing.T) {
 	}}
 	within(t, setup{Config: config}, func(t *testing.T, w *world) {
 		s := w.open(events)
-		for _, atLeast := range []int{1, 2, 8} { // in an hour there are 8 renewals at least
+		for _, atLeast := range []int{1, 7, 14} { // in an hour there are 6 renewals at least
 			var n int
 			b := s.nextEvent()
 			body := decode(t, b.data)
-			if _, err := fmt.Sscanf(body["token"].(string), "token %d of lobby", &n); err != nil || n < atLeast || n > atLeast && atLeast < 8 {
-				t.Errorf("token %d, want %d", n, atLeast)
+			if _, err := fmt.Sscanf(body["token"].(string), "token %d of lobby", &n); err != nil || n < atLeast || n > 1 && atLeast == 1 {
+				t.Errorf("token %d, want %d, or a later one behind the first", n, atLeast)
 			}
 			expires, _ := time.Parse(time.RFC3339, body["token_expires_at"].(string))
-			left := time.Until(expires)
-			if got := body["expires_in"]; got != max(0, left.Truncate(time.Second).Seconds()) {
+			left := time.Until(expires) // up to a second less than it is: the time is rounded down
+			if got := body["expires_in"].(float64); got < left.Seconds()-1 || got > left.Seconds()+1 {
 				t.Errorf("token %d has %v s left, want %v", n, got, left)
 			}
 		}

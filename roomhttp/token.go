@@ -41,7 +41,9 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request, roomID string) {
 		h.refuse(w, r, roomID, codeOf(err), err)
 		return
 	}
-	h.count(&h.counts.tokens, r)
+	if r.Method != http.MethodHead {
+		h.count(&h.counts.tokens, r)
+	}
 	writeJSON(w, http.StatusOK, "application/json", newTokenBody(tok, secondsLeft(tok)))
 }
 

@@ -59,6 +59,9 @@ func TestHead(t *testing.T) {
 				t.Errorf("%s: %d %v %q", path, a.status, a.header, a.body)
 			}
 		}
+		if got := w.stats(); got != (roomhttp.Stats{}) { // nobody got a token
+			t.Errorf("%+v", got)
+		}
 	})
 }
 

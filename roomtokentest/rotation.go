@@ -14,7 +14,7 @@ import (
 // one after the other.
 type lineage struct {
 	room   string
-	create string // the number of the grant
+	serial int // of the grant
 }
 
 // newest is the token of a lineage that is accepted: the only one.
@@ -26,7 +26,7 @@ type newest struct {
 // refreshTokenValue returns values such as "refresh token 7 of lobby" or, after two
 // rotations, "refresh token 7.2 of lobby".
 func refreshTokenValue(l lineage, rotation int) roomtoken.Secret {
-	number := l.create
+	number := strconv.Itoa(l.serial)
 	if rotation > 0 {
 		number += "." + strconv.Itoa(rotation)
 	}
@@ -38,13 +38,17 @@ func refreshTokenValue(l lineage, rotation int) roomtoken.Secret {
 func parseRefreshToken(token roomtoken.Token, room string) (l lineage, rotation int, ok bool) {
 	number, isRefresh := strings.CutPrefix(token.Value.Reveal(), "refresh token ")
 	number, isForRoom := strings.CutSuffix(number, " of "+room)
-	create, suffix, _ := strings.Cut(number, ".")
-	rotation, _ = strconv.Atoi(suffix) // none: 0
-	return lineage{room, create}, rotation, isRefresh && isForRoom
+	create, suffix, rotated := strings.Cut(number, ".")
+	serial, err := strconv.Atoi(create)
+	if rotated && err == nil {
+		rotation, err = strconv.Atoi(suffix)
+	}
+	return lineage{room, serial}, rotation, isRefresh && isForRoom && err == nil
 }
 
-// rotate replaces a refresh token by one that expires at expiresAt, unless it has been
-// replaced before. Several calls with one token cannot all succeed.
+// rotate replaces a refresh token, unless it has been replaced before. It remembers that
+// until expiresAt, when neither it nor the new one is good any more. Several calls with one
+// token cannot all succeed.
 func (s *Source) rotate(l lineage, rotation int, now, expiresAt time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,4 +64,11 @@ func (s *Source) rotate(l lineage, rotation int, now, expiresAt time.Time) bool 
 	}
 	s.newest[l] = newest{rotation + 1, expiresAt}
 	return true
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

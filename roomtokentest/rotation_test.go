@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,6 +87,50 @@ func TestWhatDoesNotRotate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Only what has the form of a refresh token of the room is one; its end may be unknown.
+func TestFormsOfRefreshTokens(t *testing.T) {
+	for value, ok := range map[string]bool{
+		"refresh token 1 of b":      true,
+		"refresh token 1.2 of b":    true,
+		"refresh token 1 of a of b": false, // of the room "a of b"
+		"refresh token x of b":      false,
+		"refresh token 1. of b":     false,
+		"refresh token 1.zz of b":   false,
+		"refresh token  of b":       false,
+		"token 1 of b":              false,
+	} {
+		for _, ends := range []time.Time{{}, time.Now().Add(time.Hour)} {
+			_, err := (&Source{}).Refresh(t.Context(), "b", roomtoken.Token{Value: roomtoken.NewSecret(value), ExpiresAt: ends})
+			if (err == nil) != ok {
+				t.Errorf("%q until %v: got %v", value, ends, err)
+			}
+		}
+	}
+}
+
+// A token that was replaced stays so for as long as it would have been good, also when it
+// would have outlived its replacement.
+func TestReplacedTokensAreNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &Source{Rotate: true}
+		token := src.Mint("lobby").RefreshToken
+		token.ExpiresAt = token.ExpiresAt.Add(24 * time.Hour)
+		if _, err := src.Refresh(t.Context(), "lobby", token); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		for i := range 200 {
+			room := strconv.Itoa(i)
+			if _, err := src.Refresh(t.Context(), room, src.Mint(room).RefreshToken); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := src.Refresh(t.Context(), "lobby", token); !errors.Is(err, roomtoken.ErrRefreshRejected) {
+			t.Errorf("got %v, want %v", err, roomtoken.ErrRefreshRejected)
+		}
+	})
 }
 
 // When the result of a Refresh is lost, the old token is gone all the same.

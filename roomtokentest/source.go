@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -43,10 +42,11 @@ type Source struct {
 
 	// Rotate makes every Refresh return a new refresh token, which replaces the one
 	// that it was called with: from then on, Refresh returns
-	// [roomtoken.ErrRefreshRejected] for that one. So if the result is lost (its caller
-	// has left, as IgnoreContext allows), only a Create helps. A Refresh that fails
-	// replaces nothing, nor does one that RefreshFunc or an [Outcome] answers. Of
-	// several calls with one token, only the first to end succeeds.
+	// [roomtoken.ErrRefreshRejected] for that one. If the result of a Refresh is lost,
+	// for instance because its caller has left (see IgnoreContext), the new token is
+	// lost with it, and only a Create helps. A Refresh that fails replaces nothing, nor
+	// does one that RefreshFunc or an [Outcome] answers. Of several calls with one
+	// token, only the first to end succeeds.
 	//
 	// Without Rotate, Refresh returns no refresh token, which tells the Manager to keep
 	// the one that it has.
@@ -95,7 +95,7 @@ func (s *Source) Mint(room string) roomtoken.Grant {
 	grant, serial := s.mint(room, now)
 	if ttl := s.refreshTokenTTL(); ttl > 0 {
 		grant.RefreshToken = roomtoken.Token{
-			Value:     refreshTokenValue(lineage{room, strconv.Itoa(serial)}, 0),
+			Value:     refreshTokenValue(lineage{room, serial}, 0),
 			ExpiresAt: now.Add(ttl),
 		}
 	}
@@ -151,7 +151,8 @@ func (s *Source) refresh(call Call) (roomtoken.Grant, error) {
 	now, ttl := s.clock().Now(), s.refreshTokenTTL()
 	rotates := s.Rotate && ttl > 0
 	l, rotation, ok := parseRefreshToken(call.RefreshToken, call.Room)
-	if !ok || !call.At.Before(call.RefreshToken.ExpiresAt) || rotates && !s.rotate(l, rotation, now, now.Add(ttl)) {
+	ends := call.RefreshToken.ExpiresAt // zero: not known
+	if !ok || !ends.IsZero() && !call.At.Before(ends) || rotates && !s.rotate(l, rotation, now, later(ends, now.Add(ttl))) {
 		return roomtoken.Grant{}, fmt.Errorf("roomtokentest: %s: %w", call.Room, roomtoken.ErrRefreshRejected)
 	}
 	grant, _ := s.mint(call.Room, now)

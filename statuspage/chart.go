@@ -130,5 +130,9 @@ func atMost(bucket uint64) string {
 	if bucket == 0 {
 		return "none"
 	}
-	return "at most " + span(roomtoken.HistogramBounds()[bucket-1])
+	bounds := roomtoken.HistogramBounds()
+	if int(bucket) == len(bounds) { // it also stands for what lies beyond
+		return "more than " + span(bounds[bucket-2])
+	}
+	return "at most " + span(bounds[bucket-1])
 }

@@ -117,7 +117,7 @@ func TestLatencyChart(t *testing.T) {
 	if len(c.Grid) != 5 || len(heights) != len(bounds) {
 		t.Errorf("grid %v, path %s", c.Grid, c.Shapes[0].Path)
 	}
-	if want := "in the latest sample p99 none; at worst p99 at most 15 min"; c.Summary != want {
+	if want := "in the latest sample p99 none; at worst p99 more than 5 min"; c.Summary != want {
 		t.Errorf("summary = %q, want %q", c.Summary, want)
 	}
 }

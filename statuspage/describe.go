@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -63,8 +64,11 @@ func (v *view) hold() string {
 		return ""
 	}
 	text := "The source fails or refuses its credential: one call at a time finds out whether it works again."
-	if s.RateLimited {
+	switch {
+	case s.RateLimited:
 		text = "The source limits the rate of calls."
+	case errors.Is(s.LastError, roomtoken.ErrRateLimited):
+		text = "The source has limited the rate of calls: one call finds out whether it still does."
 	}
 	if !s.HeldUntil.IsZero() {
 		text += fmt.Sprintf(" Calls are held back until %s UTC, for %s.", clockTime(s.HeldUntil), span(s.HeldUntil.Sub(v.now)))

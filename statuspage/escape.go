@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -20,8 +21,8 @@ func printable(s string) string {
 		switch {
 		case r == utf8.RuneError && size == 1:
 			b = fmt.Appendf(b, `\x%02x`, s[i])
-		case unprintable(r):
-			quoted := strconv.QuoteRune(r)
+		case r != utf8.RuneError && unprintable(r):
+			quoted := strconv.QuoteRuneToASCII(r)
 			b = append(b, quoted[1:len(quoted)-1]...)
 		default:
 			b = append(b, s[i:i+size]...)
@@ -32,19 +33,26 @@ func printable(s string) string {
 }
 
 // unprintable reports whether r needs an escape. U+FFFD is printable, but also stands for
-// a byte that is no UTF-8.
-func unprintable(r rune) bool { return r == utf8.RuneError || !strconv.IsPrint(r) }
+// a byte that is no UTF-8. Some characters count as printable and show nothing.
+func unprintable(r rune) bool {
+	return r == utf8.RuneError || !strconv.IsPrint(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) || r == '\u2800'
+}
 
 // maxErrorText is how many bytes of an error are shown.
 const maxErrorText = 300
 
-// errorText returns the text of an error, "" for nil, and whether it was cut to
-// maxErrorText bytes. An Error method that panics is contained.
-func errorText(err error) (text string, cut bool) {
+// errorText returns the text of an error, "" for nil. An Error method that panics is
+// contained.
+func errorText(err error) string {
 	if err == nil {
-		return "", false
+		return ""
 	}
-	text = fmt.Sprint(err)
+	return fmt.Sprint(err)
+}
+
+// cutError cuts the text of an error to maxErrorText bytes, and reports whether it was
+// longer.
+func cutError(text string) (string, bool) {
 	if len(text) <= maxErrorText {
 		return text, false
 	}
@@ -57,7 +65,7 @@ func errorText(err error) (text string, cut bool) {
 
 // printableError returns the text of an error for people, see printable.
 func printableError(err error) string {
-	text, cut := errorText(err)
+	text, cut := cutError(errorText(err))
 	if cut {
 		return printable(text) + "…"
 	}

@@ -21,6 +21,7 @@ func TestPrintable(t *testing.T) {
 		"\u00a0\u200b\ufeff\u00ad": `\u00a0\u200b\ufeff\u00ad`,
 		"\U000e0041\ue000":         `\U000e0041\ue000`,
 		"a\xffb\xc3":               `a\xffb\xc3`,
+		"lobby\u3164\u2800\ufe0f":  `lobby\u3164\u2800\ufe0f`, // invisible
 		"\ufffd":                   "\ufffd",
 		"\xed\xa0\x80":             `\xed\xa0\x80`,
 	} {
@@ -67,9 +68,12 @@ func TestErrorText(t *testing.T) {
 		{errors.New(strings.Repeat("\x80", 400)), strings.Repeat("\x80", 296), true, strings.Repeat(`\x80`, 296) + "…"},
 		{shouting{}, "%!v(PANIC=Error method: aaah)", false, "%!v(PANIC=Error method: aaah)"},
 	} {
-		text, cut := errorText(test.err)
+		text, cut := cutError(errorText(test.err))
 		if text != test.want || cut != test.cut {
 			t.Errorf("errorText = %q, %v; want %q, %v", text, cut, test.want, test.cut)
+		}
+		if got := jsonError(test.err); len(got) > maxErrorText || !utf8.ValidString(got) {
+			t.Errorf("jsonError = %q", got)
 		}
 		if got := printableError(test.err); got != test.printable {
 			t.Errorf("printableError = %q, want %q", got, test.printable)

@@ -3,6 +3,7 @@ package statuspage
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -96,8 +97,15 @@ func (v *view) json() ([]byte, error) {
 	})
 }
 
+// jsonError returns the text of an error as JSON shows it: bytes that are no UTF-8 are
+// U+FFFD before it is cut.
+func jsonError(err error) string {
+	text, _ := cutError(strings.ToValidUTF8(errorText(err), "\uFFFD"))
+	return text
+}
+
 func newStatsJSON(s *roomtoken.Stats) statsJSON {
-	lastError, _ := errorText(s.LastError)
+	lastError := jsonError(s.LastError)
 	return statsJSON{
 		Rooms:           s.Rooms,
 		States:          s.States,
@@ -129,7 +137,7 @@ func newStatsJSON(s *roomtoken.Stats) statsJSON {
 }
 
 func newRoomJSON(r *roomtoken.RoomStatus, now time.Time) roomJSON {
-	lastError, _ := errorText(r.LastError)
+	lastError := jsonError(r.LastError)
 	return roomJSON{
 		RoomID:           r.RoomID,
 		State:            r.State.String(),

@@ -65,6 +65,7 @@ func TestNotes(t *testing.T) {
 			false,
 			"bad: The source fails or refuses its credential: one call at a time finds out whether it works again. Calls are held back until 12:00:03 UTC, for 3 s.",
 		},
+		{roomtoken.Stats{Probing: true, LastError: roomtoken.ErrRateLimited}, false, "bad: The source has limited the rate of calls: one call finds out whether it still does."},
 		{roomtoken.Stats{Probing: true}, false, "bad: The source fails or refuses its credential: one call at a time finds out whether it works again."},
 		{roomtoken.Stats{HeldUntil: noon, RateLimited: true}, true, "warn: The manager is closed: it has no rooms any more."},
 	} {

@@ -110,7 +110,7 @@ func decodeAnswer(c call, resp *response) (*answer, error) {
 		return nil, c.failGrant("\"data\" occurs more than once")
 	case data.first == '{':
 		return a, nil
-	case data.first == 'n', data.first == 0 && strings.IndexByte("{n", trimSpace(document)[0]) >= 0:
+	case data.first == 'n', data.first == 0 && strings.IndexByte("{n", trimSpace(document)[0]) >= 0: // an object, or null
 		return nil, c.failGrant("the body has no \"data\"")
 	}
 	return nil, c.failGrant("the body does not have the form {\"data\":{...}}")

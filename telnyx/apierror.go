@@ -62,9 +62,8 @@ type ErrorSource struct {
 	Parameter string
 }
 
-// newAPIError returns the error for a response with an error status. now is the local
-// clock.
-func (c *client) newAPIError(of call, resp *response, now time.Time) *APIError {
+// newAPIError returns the error for a response with an error status.
+func (c *client) newAPIError(of call, resp *response) *APIError {
 	object := decodeErrorBody(resp.body)
 	if location := resp.header.Get("Location"); location != "" && resp.status <= 399 {
 		object.Detail = looseText(refusedRedirect(location))
@@ -80,7 +79,7 @@ func (c *client) newAPIError(of call, resp *response, now time.Time) *APIError {
 		Source:     ErrorSource{Pointer: clean(object.Source.Pointer), Parameter: clean(object.Source.Parameter)},
 		RequestID:  clean(looseText(resp.header.Get("X-Request-Id"))),
 		noun:       of.noun,
-		retryAfter: retryAfter(resp.status, resp.header, now),
+		retryAfter: retryAfter(resp.status, resp.header, c.clock.Now()),
 		foreign:    resp.bodyErr != nil || contentEncoding(resp.header) != "" || !isJSONOrEmpty(resp.body),
 	}
 	if err.StatusCode == http.StatusNotFound && (err.foreign || !strings.HasSuffix(c.baseURL, "/v2")) {

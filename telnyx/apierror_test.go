@@ -123,7 +123,7 @@ func TestErrorBodies(t *testing.T) {
 		"errors as a string":        {`{"errors":"x","title":"T"}`, APIError{Title: "T"}},
 		"message for a field":       {`{"errors":{"f":"m"}}`, APIError{Detail: "f: m"}},
 		"messages for a field":      {`{"errors":{"f":["m"]}}`, APIError{Detail: "f: m"}},
-		"messages for fields":       {`{"errors":{"b":["m","n"],"a":"o","c":null,"d":[{}],"e":{"x":"y"},"f":7}}`, APIError{Detail: "b: m; b: n; a: o; f: 7"}},
+		"messages for fields":       {`{"errors":{"b":["m","n"],"a":"o","c":null,"d":[{}],"e":{"x":"y"},"f":7}}`, APIError{Detail: "b: m, n; a: o; f: 7"}},
 		"error as an object":        {`{"error":{"code":"10005","title":"T","detail":"D"}}`, APIError{Code: "10005", Title: "T", Detail: "D"}},
 		"error and errors":          {`{"error":{"code":"1"},"errors":[{"code":"2"}]}`, APIError{Code: "2"}},
 		"error beside a title":      {`{"title":"T","error":"x"}`, APIError{Title: "T"}},

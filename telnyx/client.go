@@ -57,7 +57,7 @@ func newClient(c Config, ids idFormat, header http.Header) (*client, error) {
 		keys:    newAPIKeys(c),
 		http:    httpClient,
 		owned:   c.HTTPClient == nil,
-		fresh:   freshness{closeIdle: closeIdle},
+		fresh:   freshness{closeIdle: closeIdle, turn: make(chan struct{}, 1)},
 		header:  header,
 		clock:   c.Clock,
 	}, nil
@@ -96,23 +96,24 @@ func (c *client) post(ctx context.Context, of call, path, apiKey string, body []
 	if ctx == nil {
 		return nil, of.fail("nil Context")
 	}
-	header := maps.Clone(c.header) // a shallow copy will do: transports must not modify requests
-	if apiKey != "" {
-		header["Authorization"] = []string{"Bearer " + apiKey}
-	}
 	resp := &response{times: times{sent: c.clock.Now().Round(0).UTC()}}
-	err := c.fresh.do(ctx, c.http, func(ctx context.Context) (*http.Request, error) {
+	newRequest := func(ctx context.Context) (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.baseURL+path, bytes.NewReader(body))
-		if err == nil {
-			req.Header = header
+		if err != nil {
+			return nil, err
 		}
-		return req, err
-	}, resp.read)
+		req.Header = maps.Clone(c.header) // a shallow copy will do: transports must not modify requests
+		if apiKey != "" {
+			req.Header["Authorization"] = []string{"Bearer " + apiKey}
+		}
+		return req, nil
+	}
+	err := c.fresh.do(ctx, exchange{c.http, newRequest, resp.read})
 	switch {
 	case err != nil:
 		return nil, c.noAnswer(of, err)
 	case resp.status >= 300:
-		return nil, c.newAPIError(of, resp, c.clock.Now())
+		return nil, c.newAPIError(of, resp)
 	case resp.status != http.StatusOK && resp.status != http.StatusCreated:
 		return nil, of.failGrant("the status is %s, not 201 Created", statusName(resp.status))
 	case resp.bodyErr != nil:

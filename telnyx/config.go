@@ -50,7 +50,9 @@ type Config struct {
 	// fails, panics, or returns what cannot be an ID, no request is made: Create returns
 	// an error that wraps its error and [roomtoken.ErrRoomNotFound], so that a malformed
 	// key does not make a Manager doubt the API key, and Refresh one that wraps its error
-	// and [roomtoken.ErrRefreshRejected]. Defaults to the key itself.
+	// and [roomtoken.ErrRefreshRejected]. For the same reason, an error that is
+	// [roomtoken.ErrUnauthorized] or [roomtoken.ErrRateLimited] is not wrapped. Defaults to
+	// the key itself.
 	RoomID func(key string) (roomID string, err error)
 
 	// BaseURL is the base URL of the API. Its scheme must be https, or http if the
@@ -67,6 +69,10 @@ type Config struct {
 	// HTTPClient makes the requests. The Source uses a copy of it that follows no
 	// redirects and has no cookie jar, so that credentials reach the API only.
 	// Defaults to a client with the transport that NewTransport returns.
+	//
+	// After a call on a reused connection that got no answer, the Source closes the idle
+	// connections of the client's transport, those to other hosts included. So give it a
+	// transport of its own, not [http.DefaultTransport].
 	HTTPClient *http.Client
 
 	// WrapTransport, if not nil, wraps the transport of the default HTTP client, which

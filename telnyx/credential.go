@@ -24,7 +24,8 @@ import (
 //
 // Telnyx's clock is the later one of the Date header and the token's iat claim. The
 // lifetime is what is left until the token's exp claim, less a second, and at most 24
-// hours; [Source] has the details. Errors, redaction and connections are those of a
+// hours; [Source] has the details. A token without these claims is
+// [roomtoken.ErrInvalidGrant]. Errors, redaction and connections are those of a
 // Source, too.
 type CredentialSource struct{ *client }
 
@@ -35,8 +36,10 @@ var _ roomtoken.TokenSource = (*CredentialSource)(nil)
 // choices for these tokens. NewCredentialSource makes no request. It reads the environment
 // variables named in [Config]; the CredentialSource does not read them again.
 func NewCredentialSource(config Config) (*CredentialSource, error) {
+	noChoices := config.checkNoChoices()
+	config.TokenTTL, config.RefreshTokenTTL, config.Endpoints = 0, 0, 0
 	c, err := config.withDefaults()
-	if err := errors.Join(err, config.checkNoChoices()); err != nil {
+	if err := errors.Join(err, noChoices); err != nil {
 		return nil, err
 	}
 	client, err := newClient(c, credentialIDs, http.Header{"Accept": {"text/plain"}})
@@ -97,7 +100,10 @@ func (s *CredentialSource) Create(ctx context.Context, credentialID string) (roo
 // Refresh returns [roomtoken.ErrRefreshRejected] without making a request: there are no
 // refresh tokens.
 func (s *CredentialSource) Refresh(_ context.Context, credentialID string, _ roomtoken.Token) (roomtoken.Grant, error) {
-	c := call{kind: roomtoken.CallRefresh, noun: s.ids.noun, id: credentialID}
+	c, err := s.newCall(roomtoken.CallRefresh, credentialID, roomtoken.ErrRefreshRejected)
+	if err != nil {
+		return roomtoken.Grant{}, err
+	}
 	return roomtoken.Grant{}, c.fail("there are no refresh tokens for credentials", roomtoken.ErrRefreshRejected)
 }
 
@@ -115,8 +121,8 @@ func decodeCredentialToken(c call, resp *response) (roomtoken.Grant, error) {
 		}
 		token = strings.TrimSpace(token)
 	}
-	if !isJWT(token) {
-		return roomtoken.Grant{}, c.failGrant("the body is not a JWT")
+	if len(token) > maxToken || !isJWT(token) {
+		return roomtoken.Grant{}, c.failGrant("the body (%d bytes) is not a JWT", len(body))
 	}
 	times := issueOf(token, time.Time{})
 	if times.iat.IsZero() || times.exp.IsZero() {

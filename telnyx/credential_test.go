@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/roomtoken/roomtoken"
 )
@@ -107,16 +108,16 @@ func TestCredentialAnswers(t *testing.T) {
 		"no type":            {token, "Content-Type: -", ""},
 		"JWT type":           {token, "Content-Type: application/jwt", ""},
 
-		"object":          {`{"data":{"token":"` + token + `"}}`, "Content-Type: application/json", "the body is not a JWT"},
-		"truncated":       {token[:strings.LastIndex(token, ".")], "", "the body is not a JWT"},
-		"empty signature": {token[:strings.LastIndex(token, ".")+1], "", "the body is not a JWT"},
-		"four parts":      {token + ".x", "", "the body is not a JWT"},
-		"line break":      {token[:50] + "\n" + token[50:], "", "the body is not a JWT"},
-		"not base64url":   {strings.Replace(token, ".", "+.", 1), "", "the body is not a JWT"},
-		"odd length":      {"aaaaa." + token[strings.Index(token, ".")+1:], "", "the body is not a JWT"},
-		"padding":         {token + "=", "", "the body is not a JWT"},
-		"opaque":          {"opaque", "", "the body is not a JWT"},
-		"number":          {"5", "", "the body is not a JWT"},
+		"object":          {`{"data":{"token":"` + token + `"}}`, "Content-Type: application/json", "is not a JWT"},
+		"truncated":       {token[:strings.LastIndex(token, ".")], "", "is not a JWT"},
+		"empty signature": {token[:strings.LastIndex(token, ".")+1], "", "is not a JWT"},
+		"four parts":      {token + ".x", "", "is not a JWT"},
+		"line break":      {token[:50] + "\n" + token[50:], "", "is not a JWT"},
+		"not base64url":   {strings.Replace(token, ".", "+.", 1), "", "is not a JWT"},
+		"odd length":      {"aaaaa." + token[strings.Index(token, ".")+1:], "", "is not a JWT"},
+		"padding":         {token + "=", "", "is not a JWT"},
+		"opaque":          {"opaque", "", "is not a JWT"},
+		"number":          {"5", "", "is not a JWT"},
 		"two strings":     {`"` + token + `" "x"`, "", "neither a JWT nor a JSON string"},
 		"string, open":    {`"` + token, "", "neither a JWT nor a JSON string"},
 		"empty":           {"", "", "the body is empty"},
@@ -124,6 +125,7 @@ func TestCredentialAnswers(t *testing.T) {
 		"HTML":            {"<html><body>Sign in</body></html>", "", "HTML"},
 		"HTML by type":    {token, "Content-Type: Text/HTML; charset=utf-8", "HTML"},
 		"compressed":      {token, "Content-Encoding: gzip", "compressed (gzip)"},
+		"too long":        {jwt(now, now.Add(time.Hour)) + strings.Repeat("A", 16<<10), "", "is not a JWT"},
 		"no exp":          {claimsJWT(`{"iat":1600000000}`), "", "iat or exp is missing"},
 		"no iat":          {claimsJWT(fmt.Sprintf(`{"exp":%d}`, now.Unix()+60)), "", "iat or exp is missing"},
 		"no claims":       {"a.bb.cc", "", "not a JWT"},
@@ -238,6 +240,10 @@ func TestCredentialsAreNotRefreshed(t *testing.T) {
 	if len(requests()) != 0 {
 		t.Error("a request was made")
 	}
+	_, err = newCredentialSource(t, Config{BaseURL: base}).Refresh(t.Context(), "\x1b[2J\nE\xff", testRefreshToken)
+	if !errors.Is(err, roomtoken.ErrRefreshRejected) || !utf8.ValidString(err.Error()) || strings.ContainsFunc(err.Error(), isControl) {
+		t.Errorf("got %q", err)
+	}
 }
 
 func TestCredentialConfig(t *testing.T) {
@@ -248,10 +254,10 @@ func TestCredentialConfig(t *testing.T) {
 			t.Errorf("got %v; want %q in it", err, want)
 		}
 	}
-	for _, config := range []Config{{TokenTTL: time.Minute}, {RefreshTokenTTL: time.Hour}, {Endpoints: AccessTokens}, {WrapTransport: func(http.RoundTripper) http.RoundTripper { return nil }}} {
+	for _, config := range []Config{{TokenTTL: 5}, {RefreshTokenTTL: time.Hour}, {Endpoints: AccessTokens}, {WrapTransport: func(http.RoundTripper) http.RoundTripper { return nil }}} {
 		config.APIKey = testKey
-		if _, err := NewCredentialSource(config); err == nil {
-			t.Errorf("%v is allowed", config)
+		if _, err := NewCredentialSource(config); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v: got %v; want one error", config, err)
 		}
 	}
 }

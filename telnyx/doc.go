@@ -64,7 +64,8 @@
 // A connection can die silently, behind a NAT or while a laptop is suspended. The call that
 // meets one fails when its ctx ends, and the next ones use new connections, until one of
 // them is answered. This works for every Config.HTTPClient whose transport reports to
-// [net/http/httptrace], as [http.Transport] does, wrapped or not.
+// [net/http/httptrace], as [http.Transport] does, wrapped or not. The idle connections of
+// that transport are closed then, those to other hosts included.
 //
 // # Secrets
 //

@@ -2,6 +2,7 @@ package telnyx
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -76,20 +77,29 @@ func (o *errorObjects) UnmarshalJSON(data []byte) error {
 // fieldMessages returns the messages of an object such as {"field":"message"} or
 // {"field":["message"]}.
 func fieldMessages(object []byte) looseText {
-	var all []string
+	var text strings.Builder
 	for field, value := range members(object) {
-		var list []looseText
+		var messages []looseText
 		if value[0] != '[' {
 			value = slices.Concat([]byte{'['}, value, []byte{']'})
 		}
-		_ = json.Unmarshal(value, &list)
-		for _, message := range list {
-			if message != "" {
-				all = append(all, string(field)+": "+string(message))
+		_ = json.Unmarshal(value, &messages)
+		messages = slices.DeleteFunc(messages, func(message looseText) bool { return message == "" })
+		for i, message := range messages {
+			switch {
+			case i > 0:
+				text.WriteString(", ")
+			case text.Len() > 0:
+				text.WriteString("; ")
 			}
+			if i == 0 { // once, since it may be long
+				text.Write(field)
+				text.WriteString(": ")
+			}
+			text.WriteString(string(message))
 		}
 	}
-	return looseText(strings.Join(all, "; "))
+	return looseText(text.String())
 }
 
 // innerError is an "error": an error object, or a text.
@@ -133,7 +143,7 @@ func decodeErrorBody(body []byte) errorObject {
 				object = inner
 			}
 		}
-		object.Title = firstOf(object.Title, object.Message, document.Error.text)
+		object.Title = cmp.Or(object.Title, object.Message, document.Error.text)
 		return object
 	case '<':
 		return errorObject{Detail: looseText(htmlTitle(body))}
@@ -145,15 +155,6 @@ func decodeErrorBody(body []byte) errorObject {
 func isJSONOrEmpty(body []byte) bool {
 	body = bytes.TrimSpace(body)
 	return len(body) == 0 || json.Valid(body)
-}
-
-func firstOf(texts ...looseText) looseText {
-	for _, text := range texts {
-		if text != "" {
-			return text
-		}
-	}
-	return ""
 }
 
 // htmlTitle returns a short description of an HTML page, with its title if it has one.

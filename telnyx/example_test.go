@@ -72,6 +72,26 @@ func ExampleAPIError() {
 	// 401 10009
 }
 
+// How long the API asks to wait. A Manager waits by itself.
+func ExampleAPIError_RetryAfter() {
+	api := telnyxtest.NewServer(telnyxtest.Config{})
+	defer api.Close()
+	api.Inject(telnyxtest.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"30"}}})
+	source, err := telnyx.NewSource(telnyx.Config{APIKey: api.APIKey, BaseURL: api.URL})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer source.CloseIdleConnections()
+
+	_, err = source.Create(context.Background(), "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0")
+	var apiError *telnyx.APIError
+	if errors.As(err, &apiError) {
+		fmt.Println(errors.Is(err, roomtoken.ErrRateLimited), apiError.RetryAfter())
+	}
+	// Output: true 30s
+}
+
 // With APIKeyFunc the key may be replaced at any time. If the API refuses a key, Create
 // asks for it again.
 func ExampleConfig_apiKeyFunc() {
@@ -228,6 +248,28 @@ func ExampleConfig_wrapTransport() {
 		fmt.Println(err)
 	}
 	// Output: POST /v2/rooms/0ccc7b54-4df3-4bca-a65a-3da1ecc777f0/actions/generate_join_client_token: 201
+}
+
+// A transport of one's own begins with the default one, which has timeouts and pings.
+func ExampleNewTransport() {
+	api := telnyxtest.NewServer(telnyxtest.Config{})
+	defer api.Close()
+	transport := telnyx.NewTransport()
+	transport.MaxConnsPerHost = 16 // for instance
+
+	source, err := telnyx.NewSource(telnyx.Config{
+		APIKey:     api.APIKey,
+		BaseURL:    api.URL,
+		HTTPClient: &http.Client{Transport: transport},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer source.CloseIdleConnections()
+	grant, err := source.Create(context.Background(), "0ccc7b54-4df3-4bca-a65a-3da1ecc777f0")
+	fmt.Println(grant.Token.Value, err)
+	// Output: [redacted] <nil>
 }
 
 // logging is a transport that prints each request.

@@ -20,9 +20,17 @@ const agreement = time.Minute
 // issuerClock is the clock by which the expiries in a response are judged: the issuer's
 // at the time of the response, as far as the response tells.
 type issuerClock struct {
-	now   time.Time
-	local bool // it is this machine's: the response tells no time
+	now  time.Time
+	from string        // what it is read from, for error messages
+	unit time.Duration // its resolution
 }
+
+// The clocks that issuerClock.now can be read from.
+const (
+	fromServer = "the server's clock"
+	fromLocal  = "this machine's clock"
+	fromBoth   = "this machine's clock or the token's iat, which agree and Date does not,"
+)
 
 // issuerClock returns the clock for a response with these tokens.
 //
@@ -33,12 +41,12 @@ type issuerClock struct {
 // newest iat and the local clock confirm each other.
 func (t times) issuerClock(token, refreshToken issue) issuerClock {
 	newest := later(token.iat, refreshToken.iat)
-	clock := issuerClock{now: later(t.date, newest)}
+	clock := issuerClock{later(t.date, newest), fromServer, granularity}
 	switch {
 	case clock.now.IsZero():
-		return issuerClock{now: t.sent, local: true} // assumes that the clocks agree
-	case !newest.IsZero() && newest.Sub(t.sent).Abs() <= agreement && clock.lifetime(token, maxRefreshTokenTTL) <= 0:
-		clock.now = later(newest, t.sent)
+		return issuerClock{t.sent, fromLocal, 0} // assumes that the clocks agree
+	case clock.hasEnded(token) && !newest.IsZero() && newest.Sub(t.sent).Abs() <= agreement:
+		return issuerClock{later(newest, t.sent), fromBoth, granularity}
 	}
 	return clock
 }
@@ -49,20 +57,14 @@ func (t times) issuerClock(token, refreshToken issue) issuerClock {
 // The response was made after the request was sent, at now or less than the granularity
 // later, so the token has more than its end minus now minus the granularity left.
 func (c issuerClock) lifetime(token issue, longest time.Duration) time.Duration {
-	left := min(longest, token.end().Sub(c.now))
-	if c.local {
-		return left
-	}
-	return max(left, 0) - granularity // Sub saturates: avoid an overflow
+	return max(min(longest, token.end().Sub(c.now)), 0) - c.unit // Sub saturates: avoid an overflow
 }
 
+// hasEnded reports whether a token has no time left.
+func (c issuerClock) hasEnded(token issue) bool { return c.lifetime(token, granularity+1) <= 0 }
+
 // String describes the time at which an expiry was judged, for error messages.
-func (c issuerClock) String() string {
-	if c.local {
-		return "this machine's clock shows " + c.now.Format(time.RFC3339)
-	}
-	return "the server's clock shows " + c.now.UTC().Format(time.RFC3339)
-}
+func (c issuerClock) String() string { return c.from + " shows " + c.now.UTC().Format(time.RFC3339) }
 
 // issue is what a response says about the times of one token. A zero time is unknown.
 type issue struct {

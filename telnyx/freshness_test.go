@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,12 +19,6 @@ import (
 
 // hideCloser is a transport without CloseIdleConnections, like that of otelhttp.
 type hideCloser struct{ http.RoundTripper }
-
-// closes reports whether the idle connections of a Source's client can be closed.
-func closes(client *http.Client) bool {
-	_, hidden := client.Transport.(guard).transport.(hideCloser)
-	return !hidden
-}
 
 // clients are the kinds of HTTP client that a Source can have.
 var clients = map[string]func(*http.Transport) *http.Client{
@@ -67,8 +62,11 @@ func createWithin(t *testing.T, s *Source, timeout time.Duration) error {
 	return err
 }
 
-// slowAnswer takes a while, so that calls overlap.
+// slowAnswer reads the request, as servers do, and takes a while, so that calls overlap.
 func slowAnswer(w http.ResponseWriter, r *http.Request) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return
+	}
 	time.Sleep(50 * time.Millisecond)
 	goodAnswer()(w, r)
 }
@@ -77,10 +75,7 @@ func slowAnswer(w http.ResponseWriter, r *http.Request) {
 func TestDeadIdleConnectionsCostOneCall(t *testing.T) {
 	for _, timeout := range []time.Duration{10 * time.Second, 200 * time.Millisecond} {
 		onEachNetwork(t, slowAnswer, func(t *testing.T, network *pipeNet, source *Source) {
-			idle := 3 * maxAttempts
-			if !closes(source.http) {
-				idle = maxAttempts - 1
-			}
+			const idle = 3 * maxWasted
 			var warm sync.WaitGroup
 			for range idle {
 				warm.Go(func() {
@@ -193,7 +188,7 @@ func TestSuspicionEndsWithTheFirstAnswer(t *testing.T) {
 	var delay atomic.Int64
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Duration(delay.Load()))
-		goodAnswer()(w, r)
+		slowAnswer(w, r)
 	}
 	onEachNetwork(t, handler, func(t *testing.T, network *pipeNet, source *Source) {
 		delay.Store(0)
@@ -249,7 +244,7 @@ func TestSuspicion(t *testing.T) {
 				trace := httptrace.ContextClientTrace(r.Context())
 				trace.GotConn(httptrace.GotConnInfo{Reused: test.reused})
 				if test.sent {
-					trace.WroteHeaders()
+					trace.WroteRequest(httptrace.WroteRequestInfo{})
 				}
 				if test.answered {
 					trace.GotFirstResponseByte()
@@ -273,29 +268,183 @@ type timeoutError struct{}
 func (timeoutError) Error() string { return "timed out" }
 func (timeoutError) Timeout() bool { return true }
 
-// A transport that calls every connection reused does not make a call try for ever.
-func TestAttemptsAreLimited(t *testing.T) {
+// A call waits for the connections of others, and not for their answers.
+func TestTurnEndsWhenTheRequestIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var requests atomic.Int64
 		source := newSource(t, Config{HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-			requests.Add(1)
 			trace := httptrace.ContextClientTrace(r.Context())
-			trace.GotConn(httptrace.GotConnInfo{Reused: true})
-			trace.WroteHeaders()
+			trace.GotConn(httptrace.GotConnInfo{})
+			trace.WroteRequest(httptrace.WroteRequestInfo{})
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})}})
-		for i, want := range []int64{1, maxAttempts, maxAttempts} {
-			requests.Store(0)
-			began := time.Now()
-			if err := createWithin(t, source, time.Second); err == nil || time.Since(began) != time.Second {
-				t.Errorf("call %d: %v after %v", i, err, time.Since(began))
+		source.fresh.suspect.Store(true)
+		began := time.Now()
+		var calls sync.WaitGroup
+		for range 10 {
+			calls.Go(func() {
+				_ = createWithin(t, source, time.Minute)
+				if took := time.Since(began); took != time.Minute {
+					t.Errorf("a call took %v", took)
+				}
+			})
+		}
+		time.Sleep(time.Millisecond)
+		select {
+		case source.fresh.turn <- struct{}{}:
+		default:
+			t.Error("a call that was sent has kept its turn")
+		}
+		calls.Wait()
+	})
+}
+
+// A request that is refused an old connection does not reach the server, and calls that
+// look for new connections at the same time do not use up each other's.
+func TestSuspectCallsDoNotFlood(t *testing.T) {
+	var whole atomic.Int64
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		if body, err := io.ReadAll(r.Body); err != nil || len(body) == 0 {
+			return
+		}
+		whole.Add(1)
+		slowAnswer(w, r)
+	}
+	onEachNetwork(t, handler, func(t *testing.T, network *pipeNet, source *Source) {
+		const calls = 64
+		callAll := func() {
+			whole.Store(0)
+			var running sync.WaitGroup
+			for range calls {
+				running.Go(func() {
+					if err := createWithin(t, source, 900*time.Millisecond); err != nil {
+						t.Error(err)
+					}
+				})
 			}
-			if requests.Load() != want {
-				t.Errorf("call %d made %d requests; want %d", i, requests.Load(), want)
+			running.Wait()
+			if whole.Load() != calls {
+				t.Errorf("%d requests for %d calls", whole.Load(), calls)
 			}
 		}
+		callAll() // leaves connections that live
+		network.slowDial.Store(int64(30 * time.Millisecond))
+		dials := network.dials()
+		source.fresh.suspect.Store(true)
+		callAll()
+		if made := network.dials() - dials; made > 3*calls { // without turns about 2,000
+			t.Errorf("%d calls made %d connections", calls, made)
+		}
 	})
+}
+
+// A call whose dial hangs does not hold up the others for long.
+func TestTurnsAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		source := newSource(t, Config{HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if calls.Add(1) > 1 {
+				return nil, errors.New("refused")
+			}
+			<-r.Context().Done() // no connection is found
+			return nil, r.Context().Err()
+		})}})
+		source.fresh.suspect.Store(true)
+		var hanging sync.WaitGroup
+		hanging.Go(func() { _ = createWithin(t, source, time.Minute) })
+		synctest.Wait()
+		began := time.Now()
+		_ = createWithin(t, source, 10*time.Second)
+		if took := time.Since(began); took != maxTurn {
+			t.Errorf("the second call took %v", took)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, _ = source.Create(ended, testRoom); time.Since(began) != maxTurn {
+			t.Error("a call whose ctx had ended waited for its turn")
+		}
+		hanging.Wait()
+		if err := createWithin(t, source, time.Second); err == nil || time.Since(began) != time.Minute {
+			t.Errorf("after the first call ended: %v, after %v", err, time.Since(began))
+		}
+	})
+}
+
+// A transport that calls every connection reused does not make a call try for ever.
+func TestRefusalsAreLimited(t *testing.T) {
+	for _, readsBody := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			limit := int64(maxWasted)
+			if readsBody {
+				limit = maxRefused
+			}
+			var requests atomic.Int64
+			source := newSource(t, Config{HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				requests.Add(1)
+				trace := httptrace.ContextClientTrace(r.Context())
+				trace.GotConn(httptrace.GotConnInfo{Reused: true})
+				if readsBody {
+					if _, err := io.ReadAll(r.Body); err != nil {
+						return nil, err
+					}
+				}
+				trace.WroteRequest(httptrace.WroteRequestInfo{})
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})}})
+			for i, want := range []int64{1, limit + 1, limit + 1} {
+				requests.Store(0)
+				began := time.Now()
+				if err := createWithin(t, source, time.Second); err == nil || time.Since(began) != time.Second {
+					t.Errorf("call %d: %v after %v", i, err, time.Since(began))
+				}
+				if requests.Load() != want {
+					t.Errorf("call %d made %d requests; want %d", i, requests.Load(), want)
+				}
+			}
+		})
+	}
+}
+
+// While connections are suspect, every body of a request is guarded, those that net/http
+// gets for another try included; a request without a body is not sent for a body's sake.
+func TestBodiesAreGuarded(t *testing.T) {
+	check := roundTripper(func(r *http.Request) (*http.Response, error) {
+		trace := httptrace.ContextClientTrace(r.Context())
+		if r.Body == nil || r.Body == http.NoBody {
+			trace.GotConn(httptrace.GotConnInfo{})
+			return nil, errors.New("no body")
+		}
+		trace.GotConn(httptrace.GotConnInfo{Reused: true})
+		again, err := r.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		for name, body := range map[string]io.Reader{"the body": r.Body, "its copy": again} {
+			if _, err := io.ReadAll(body); !errors.Is(err, errOldConnection) {
+				t.Errorf("%s can be read on an old connection: %v", name, err)
+			}
+		}
+		trace.GotConn(httptrace.GotConnInfo{})
+		if text, err := io.ReadAll(r.Body); err != nil || string(text) != "{}" {
+			t.Errorf("on a new connection the body is %q, %v", text, err)
+		}
+		return nil, errors.New("a body")
+	})
+	a := attempt{own: true, found: func() {}}
+	request := func(body io.Reader) func(context.Context) (*http.Request, error) {
+		return func(ctx context.Context) (*http.Request, error) {
+			return http.NewRequestWithContext(ctx, http.MethodPost, "http://127.0.0.1", body)
+		}
+	}
+	for _, test := range []struct {
+		body io.Reader
+		want string
+	}{{strings.NewReader("{}"), "a body"}, {http.NoBody, "no body"}, {nil, "no body"}} {
+		if err := a.do(t.Context(), exchange{&http.Client{Transport: check}, request(test.body), nil}); err == nil || !strings.HasSuffix(err.Error(), test.want) {
+			t.Errorf("got %v; want %s", err, test.want)
+		}
+	}
 }
 
 // A Manager loses one CallTimeout, and a second.

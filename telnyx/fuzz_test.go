@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -264,12 +265,20 @@ func FuzzJWTTimes(f *testing.F) {
 			}
 		}
 		var want map[string]json.RawMessage
-		if len(claims) > maxJWTClaims/2 || json.Unmarshal([]byte(claims), &want) != nil || want == nil {
+		if json.Unmarshal([]byte(claims), &want) != nil || want == nil {
 			return // not an object
 		}
 		for name, got := range map[string]time.Time{"iat": iat, "exp": exp} {
 			var seconds float64
-			if member, ok := want[name]; !ok || string(member) == "null" || json.Unmarshal(member, &seconds) != nil {
+			member, ok := want[name]
+			err := json.Unmarshal(member, &seconds)
+			if outOfRange := (*json.UnmarshalTypeError)(nil); errors.As(err, &outOfRange) && strings.HasPrefix(outOfRange.Value, "number") {
+				seconds, err = strconv.ParseFloat(string(member), 64)
+				if math.IsInf(seconds, 0) {
+					err = nil
+				}
+			}
+			if !ok || string(member) == "null" || err != nil {
 				if !got.IsZero() {
 					t.Errorf("%s is %v; want none", name, got)
 				}

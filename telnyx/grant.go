@@ -48,6 +48,10 @@ func (s *Source) grant(c call, a *answer, when times) (roomtoken.Grant, error) {
 	return grant, nil
 }
 
+// maxToken limits the length of a token, in bytes. A Manager keeps them in memory; good ones
+// have about 630 bytes.
+const maxToken = 16 << 10
+
 // tokenValue returns the token in f. Its errors have the form of those of field.value.
 func tokenValue(f field) (string, error) {
 	token, err := f.value()
@@ -56,6 +60,8 @@ func tokenValue(f field) (string, error) {
 		return "", err
 	case token == "":
 		return "", errors.New("is empty")
+	case len(token) > maxToken:
+		return "", errors.New("is larger than 16 KiB")
 	case strings.ContainsFunc(token, isNotTokenChar):
 		return "", errors.New("contains white space, control or non-ASCII characters")
 	}

@@ -187,6 +187,7 @@ func hostileJSON() map[string]string {
 		"wide errors of objects":            fill(`{"errors":[`, `{},`, `]}`),
 		"wide errors of strings":            fill(`{"errors":[`, `"",`, `]}`),
 		"wide errors of fields":             fill(`{"errors":{`, `"f":"m",`, `}}`),
+		"a long name of a field":            fill(`{"errors":{"`+strings.Repeat("f", 16000)+`":[`, `1,`, `]}}`)[:32_000] + `1]}}`,
 		"escaped names of fields":           fill(`{"errors":{`, `"\u0066":["m"],`, `}}`),
 		"errors in errors":                  fill(`{"errors":[`, `{"errors":[]},`, `]}`),
 		"a repeated token":                  fill(`{"data":{`, `"token":"t",`, `}}`),

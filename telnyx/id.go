@@ -1,6 +1,7 @@
 package telnyx
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -38,7 +39,7 @@ var (
 // value may be a credential.
 func (f idFormat) parse(id string) (string, error) {
 	switch {
-	case !f.ok(id) && id == "":
+	case id == "":
 		return "", fmt.Errorf("the %s ID is empty; want %s", f.noun, f.want)
 	case !f.ok(id):
 		return "", fmt.Errorf("%s ID %q (%d bytes) is not %s", f.noun, shortID(id), len(id), f.want)
@@ -106,6 +107,9 @@ func (c *client) mapKey(key string) (id string, err error) {
 	}()
 	if id, err = c.toID(key); err != nil {
 		text := fmt.Sprintf("Config.RoomID failed for key %q: %s", shortID(key), c.keys.known.redactor().clean(err.Error(), maxOwnText))
+		if errors.Is(err, roomtoken.ErrUnauthorized) || errors.Is(err, roomtoken.ErrRateLimited) {
+			err = nil // a key says nothing about the source: keep the text only
+		}
 		return "", wrapping(text, err)
 	}
 	return id, nil

@@ -3,6 +3,7 @@ package telnyx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -129,6 +130,8 @@ func TestKeysThatAreNoRoomsMakeNoRequest(t *testing.T) {
 		"a parse error": {participants, "lobby/alice", roomtoken.ErrRoomNotFound, `Config.RoomID failed for key "lobby/al…": telnyx: room ID "lobby" (5 bytes) is not a UUID`},
 		"no UUID":       {func(string) (string, error) { return "../evil", nil }, "lobby", nil, `Config.RoomID, for key "lobby": room ID "../evil" (7 bytes) is not a UUID`},
 		"empty":         {func(string) (string, error) { return "", nil }, "lobby", nil, `Config.RoomID, for key "lobby": the room ID is empty`},
+		"unauthorized":  {func(string) (string, error) { return "", roomtoken.ErrUnauthorized }, "lobby", nil, `Config.RoomID failed for key "lobby": `},
+		"rate limited":  {func(string) (string, error) { return "", fmt.Errorf("x: %w", roomtoken.ErrRateLimited) }, "lobby", nil, `Config.RoomID failed for key "lobby": x: `},
 		"a panic":       {func(string) (string, error) { panic(thrown) }, "lobby", nil, `Config.RoomID panicked for key "lobby": index out of range`},
 		"a long secret": {func(key string) (string, error) { return "", errors.New(key + "\n" + testKey) }, strings.Repeat("é", 500), nil, `Config.RoomID failed for key "éééé…": é`},
 	} {
@@ -138,7 +141,7 @@ func TestKeysThatAreNoRoomsMakeNoRequest(t *testing.T) {
 		})}})
 		_, createErr := source.Create(t.Context(), test.key)
 		_, refreshErr := source.Refresh(t.Context(), test.key, testRefreshToken)
-		if !errors.Is(createErr, roomtoken.ErrRoomNotFound) || errors.Is(createErr, roomtoken.ErrUnauthorized) {
+		if !errors.Is(createErr, roomtoken.ErrRoomNotFound) || errors.Is(createErr, roomtoken.ErrUnauthorized) || errors.Is(createErr, roomtoken.ErrRateLimited) {
 			t.Errorf("%s: Create returned %v; want ErrRoomNotFound", name, createErr)
 		}
 		if !errors.Is(refreshErr, roomtoken.ErrRefreshRejected) {

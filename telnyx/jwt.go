@@ -8,17 +8,13 @@ import (
 	"time"
 )
 
-// maxJWTClaims limits the size of the claims that are decoded, in bytes of base64url.
-// Telnyx's have about 500.
-const maxJWTClaims = 16 << 10
-
 // jwtTimes returns the claims iat and exp (RFC 7519, 4.1) of a token that is a JWT. A
 // claim that is missing or malformed is zero, and so are both of an opaque token. jwtTimes
 // does not verify the signature: the token is as trustworthy as the response it came in.
 func jwtTimes(token string) (iat, exp time.Time) {
 	_, rest, _ := strings.Cut(token, ".")
 	encoded, _, hasSignature := strings.Cut(rest, ".")
-	if !hasSignature || len(encoded) > maxJWTClaims {
+	if !hasSignature {
 		return time.Time{}, time.Time{}
 	}
 	claims, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(encoded, "="))
@@ -40,8 +36,12 @@ func jwtTimes(token string) (iat, exp time.Time) {
 // It is zero for a value that is not a number.
 func numericDate(encoded []byte) time.Time {
 	const earliest, latest = -2208988800, 253402300799
-	seconds, err := strconv.ParseFloat(string(encoded), 64)
-	if err != nil || math.IsNaN(seconds) {
+	text := string(encoded)
+	if text == "" || strings.Trim(text, "0123456789+-.eE") != "" { // ParseFloat takes Inf, hexadecimal numbers ...
+		return time.Time{}
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil && !math.IsInf(seconds, 0) { // out of range
 		return time.Time{}
 	}
 	whole, fraction := math.Modf(max(earliest, min(seconds, latest)))

@@ -30,15 +30,15 @@ func members(object []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// memberName decodes a JSON string. It returns some other text for a string that has
-// escapes and cannot be a name that anybody looks for: one that is long or not ASCII.
+// memberName decodes a JSON string. It leaves escapes that no name needs that anybody looks
+// for: in long names, and those that Go does not have (\/, and pairs of surrogates).
 func memberName(encoded []byte) []byte {
 	const longest = 256
 	switch {
 	case len(encoded) < 2:
 		return encoded
 	case len(encoded) <= longest && bytes.IndexByte(encoded, '\\') >= 0:
-		if name, err := strconv.Unquote(string(encoded)); err == nil { // escapes are the same in Go
+		if name, err := strconv.Unquote(string(encoded)); err == nil {
 			return []byte(name)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // pipeNet is a network in memory, for tests on the time of a synctest bubble: a server,
@@ -15,6 +16,8 @@ type pipeNet struct {
 	server http.Server
 	accept chan net.Conn
 	closed chan struct{}
+
+	slowDial atomic.Int64 // how long dialing takes, in nanoseconds
 
 	mu    sync.Mutex
 	conns []*pipeConn // all that were dialed
@@ -53,6 +56,7 @@ func (n *pipeNet) source(t *testing.T, wrap func(*http.Transport) *http.Client) 
 }
 
 func (n *pipeNet) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	time.Sleep(time.Duration(n.slowDial.Load()))
 	client, server := net.Pipe()
 	select {
 	case n.accept <- server:

@@ -20,8 +20,12 @@ func (c Config) String() string {
 	if u, err := url.Parse(base); err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		base = redacted // NewSource rejects it, and it may contain credentials
 	}
-	return fmt.Sprintf("telnyx.Config{APIKey: %s, BaseURL: %q, TokenTTL: %v, RefreshTokenTTL: %v, Endpoints: %v, UserAgent: %q}",
-		key, base, c.TokenTTL, c.RefreshTokenTTL, c.Endpoints, c.UserAgent)
+	plain := ""
+	if c.AllowPlainHTTP {
+		plain = ", AllowPlainHTTP: true"
+	}
+	return fmt.Sprintf("telnyx.Config{APIKey: %s, BaseURL: %q%s, TokenTTL: %v, RefreshTokenTTL: %v, Endpoints: %v, UserAgent: %q}",
+		key, base, plain, c.TokenTTL, c.RefreshTokenTTL, c.Endpoints, c.UserAgent)
 }
 
 // Format implements [fmt.Formatter]. It writes the text of String for every verb.

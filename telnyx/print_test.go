@@ -74,6 +74,14 @@ func TestPasswordInBaseURLIsNotPrinted(t *testing.T) {
 	}
 }
 
+func TestPlainHTTPIsPrinted(t *testing.T) {
+	for _, allowed := range []bool{false, true} {
+		if text := fmt.Sprint(Config{AllowPlainHTTP: allowed}); strings.Contains(text, "AllowPlainHTTP: true") != allowed {
+			t.Errorf("with AllowPlainHTTP %v, a Config prints as %s", allowed, text)
+		}
+	}
+}
+
 func TestPrintingWithoutAKey(t *testing.T) {
 	if text := fmt.Sprint(Config{}); !strings.Contains(text, "APIKey: none") {
 		t.Errorf("the zero Config prints as %s", text)

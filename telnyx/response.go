@@ -22,10 +22,11 @@ type response struct {
 	bodyErr error  // why it is not all of it
 }
 
-// read reads resp and closes its body.
-func (r *response) read(resp *http.Response) {
+// read reads resp and closes its body. It returns bodyErr.
+func (r *response) read(resp *http.Response) error {
 	r.status, r.header, r.date = resp.StatusCode, resp.Header, dateOf(resp.Header)
 	r.body, r.bodyErr = readBody(resp)
+	return r.bodyErr
 }
 
 // byteOrderMark may precede a text in UTF-8. JSON does not allow it, but parsers may

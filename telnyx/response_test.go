@@ -56,6 +56,7 @@ func TestInvalidGrants(t *testing.T) {
 		"data twice":              {data(`"token":"t","token_expires_at":"` + later + `"`)[:1] + `"data":{},` + data(`"token":"t","token_expires_at":"` + later + `"`)[1:], `"data" occurs more than once`, nil},
 		"token twice":             {data(`"token":"t","token":"t","token_expires_at":"` + later + `"`), `"token" occurs more than once`, nil},
 		"token in another case":   {data(`"Token":"t","token_expires_at":"` + later + `"`), `"token" is missing`, nil},
+		"a long token":            {data(`"token":"` + strings.Repeat("x", 16<<10+1) + `","token_expires_at":"` + later + `"`), `"token" is larger than 16 KiB`, nil},
 		"larger than the limit":   {data(`"token":"` + strings.Repeat("x", maxBody) + `"`), "larger than 1 MiB", nil},
 	}
 	for name, test := range tests {

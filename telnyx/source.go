@@ -14,9 +14,9 @@ import (
 // Source is a [roomtoken.TokenSource] that mints the tokens of Telnyx video
 // rooms. NewSource makes one. It is safe for concurrent use.
 //
-// The expiries in its grants are on this machine's clock, and independent of differences
-// between that clock and Telnyx's. They are never late, and early by at most a second
-// plus the duration of the call.
+// The expiries in its grants are on this machine's clock, and never late, whatever the
+// difference between that clock and Telnyx's. They are early by at most a second plus the
+// duration of the call, and by what the Date of a proxy is fast.
 //
 // Telnyx's clock is the latest of the Date header (RFC 9110, 6.6.1) and the iat claims of
 // the tokens that are JWTs (RFC 7519, 4.1). A token ends at its expiry in the body or at
@@ -24,9 +24,9 @@ import (
 // since Date and iat are truncated to whole seconds, and counts it from the time of the
 // request. If the response has neither a Date nor an iat, it takes the expiries as times
 // on this machine's clock. A Date by which the client token has expired already does not
-// count if the newest iat agrees with this machine's clock to within a minute. Lifetimes
-// are capped at the requested TTL, or at the API's maximum (1 h, and 24 h for refresh
-// tokens).
+// count if the newest iat agrees with this machine's clock to within a minute: the later
+// of those two does. Lifetimes are capped at the requested TTL, or at the API's maximum
+// (1 h, and 24 h for refresh tokens).
 //
 // A call ends when its ctx does. With the default HTTP client, a call whose ctx has no
 // deadline times out after 30 s. If a call on a reused connection gets no answer, the

@@ -175,12 +175,12 @@ func renew(ctx context.Context, span time.Duration, rooms int, source roomtoken.
 	case <-time.After(span):
 	case <-ctx.Done():
 	}
-	failures := m.Stats().RefreshFailures
+	stats := m.Stats()
 	if err := m.Close(); err != nil {
 		return err
 	}
-	if failures > 0 {
-		return fmt.Errorf("%d renewals failed", failures)
+	if stats.RefreshFailures > 0 {
+		return fmt.Errorf("%d renewals failed: %w", stats.RefreshFailures, stats.LastError)
 	}
 	return nil
 }

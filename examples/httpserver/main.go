@@ -53,11 +53,10 @@ func serve(ctx context.Context, addr string) error {
 		return err
 	}
 	defer manager.Close()
-	server, err := newServer(manager)
+	server, err := newServer(addr, manager)
 	if err != nil {
 		return err
 	}
-	server.Addr = addr
 
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()

@@ -11,9 +11,9 @@ import (
 	"github.com/roomtoken/roomtoken/statuspage"
 )
 
-// newServer returns a server for the tokens of manager. Shutdown ends all that it has
-// started.
-func newServer(manager *roomtoken.Manager) (*http.Server, error) {
+// newServer returns a server for the tokens of manager, to listen on addr. Shutdown ends
+// all that it has started.
+func newServer(addr string, manager *roomtoken.Manager) (*http.Server, error) {
 	tokens, err := roomhttp.New(manager, roomhttp.Config{
 		Authorize: func(_ *http.Request, _ string) error { return nil }, // everybody may join every room
 		Logger:    slog.Default(),
@@ -32,7 +32,7 @@ func newServer(manager *roomtoken.Manager) (*http.Server, error) {
 	mux.Handle("GET /readyz", roomhttp.Ready(manager, 0.9))
 	mux.HandleFunc("GET /{$}", index)
 
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: addr, Handler: forHosts(addr, mux), ReadTimeout: 5 * time.Second} // streams outlive it
 	server.RegisterOnShutdown(tokens.Shutdown)
 	server.RegisterOnShutdown(status.Close)
 	return server, nil

@@ -33,7 +33,7 @@ func start(t *testing.T) (*http.Server, *telnyxtest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := newServer(manager)
+	server, err := newServer("localhost:8080", manager)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func start(t *testing.T) (*http.Server, *telnyxtest.Server) {
 
 func get(ctx context.Context, server *http.Server, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	server.Handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody))
+	server.Handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost:8080"+path, http.NoBody))
 	return w
 }
 
@@ -147,6 +147,16 @@ func TestStatusPage(t *testing.T) {
 	}
 	if strings.Contains(page, answer.Token) {
 		t.Error("the page shows the token")
+	}
+}
+
+// Only the server's own hosts are served, and a body that does not come holds nothing up.
+func TestServerIsGuarded(t *testing.T) {
+	server, _ := start(t)
+	w := httptest.NewRecorder()
+	server.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://evil.example/rooms/"+room+"/token", http.NoBody))
+	if w.Code != http.StatusMisdirectedRequest || server.ReadTimeout == 0 {
+		t.Errorf("status %d for a foreign host, ReadTimeout %v", w.Code, server.ReadTimeout)
 	}
 }
 

@@ -68,7 +68,7 @@ func serve(ctx context.Context, addr string, ttl time.Duration, rooms []string, 
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: a.handler(), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: forHosts(addr, a.handler()), ReadTimeout: 5 * time.Second} // streams outlive it
 	server.RegisterOnShutdown(a.tokens.Shutdown)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -216,7 +216,21 @@ func TestServe(t *testing.T) {
 	url := make(chan string, 1)
 	done := make(chan error, 1)
 	go func() { done <- serve(ctx, "127.0.0.1:0", ttl, nil, func(u string) { url <- u }) }()
-	response, err := http.Get(<-url + "/api/rooms/" + room + "/token/events")
+	base := <-url
+	foreign, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign.Host = "evil.example"
+	refused, err := http.DefaultClient.Do(foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer refused.Body.Close()
+	if refused.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("status %d for a foreign host", refused.StatusCode)
+	}
+	response, err := http.Get(base + "/api/rooms/" + room + "/token/events")
 	if err != nil {
 		t.Fatal(err)
 	}

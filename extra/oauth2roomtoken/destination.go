@@ -54,8 +54,10 @@ func server(u *url.URL) string {
 	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
+// isLoopback reports whether requests to the host stay on this machine. net/http sends those
+// to "LOCALHOST" to a proxy.
 func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
+	if host == "localhost" {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)

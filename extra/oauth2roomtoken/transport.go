@@ -63,7 +63,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(body)
 		return first, nil //nolint:nilerr // the answer says more
 	}
-	discard(first)
+	closeBody(first.Body) // unread: it may never come
 	second, _, err := t.send(req, body, tok)
 	return second, err
 }
@@ -77,6 +77,7 @@ func (t *Transport) send(req *http.Request, body io.ReadCloser, tok roomtoken.To
 	}
 	sent := req.Clone(req.Context())
 	sent.Body = body
+	sent.Trailer = req.Trailer // which is filled while the body is read
 	if sent.Header == nil {
 		sent.Header = http.Header{}
 	}
@@ -106,20 +107,6 @@ func rewind(req *http.Request) (body io.ReadCloser, ok bool) {
 	}
 	body, err := req.GetBody()
 	return body, err == nil
-}
-
-// maxDiscard is how much of an answer is read so that its connection can be used again.
-const maxDiscard = 2 << 10
-
-// discard drops an answer.
-func discard(resp *http.Response) {
-	if resp.Body == nil {
-		return
-	}
-	if resp.ContentLength <= maxDiscard {
-		_, _ = io.CopyN(io.Discard, resp.Body, maxDiscard+1) // one more, to see the end
-	}
-	closeBody(resp.Body)
 }
 
 func closeBody(body io.Closer) {

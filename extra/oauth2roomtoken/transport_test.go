@@ -364,3 +364,51 @@ func TestNoErrorHoldsTheToken(t *testing.T) {
 		t.Error(texts.String())
 	}
 }
+
+// A body that fills in the trailer while it is read is sent with its trailer.
+func TestTrailers(t *testing.T) {
+	transport, _ := newTransport(t, func(req *http.Request) (*http.Response, error) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		if got := req.Trailer.Get("Checksum"); got != "abc" {
+			t.Errorf("the trailer is %q after the body; want abc", got)
+		}
+		return answer(http.StatusOK, "fine"), nil
+	})
+	req := newRequest(t, http.MethodPost, "https://api.example/", nil)
+	req.Trailer = http.Header{"Checksum": nil}
+	req.Body = io.NopCloser(readerFunc(func([]byte) (int, error) {
+		req.Trailer.Set("Checksum", "abc")
+		return 0, io.EOF
+	}))
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, resp)
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// A 401 whose body does not come does not hold up the second request.
+func TestRefusalWithoutABody(t *testing.T) {
+	requests := 0
+	transport, _ := newTransport(t, func(*http.Request) (*http.Response, error) {
+		if requests++; requests > 1 {
+			return answer(http.StatusOK, "fine"), nil
+		}
+		resp := answer(http.StatusUnauthorized, "")
+		resp.ContentLength = 5
+		resp.Body = io.NopCloser(readerFunc(func([]byte) (int, error) {
+			t.Error("the body of the 401 is read, and may never come")
+			return 0, io.EOF
+		}))
+		return resp, nil
+	})
+	resp, err := transport.RoundTrip(newRequest(t, http.MethodGet, "https://api.example/", nil))
+	if err != nil || resp.StatusCode != http.StatusOK || requests != 2 {
+		t.Fatalf("got %v, %v after %d requests", resp, err, requests)
+	}
+	read(t, resp)
+}

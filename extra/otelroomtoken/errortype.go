@@ -3,6 +3,9 @@ package otelroomtoken
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/roomtoken/roomtoken"
@@ -46,13 +49,30 @@ func errorText(err error, refreshToken roomtoken.Secret) (text string) {
 			text = "the text of the error cannot be had"
 		}
 	}()
-	text = err.Error()
-	if secret := refreshToken.Reveal(); secret != "" {
-		text = strings.ReplaceAll(text, secret, refreshToken.String())
-	}
-	text = valid(text)
+	text = valid(redact(err.Error(), refreshToken))
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "")
+	}
+	return text
+}
+
+// redact replaces a secret in a text, in each form in which fmt prints a string or its
+// bytes, and escaped for a URL.
+func redact(text string, secret roomtoken.Secret) string {
+	value := secret.Reveal()
+	if value == "" {
+		return text
+	}
+	quoted := strconv.Quote(value)
+	decimal := fmt.Sprint([]byte(value)) //nolint:staticcheck // the numbers of the bytes
+	for _, form := range []string{
+		value,
+		quoted[1 : len(quoted)-1],
+		decimal[1 : len(decimal)-1],
+		fmt.Sprintf("%x", value), fmt.Sprintf("%X", value),
+		url.QueryEscape(value), url.PathEscape(value),
+	} {
+		text = strings.ReplaceAll(text, form, secret.String())
 	}
 	return text
 }

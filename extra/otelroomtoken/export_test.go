@@ -16,3 +16,12 @@ func RegisterStats(stats func() roomtoken.Stats, opts ...Option) (metric.Registr
 func NewProducerOf(stats func() roomtoken.Stats, opts ...Option) sdkmetric.Producer {
 	return newProducer(stats, newOptions(opts))
 }
+
+// ErrorTypes returns the values of error.type.
+func ErrorTypes() []string {
+	names := []string{"panic", "_OTHER"}
+	for _, t := range errorTypes {
+		names = append(names, t.name)
+	}
+	return names
+}

@@ -58,15 +58,16 @@ func register(stats func() roomtoken.Stats, o *options) (metric.Registration, er
 	}, instruments...)
 }
 
-// hold returns what holds calls back, and for how long still.
+// hold returns what holds calls back, and for how long still. HeldUntil is zero while a
+// probe may begin or is in flight.
 func hold(s roomtoken.Stats) (reason string, left time.Duration) {
 	switch {
-	case s.HeldUntil.IsZero():
-		return "none", 0
 	case s.RateLimited:
 		reason = "rate_limit"
-	default:
+	case s.Probing:
 		reason = "probe"
+	default:
+		return "none", 0
 	}
 	return reason, max(time.Until(s.HeldUntil), 0)
 }

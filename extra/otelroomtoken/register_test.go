@@ -115,7 +115,7 @@ func TestHold(t *testing.T) {
 			{roomtoken.Stats{HeldUntil: time.Now().Add(90 * time.Second), RateLimited: true}, "{roomtoken.hold.reason=rate_limit} 90"},
 			{roomtoken.Stats{HeldUntil: time.Now().Add(1500 * time.Millisecond), Probing: true}, "{roomtoken.hold.reason=probe} 1.5"},
 			{roomtoken.Stats{HeldUntil: time.Now().Add(-time.Second), Probing: true}, "{roomtoken.hold.reason=probe} 0"},
-			{roomtoken.Stats{Probing: true}, "{roomtoken.hold.reason=none} 0"},
+			{roomtoken.Stats{Probing: true}, "{roomtoken.hold.reason=probe} 0"},
 		} {
 			stats = test.stats
 			got := find(lines(x.collect()), "roomtoken.hold.remaining ")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -260,6 +261,29 @@ func TestTextOfAFailure(t *testing.T) {
 		}
 		got := x.span("roomtoken refresh").Status().Description
 		if got != test.want || len(got) > 300 || !utf8.ValidString(got) {
+			t.Errorf("text %q, want %q", got, test.want)
+		}
+	}
+}
+
+// The refresh token is not in the text in any form in which package fmt prints it, nor in
+// those that it has in a URL.
+func TestTextOfAFailureHidesTheRefreshToken(t *testing.T) {
+	const secret = "k\"ey/47+ä b\n"
+	for _, test := range []struct{ text, want string }{
+		{secret, "[redacted]"},
+		{fmt.Sprintf("%q", secret), `"[redacted]"`},
+		{fmt.Sprint([]byte(secret)), "[[redacted]]"},
+		{fmt.Sprintf("%x, %X", secret, secret), "[redacted], [redacted]"},
+		{"/token/" + url.PathEscape(secret) + "?x", "/token/[redacted]?x"},
+		{url.Values{"refresh_token": {secret}}.Encode() + "&x", "refresh_token=[redacted]&x"},
+	} {
+		x := newTelemetry(t)
+		source := &roomtokentest.Source{}
+		source.Fail(errors.New(test.text), 1)
+		refreshToken := roomtoken.Token{Value: roomtoken.NewSecret(secret)}
+		_, _ = otelroomtoken.NewSource(source, x.options()...).Refresh(t.Context(), "lobby", refreshToken)
+		if got := x.span("roomtoken refresh").Status().Description; got != test.want {
 			t.Errorf("text %q, want %q", got, test.want)
 		}
 	}

@@ -3,8 +3,6 @@ package promroomtoken_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -152,15 +150,7 @@ func TestDashboardQueriesReturnData(t *testing.T) {
 			})
 		}
 	}
-	text, err := json.Marshal(map[string]any{"evaluation_interval": "15s", "tests": []test{scraped}}) // JSON is YAML
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "dashboard_test.yml")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	promtool(t, "test", "rules", file)
+	promtoolOn(t, map[string]any{"evaluation_interval": "15s", "tests": []test{scraped}}, "test", "rules")
 }
 
 // samples returns the series of a metric, as a scrape of the job bot stores them.

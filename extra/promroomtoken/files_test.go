@@ -1,8 +1,10 @@
 package promroomtoken_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,6 +43,20 @@ func promtool(t *testing.T, args ...string) {
 	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
+}
+
+// promtoolOn runs promtool on a file with that content.
+func promtoolOn(t *testing.T, content any, args ...string) {
+	t.Helper()
+	text, err := json.Marshal(content) // JSON is YAML
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "file.yml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtool(t, append(args, file)...)
 }
 
 func TestRulesAndAlerts(t *testing.T) {
@@ -84,9 +100,10 @@ func TestFilesNameMetricsThatExist(t *testing.T) {
 		}
 		exist = append(exist, match[1])
 	}
-	for _, file := range []string{rulesFile, alertsFile, alertsTestFile, dashboardFile, runbookFile} {
+	pages := []string{runbookFile, observabilityFile}
+	for _, file := range append(pages, rulesFile, alertsFile, alertsTestFile, dashboardFile) {
 		known := exist
-		if file == runbookFile { // it names histograms as such
+		if slices.Contains(pages, file) { // they name histograms as such
 			for _, family := range metrics(t) {
 				known = append(known, family.GetName())
 			}

@@ -58,7 +58,7 @@ var managerFamilies = []family[roomtoken.Stats]{
 		func(s roomtoken.Stats) float64 { return timestamp(s.HeldUntil) }),
 	gauge("rate_limited", "1 while a rate limit is in force, else 0.",
 		func(s roomtoken.Stats) float64 { return yes(s.RateLimited) }),
-	gauge("probing", "1 while one call at a time finds out if the source answers again, else 0.",
+	gauge("probing", "1 while one call at a time finds out if the source answers again, accepts its credential, or a rate limit is over; else 0.",
 		func(s roomtoken.Stats) float64 { return yes(s.Probing) }),
 
 	counter("events_dropped_total", "Events that were lost because OnEvent or the Logger was too slow.",

@@ -309,19 +309,20 @@ within("no answer for 2.5 heartbeats is no network", async (make) => {
 });
 
 within("it tries at once when the browser is back online or the page visible", async (make) => {
-  for (const [target, type] of [["window", "online"], ["document", "visibilitychange"]]) {
+  for (const [target, type, state, more] of [
+    ["window", "online", "visible", 1],
+    ["window", "online", "hidden", 1],
+    ["document", "visibilitychange", "hidden", 0],
+    ["document", "visibilitychange", "visible", 1],
+  ]) {
     const world = make(unreachable);
     const { stop } = world.watch();
     await advance(5_300);
     const before = world.requests.length;
-    document.visibilityState = "hidden";
+    document.visibilityState = state;
     globalThis[target].dispatchEvent(new Event(type));
     await settle();
-    assert.equal(world.requests.length, before, "the page is hidden");
-    document.visibilityState = "visible";
-    globalThis[target].dispatchEvent(new Event(type));
-    await settle();
-    assert.equal(world.requests.length, before + 1);
+    assert.equal(world.requests.length, before + more, `${type} while the page is ${state}`);
     stop();
   }
 });
@@ -502,6 +503,29 @@ within("headers that fail are tried again", async (make) => {
   assert.equal(world.tokens.length, 1);
 });
 
+within("headers that never come are given up and asked for again", async (make) => {
+  let n = 0;
+  const world = make(stream(opening, token(1)));
+  world.watch({ headers: () => (++n === 1 ? new Promise(() => {}) : {}) });
+  await advance(37_400);
+  assert.deepEqual([n, world.problems.length], [1, 0]);
+  await advance(2_000);
+  assert.deepEqual(world.codes, ["network"]);
+  assert.equal(world.tokens.length, 1);
+});
+
+within("stop does not wait for headers", async (make) => {
+  let resolve;
+  const world = make(stream(opening, token(1)));
+  const { stop } = world.watch({ headers: () => new Promise((done) => (resolve = done)) });
+  await settle();
+  stop();
+  resolve({});
+  await advance(1_000);
+  assert.ok(world.requests.every(({ signal }) => signal.aborted));
+  assert.deepEqual(world.problems, []);
+});
+
 within("rejected reports the newest token", async (make) => {
   const world = make(stream(opening, token(1), token(2)), () => new Response(null, { status: 204 }), refusal(404, "not_found"), unreachable);
   const { rejected } = world.watch({ headers: { Authorization: "Bearer 1" }, credentials: "include" });
@@ -552,6 +576,28 @@ within("onToken is called one call at a time, with the newest token", async (mak
   assert.deepEqual(calls.map(({ token }) => token), ["token 1", "token 4"]);
   world.handle.stop();
   calls[1].done();
+});
+
+within("expiresIn is what is left when onToken is called", async (make) => {
+  mock.method(performance, "now", () => Date.now());
+  const first = stream(opening, token(1));
+  const world = make(first);
+  const calls = [];
+  world.watch({ onToken: ({ expiresIn }) => new Promise((done) => calls.push({ expiresIn, done })) });
+  await settle();
+  first.send(token(2));
+  await advance(7_500);
+  first.send(": heartbeat 15\n\n");
+  calls[0].done();
+  await settle();
+  assert.deepEqual(calls.map(({ expiresIn }) => expiresIn), [600, 592]);
+  first.send(token(3));
+  await advance(700_000);
+  calls[1].done();
+  await settle();
+  assert.equal(calls[2].expiresIn, 0);
+  world.handle.stop();
+  calls[2].done();
 });
 
 within("errors of the page's functions end nothing", async (make, { errors }) => {

@@ -79,8 +79,12 @@ func (s *Server) read(r *http.Request) request {
 }
 
 // exposesKey reports whether the request carries the API key outside the Authorization
-// header.
+// header. It does not look for keys of less than 8 bytes: every request has the word
+// "token" in it.
 func (s *Server) exposesKey(r *http.Request, body []byte) bool {
+	if len(s.APIKey) < 8 {
+		return false
+	}
 	if strings.Contains(r.RequestURI, s.APIKey) || bytes.Contains(body, []byte(s.APIKey)) {
 		return true
 	}

@@ -47,9 +47,9 @@ type Request struct {
 	Status   int           // of the response; 0: none, the connection was reset or the client disconnected
 	Injected bool          // a Fault decided the response
 
-	// KeyLeak: the request carried the API key outside the Authorization header, which
-	// gets a 400, or it is a refresh with an Authorization header of any kind, which
-	// needs none. A source that leaks no key has none of either.
+	// KeyLeak says that the request carried the API key outside the Authorization
+	// header, which gets a 400, or that it was a Refresh with an Authorization header of
+	// any kind, which needs none.
 	KeyLeak bool
 }
 

@@ -80,6 +80,7 @@ func TestMemoryIsLikeASocket(t *testing.T) {
 			if outcomes[0] != outcomes[2] || outcomes[1] != outcomes[3] || outcomes[1] != "0    0 refused" {
 				t.Errorf("on a socket and after Close: %q, in memory: %q", outcomes[:2], outcomes[2:])
 			}
+			wantNoGoroutine(t)
 		})
 	}
 }
@@ -110,6 +111,13 @@ func TestMemoryInABubble(t *testing.T) {
 					t.Errorf("took %v, want %v", took, want)
 				}
 
+				for _, f := range []Fault{{Reset: true, Times: 1}, {Truncate: true, Times: 1}} {
+					srv.Inject(f)
+					if got := post(t, srv, roomA, create, `{}`); got.err == nil {
+						t.Errorf("got %+v, want an error", got)
+					}
+				}
+
 				remove := srv.Inject(Fault{Hang: true})
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
@@ -117,7 +125,7 @@ func TestMemoryInABubble(t *testing.T) {
 					t.Errorf("got %+v, want a timeout", got)
 				}
 				synctest.Wait()
-				if c := srv.Calls(); c.InFlight != 0 || c.Statuses[0] != 1 {
+				if c := srv.Calls(); c.InFlight != 0 || c.Statuses[0] != 2 {
 					t.Errorf("the server has not noticed that the client is gone: %+v", c)
 				}
 				released := background(t.Context(), srv, roomA, create, `{}`)

@@ -61,8 +61,8 @@ func Start(t interface{ Cleanup(func()) }, config Config) *Server {
 }
 
 // StartTLS is like [Start] with HTTPS, over HTTP/2 for clients that speak it, such as
-// [Server.Client]. The certificate is for 127.0.0.1, ::1 and example.com, and signed by
-// itself: other clients fail with a certificate error.
+// [Server.Client]. The certificate is signed by itself: clients that have not been told
+// to trust it fail.
 func StartTLS(t interface{ Cleanup(func()) }, config Config) *Server {
 	s := newServer(config)
 	s.listen(config.InMemory, true)
