@@ -354,6 +354,10 @@ func TestUnknownRoom(t *testing.T) {
 	p := openJoinPage(newTab(t), s)
 	p.expect("404")
 	p.click("#room-id")
+	p.press(" " + kb.Enter) // is none
+	if n := eval[int](p.tab, `document.querySelectorAll("#rooms li").length`); n != 3 {
+		t.Errorf("%d rooms, want 3", n)
+	}
 	p.press("<b>Lobby</b>" + kb.Enter)
 	const room = "<b>lobby</b>"
 	p.wait(lines(room, "problem: room_not_found") + " === 1")

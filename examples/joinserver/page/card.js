@@ -51,15 +51,15 @@ export class Card {
     this.token.hidden = this.bar.hidden = true;
   }
 
-  // showToken shows the fingerprint of a token, and what it is used for.
-  async showToken(token, expiresIn, use) {
+  // showToken shows a token by its fingerprint, and what it is used for.
+  showToken(fingerprint, expiresIn, use) {
     this.seconds = expiresIn;
     this.ends = performance.now() + expiresIn * 1000;
-    this.problem.hidden = true;
-    this.code.textContent = await fingerprint(token);
+    this.code.textContent = fingerprint;
     this.token.hidden = this.bar.hidden = false;
+    this.problem.hidden = true;
     this.draw();
-    log(this.roomId, `${use}: token ${this.code.textContent}, for ${expiresIn} s`);
+    log(this.roomId, `${use}: token ${fingerprint}, for ${expiresIn} s`);
   }
 
   showProblem({ code, detail, fatal }) {
@@ -88,7 +88,7 @@ export class Card {
 
 // fingerprint returns what the server's log and the status page call the token: the first 48
 // bits of its SHA-256.
-async function fingerprint(token) {
+export async function fingerprintOf(token) {
   if (!globalThis.crypto?.subtle) return "(no fingerprint without HTTPS)";
   const sum = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
   return Array.from(new Uint8Array(sum, 0, 6), (byte) => byte.toString(16).padStart(2, "0")).join("");

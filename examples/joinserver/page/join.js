@@ -1,6 +1,6 @@
 import { watchToken } from "/api/roomtoken.js";
 import { initialize } from "./video.js"; // with real rooms: "@telnyx/video"
-import { Card } from "./card.js";
+import { Card, fingerprintOf } from "./card.js";
 import { log } from "./log.js";
 import { withStream } from "./streams.js";
 
@@ -13,8 +13,9 @@ function join(roomId, card, signal) {
     watchToken(`/api/rooms/${encodeURIComponent(roomId)}/token`, {
       signal,
       onToken: async ({ token, expiresIn }) => {
-        await card.showToken(token, expiresIn, room ? "updateClientToken" : "initialize");
+        const fingerprint = await fingerprintOf(token);
         if (signal.aborted) return;
+        card.showToken(fingerprint, expiresIn, room ? "updateClientToken" : "initialize");
         if (room) return room.updateClientToken(token);
         room = await initialize({ roomId, clientToken: token });
         room.on("connected", () => card.connected());
