@@ -22,7 +22,7 @@ type stream struct {
 	w    http.ResponseWriter
 	rc   *http.ResponseController
 	r    *http.Request
-	ctx  context.Context //nolint:containedctx // ends with that of r, and with Shutdown
+	ctx  context.Context // ends with that of r, and with Shutdown
 	room *room
 	sub  *roomtoken.Subscription
 
@@ -93,7 +93,7 @@ func (s *stream) look() bool {
 }
 
 // pass passes on what Next has returned.
-func (s *stream) pass(tok roomtoken.Token, err error, ok bool) bool { //nolint:revive // the order of Next
+func (s *stream) pass(tok roomtoken.Token, err error, ok bool) bool {
 	switch {
 	case s.r.Context().Err() != nil:
 		if !s.open { // the client may still be there, if it is the ctx of the server that has ended
