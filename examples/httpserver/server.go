@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/examples/internal/hosts"
 	"github.com/roomtoken/roomtoken/roomhttp"
 	"github.com/roomtoken/roomtoken/statuspage"
 )
@@ -32,7 +33,7 @@ func newServer(addr string, manager *roomtoken.Manager) (*http.Server, error) {
 	mux.Handle("GET /readyz", roomhttp.Ready(manager, 0.9))
 	mux.HandleFunc("GET /{$}", index)
 
-	server := &http.Server{Addr: addr, Handler: forHosts(addr, mux), ReadTimeout: 5 * time.Second} // streams outlive it
+	server := &http.Server{Addr: addr, Handler: hosts.Only(addr, mux), ReadTimeout: 5 * time.Second} // streams outlive it
 	server.RegisterOnShutdown(tokens.Shutdown)
 	server.RegisterOnShutdown(status.Close)
 	return server, nil

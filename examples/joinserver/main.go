@@ -27,6 +27,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/roomtoken/roomtoken/examples/internal/hosts"
 	"github.com/roomtoken/roomtoken/telnyx"
 )
 
@@ -68,7 +69,7 @@ func serve(ctx context.Context, addr string, ttl time.Duration, rooms []string, 
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: forHosts(addr, a.handler()), ReadTimeout: 5 * time.Second} // streams outlive it
+	server := &http.Server{Handler: hosts.Only(addr, a.handler()), ReadTimeout: 5 * time.Second} // streams outlive it
 	server.RegisterOnShutdown(a.tokens.Shutdown)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -1,4 +1,5 @@
-package main
+// Package hosts keeps the servers of the examples from answering for foreign host names.
+package hosts
 
 import (
 	"net"
@@ -6,10 +7,10 @@ import (
 	"strings"
 )
 
-// forHosts serves requests for localhost, a loopback address, and the host of addr, and
+// Only serves requests for localhost, a loopback address, and the host of addr, and
 // refuses those for other hosts. Otherwise a foreign page could rebind its own name to the
 // address of this server, and would be taken for one of its pages.
-func forHosts(addr string, next http.Handler) http.Handler {
+func Only(addr string, next http.Handler) http.Handler {
 	own := hostOf(addr)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := hostOf(r.Host)

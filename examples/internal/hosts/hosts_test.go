@@ -1,4 +1,4 @@
-package main
+package hosts
 
 import (
 	"net/http"
@@ -7,7 +7,7 @@ import (
 )
 
 // A page that has rebound its name to the address of the server gets nothing.
-func TestForHosts(t *testing.T) {
+func TestOnly(t *testing.T) {
 	served := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	for _, tt := range []struct {
 		addr, host string
@@ -29,7 +29,7 @@ func TestForHosts(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 		r.Host = tt.host
 		w := httptest.NewRecorder()
-		forHosts(tt.addr, served).ServeHTTP(w, r)
+		Only(tt.addr, served).ServeHTTP(w, r)
 		if w.Code != tt.want {
 			t.Errorf("-addr %s, Host %s: status %d, want %d", tt.addr, tt.host, w.Code, tt.want)
 		}
