@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -71,13 +72,15 @@ func TestModuleAgainstAServer(t *testing.T) {
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
-		go func() {
-			select {
-			case <-cut:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
+		if strings.HasSuffix(r.URL.Path, "/events") { // the stream, and no other request
+			go func() {
+				select {
+				case <-cut:
+					cancel()
+				case <-ctx.Done():
+				}
+			}()
+		}
 		http.StripPrefix("/api", handler).ServeHTTP(w, r.WithContext(ctx))
 		if ctx.Err() != nil {
 			panic(http.ErrAbortHandler) // closes the connection
