@@ -471,9 +471,8 @@ func TestPromise8CloseLeavesNothingWithTheRealClock(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		src.holdCalls(false)
-		time.Sleep(9 * time.Second)
-		if m.Stats().CallsInFlight == 0 {
-			t.Error("CallsInFlight = 0, want calls in flight")
+		for m.Stats().CallsInFlight == 0 { // until the first renewal, less than a minute
+			time.Sleep(time.Second)
 		}
 		begun := time.Now()
 		if err := m.Close(); err != nil {
