@@ -37,6 +37,7 @@ type engine struct {
 
 	cache   *cache       // read without mu, written with it
 	flights flight.Group // needs no lock
+	share   *sharing     // with a Store; else nil. Constant, see there
 
 	// mu guards all that follows, and everything in rooms, calls and demands. It is the
 	// only lock. It is never held over a call to a source, an observer, a logger or a
@@ -120,6 +121,7 @@ func newEngine(source TokenSource, config Config, renewal policy.Renewal) *engin
 	if e.memory < 0 {
 		e.memory = defaultIdleAfter
 	}
+	e.share = newSharing(e.config)
 	e.emptyQueues()
 	e.life, e.end = context.WithCancelCause(context.Background())
 	e.closing = e.life.Done()
@@ -243,6 +245,9 @@ func (e *engine) mend(r *room) {
 	if f := r.failure; f != nil && f.permanent > 0 && !f.own && f.mended != e.breaker.Mended() {
 		f.permanent, f.mended = 1, e.breaker.Mended()
 		r.nextAttempt = f.asked
+		if e.share != nil {
+			e.share.of(r).fresh = true
+		}
 	}
 }
 

@@ -26,6 +26,9 @@ func (e *engine) resetBackoff(roomIDs []string) {
 				}
 			}
 			e.memo.forget(id)
+			if e.share != nil {
+				e.share.refresh(id)
+			}
 			if r := e.lookUp(id); r != nil {
 				e.resetRoom(r, now)
 			}
@@ -51,6 +54,9 @@ type resetMark struct {
 
 // resetRoom makes the room try now.
 func (e *engine) resetRoom(r *room, now monotime.Reading) {
+	if e.share != nil {
+		e.share.of(r).fresh = true
+	}
 	f := r.failure
 	if f == nil || !f.at.After(e.reset.at) {
 		r.nextAttempt = 0

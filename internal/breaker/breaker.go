@@ -269,8 +269,14 @@ func (b *Breaker) RateLimited(c Call, err error, wait time.Duration, now monotim
 	if b.state == Outage { // it is up
 		b.state, b.step, b.until = Open, 0, 0
 	}
+	return b.Told(err, now.Add(wait))
+}
+
+// Told notes a rate limit, of another process or of this one, that holds calls back until
+// the given time.
+func (b *Breaker) Told(err error, until monotime.Time) Change {
 	before := b.heldUntil
-	b.heldUntil = max(before, now.Add(wait))
+	b.heldUntil = max(before, until)
 	b.limited = true
 	blamed := b.state != Refused
 	if blamed {
@@ -278,6 +284,17 @@ func (b *Breaker) RateLimited(c Call, err error, wait time.Duration, now monotim
 	}
 	return Change{Later: b.heldUntil.After(before), Blamed: blamed}
 }
+
+// Lifted notes that a call of another process was answered after the rate limit.
+func (b *Breaker) Lifted(now monotime.Time) Change {
+	if !b.limited {
+		return Change{}
+	}
+	return b.answered(Call{Began: now}, b.state, now)
+}
+
+// Limited reports whether no call was answered since a rate limit.
+func (b *Breaker) Limited() bool { return b.limited }
 
 // Reset forgets everything but the calls in flight.
 func (b *Breaker) Reset(now monotime.Time) {
