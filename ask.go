@@ -66,11 +66,7 @@ func (e *engine) lookUpInLine(now monotime.Reading) {
 		if !ok || at.After(now.Mono) {
 			return
 		}
-		s.looks.Remove(sh)
 		r := sh.room
-		if !inLine(r.queue) {
-			continue
-		}
 		e.move(r, noQueue, 0)
 		c := &call{room: r, roomID: r.rec.roomID(), phase: looking, began: e.clock.Look()}
 		r.call = c
@@ -86,9 +82,7 @@ func (e *engine) enterLooks(r *room, now monotime.Reading) {
 		return
 	}
 	if !inLine(r.queue) || e.storeDown() {
-		if sh := s.rooms[r]; sh != nil {
-			s.looks.Remove(sh)
-		}
+		s.leaveLine(r)
 		return
 	}
 	sh := s.of(r)
@@ -109,7 +103,6 @@ func (e *engine) enterLooks(r *room, now monotime.Reading) {
 func (e *engine) acquire(c *call, now monotime.Reading) {
 	r := c.room
 	s, sh := e.share, e.share.of(r)
-	s.looks.Remove(sh)
 	if _, ok := s.fresh[c.roomID]; ok {
 		sh.fresh = true
 		delete(s.fresh, c.roomID)
@@ -185,7 +178,9 @@ func (e *engine) asked(c *call, ask Ask, entry Entry, now monotime.Reading) {
 		e.adopt(r, entry.Record, now)
 		e.endAsk(c, now)
 	case !entry.Lease.IsZero():
-		e.learnFailure(r, entry, now)
+		if !ask.Fresh {
+			e.learnFailure(r, entry, now)
+		}
 		c.lease = &entry.Lease
 		if c.phase != asking || now.Mono.Sub(c.began.Mono) > 2*e.share.timeout { // it would end during the call
 			e.giveBack(&entry.Lease)

@@ -151,6 +151,9 @@ func (e *engine) move(r *room, to queueID, key monotime.Time) {
 	if r.queue != to && r.queue != noQueue {
 		e.queues[r.queue].Remove(r)
 	}
+	if e.share != nil && inLine(r.queue) && !inLine(to) {
+		e.share.leaveLine(r)
+	}
 	r.queue = to
 	if to != noQueue {
 		e.queues[to].Set(r, key)

@@ -82,7 +82,7 @@ func (m *Manager) CheckInvariants() (faults []string) {
 			if counted {
 				calls++
 			}
-			if c.forCaller {
+			if counted && c.forCaller {
 				callerCalls++
 			}
 			if r.queue != noQueue {

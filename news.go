@@ -141,7 +141,12 @@ func (e *engine) learnHold(hold Hold, now monotime.Reading) {
 	left := min(hold.Left, e.config.MaxRetryAfter)
 	o := outcome{verdict: limited, err: errorOf(hold.Failure)}
 	o.cause = causeOf(o.err)
-	change := e.breaker.Told(o.err, now.Mono.Add(left+e.probeDelay(hold.Wait)))
+	until := now.Mono.Add(left)
+	if e.breaker.Limited() && !until.After(e.breaker.Opens(now.Mono).Add(s.timeout)) {
+		e.breaker.Told(e.breaker.Err(), until) // it is known, if not to the millisecond
+		return
+	}
+	change := e.breaker.Told(o.err, until.Add(e.probeDelay(hold.Wait)))
 	if change.Later {
 		e.pace.RateLimited(now.Mono, e.breaker.Opens(now.Mono))
 	}

@@ -99,9 +99,14 @@ func (s *sharing) of(r *room) *share {
 
 // forget drops what is known of a room that is dropped.
 func (s *sharing) forget(r *room) {
+	s.leaveLine(r)
+	delete(s.rooms, r)
+}
+
+// leaveLine notes that the room stands in no line any more.
+func (s *sharing) leaveLine(r *room) {
 	if sh := s.rooms[r]; sh != nil {
 		s.looks.Remove(sh)
-		delete(s.rooms, r)
 	}
 }
 
