@@ -70,15 +70,23 @@ func (f *fleet) slowly(c *sourceCall) (roomtoken.Grant, error) {
 	}
 }
 
+// rotate makes each refresh bring a refresh token of its own.
+func (f *fleet) rotate() {
+	f.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+		g, err := f.slowly(c)
+		if err == nil && c.kind == refresh {
+			g.RefreshToken = roomtoken.Token{Value: roomtoken.NewSecret("refresh-of-" + g.Token.Value.Reveal())}
+		}
+		return g, err
+	})
+}
+
 // start starts one more process.
 func (f *fleet) start(config roomtoken.Config) *process {
 	f.t.Helper()
 	p := &process{world: &world{t: f.t, clk: &skewed{Mock: clock.NewMock()}, src: f.src}, store: f.store.Process()}
-	var mu sync.Mutex
 	config.Store = p.store
 	config.OnEvent = func(e roomtoken.Event) {
-		mu.Lock()
-		defer mu.Unlock()
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.events = append(p.events, e)

@@ -39,7 +39,7 @@ func TestPromise13OneCreateForAllProcesses(t *testing.T) {
 func TestPromise13OneRefreshPerRenewal(t *testing.T) {
 	const processes = 8
 	withFleet(t, processes, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, f *fleet) {
-		f.src.live(10*time.Minute, 24*time.Hour)
+		f.rotate()
 		const rooms = 20
 		for _, room := range names(rooms) {
 			f.same(room)
@@ -65,7 +65,7 @@ func TestPromise13OneRefreshPerRenewal(t *testing.T) {
 		for _, room := range names(rooms) {
 			spent := map[string]bool{}
 			for _, c := range f.src.of(room) {
-				if c.kind == refresh && spent[c.refresh] && false {
+				if c.kind == refresh && spent[c.refresh] {
 					t.Errorf("room %q: a refresh token was spent twice", room)
 				}
 				spent[c.refresh] = true
@@ -113,6 +113,36 @@ func TestPromise13ALateProcessAdopts(t *testing.T) {
 		}
 		if len(published) != 1 || published[0].Call != 0 || published[0].Reason != roomtoken.ReasonAdopted {
 			t.Errorf("events %v", published)
+		}
+	})
+}
+
+// F15: Warm looks its rooms up in batches before it calls the source for any.
+func TestPromise13WarmFromTheStore(t *testing.T) {
+	const rooms = 10_000
+	withFleet(t, 1, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, f *fleet) {
+		f.src.on(nil)
+		if err := f.procs[0].m.Warm(context.Background(), names(rooms)...); err != nil {
+			t.Fatal(err)
+		}
+		f.rest() // the last commits
+		late := f.start(roomtoken.Config{})
+		began := time.Now()
+		if err := late.m.Warm(context.Background(), append(names(rooms), "new")...); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("Warm took %v, want a round trip for 500 rooms", took)
+		}
+		if n := f.src.count(); n != rooms+1 {
+			t.Errorf("%d calls of the source, want one per room and one for the new one", n)
+		}
+		loads, asks := late.store.Count(roomtokentest.StoreLoad), late.store.Count(roomtokentest.StoreAcquire|roomtokentest.StoreCommit)
+		if loads != rooms/500+1 || asks != 2 {
+			t.Errorf("%d loads and %d asks and commits, want %d and 2", loads, asks, rooms/500+1)
+		}
+		if s := late.m.Stats(); s.Adopted != rooms {
+			t.Errorf("adopted %d", s.Adopted)
 		}
 	})
 }
