@@ -13,6 +13,17 @@ import (
 //
 // The age of the token counts from before the store was asked.
 func (e *engine) adopt(r *room, rec Record, now monotime.Reading) {
+	e.adoptIf(r, rec, now, func(left time.Duration) bool { return !e.valid(r.rec, now, 0) || left >= e.left(r, now) })
+}
+
+// adoptInstead is like adopt, but the record takes the place of a token that the store has
+// refused, even if it ends before that.
+func (e *engine) adoptInstead(r *room, rec Record, now monotime.Reading) {
+	e.adoptIf(r, rec, now, func(time.Duration) bool { return true })
+}
+
+// adoptIf adopts a record if ok says so, who is told how long the token has left.
+func (e *engine) adoptIf(r *room, rec Record, now monotime.Reading, ok func(left time.Duration) bool) {
 	sh := e.share.of(r)
 	if rec.Version <= sh.version {
 		return
@@ -27,7 +38,7 @@ func (e *engine) adopt(r *room, rec Record, now monotime.Reading) {
 		return
 	}
 	left := e.clock.Left(token.validity().expiry, now)
-	if e.valid(r.rec, now, 0) && left < e.left(r, now) {
+	if !ok(left) {
 		return
 	}
 	e.keepRefresh(c, c.outcome.grant, now)

@@ -99,6 +99,16 @@ func (e *engine) enterLooks(r *room, now monotime.Reading) {
 	s.looks.Set(sh, at)
 }
 
+// mayBeInStore reports whether a room in line will soon be looked up in the store, and was
+// not of late.
+func (e *engine) mayBeInStore(r *room, now monotime.Reading) bool {
+	if e.storeDown() || !inLine(r.queue) {
+		return false
+	}
+	sh := e.share.rooms[r]
+	return sh == nil || sh.looked == 0 || now.Mono.Sub(sh.looked) >= lookAgain
+}
+
 // acquire makes a call's ask.
 func (e *engine) acquire(c *call, now monotime.Reading) {
 	r := c.room

@@ -58,7 +58,10 @@ func (e *engine) committed(r *room, result Result, answer Committed, at, now mon
 	if result.Record.IsZero() || e.closed {
 		return
 	}
-	if !answer.Taken && !answer.Newer.IsZero() {
+	if answer.Newer.Version == result.Record.Version { // it was taken before, and the answer got lost
+		answer = Committed{Taken: true}
+	}
+	if !answer.Newer.IsZero() {
 		e.stats.LeasesLost++
 		e.report(Event{Kind: EventLeaseLost, RoomID: r.rec.roomID(), Fingerprint: e.fingerprint(result.Record.Token)})
 	}
@@ -71,7 +74,7 @@ func (e *engine) committed(r *room, result Result, answer Committed, at, now mon
 		sh.version = max(sh.version, result.Record.Version)
 	case !answer.Newer.IsZero() && (r.call == nil || r.call.phase != running):
 		sh.storeTime, sh.asked = answer.Now, at
-		e.adopt(r, answer.Newer, now)
+		e.adoptInstead(r, answer.Newer, now)
 	}
 }
 

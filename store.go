@@ -52,7 +52,8 @@ type Store interface {
 	// force, or if the record is not newer than the one that the lease was given on;
 	// never if the result's record is not newer than the one there, or its token has a
 	// tombstone. With the lease in force, those who were told to wait for it are woken,
-	// see [Waker], whether the result is taken or not.
+	// see [Waker], whether the result is taken or not. Commit is repeatable: a record that
+	// is there already is taken.
 	//
 	// A record replaces the record and ends the failure. A failure is in force for
 	// result.NotBefore, more than 24 h counts as none, and its Count is remembered for
