@@ -216,10 +216,10 @@ func (e *engine) judgeWrites(entry Entry, now monotime.Reading) {
 	l := &e.share.link
 	switch {
 	case entry.Degraded != nil:
-		if l.tookNoWrites(now.Mono) {
+		if l.tookNoWrites(entry.Now, now.Mono) {
 			e.reportStoreDown(entry.Degraded, now)
 		}
-	case !entry.Lease.IsZero():
+	case !entry.Lease.IsZero(), entry.Record.Began > l.refused:
 		l.refusals = 0
 		e.reportStoreUp(now)
 	}

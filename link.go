@@ -13,6 +13,7 @@ type link struct {
 	down     bool
 
 	refusals int           // answers in a row that the store takes no writes
+	refused  StoreTime     // the last of them
 	told     bool          // EventStoreDown was reported, and EventStoreUp not yet
 	since    monotime.Time // the first failure in a row
 }
@@ -42,7 +43,8 @@ func (l *link) answered() (closed bool) {
 
 // tookNoWrites notes an answer that says so. It reports whether that has come as often as
 // to be told.
-func (l *link) tookNoWrites(now monotime.Time) bool {
+func (l *link) tookNoWrites(at StoreTime, now monotime.Time) bool {
+	l.refused = at
 	if l.refusals == 0 {
 		l.since = now
 	}
