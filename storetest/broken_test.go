@@ -852,17 +852,17 @@ var broken = []brokenStore{
 			}
 		})
 	}},
-	{"News", "all rejections that are known", "the last ten", func(p *process) {
+	{"News", `With "", all rejections`, "the last ten", func(p *process) {
 		p.tells(func(_ string, news *roomtoken.News) {
 			news.Rejections = news.Rejections[max(len(news.Rejections)-10, 0):]
 		})
 	}},
-	{"News", "all rejections that are known", "those of half a minute", func(p *process) {
+	{"News", `With "", all rejections`, "those of half a minute", func(p *process) {
 		p.tells(func(_ string, news *roomtoken.News) {
 			news.Rejections = slices.DeleteFunc(news.Rejections, func(r roomtoken.Rejection) bool { return r.Left < long-30*time.Second })
 		})
 	}},
-	{"News", "all rejections that are known", "none that is known was missed", func(p *process) {
+	{"News", `With "", all rejections`, "none that is known was missed", func(p *process) {
 		p.tells(func(since string, news *roomtoken.News) { news.Missed = news.Missed || since == "" })
 	}},
 	{"News", "since then, oldest first", "newest first", func(p *process) {
@@ -917,7 +917,7 @@ var broken = []brokenStore{
 			return true
 		})
 	}},
-	{"Wake", "soon after it was called", "after a while", func(p *process) {
+	{"Wake", "Wake also calls wake", "after a while", func(p *process) {
 		p.wakes(func(roomID string, _ *roomtoken.Record) bool {
 			if roomID == "" {
 				time.Sleep(patience + 1)
@@ -925,7 +925,7 @@ var broken = []brokenStore{
 			return true
 		})
 	}},
-	{"Wake", "soon after it was called", "once", func(p *process) {
+	{"Wake", "Wake also calls wake", "once", func(p *process) {
 		p.wakes(func(roomID string, _ *roomtoken.Record) bool {
 			p.shared.n++
 			return roomID != "" || p.shared.n == 1

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/roomtoken/roomtoken"
 )
@@ -54,10 +55,10 @@ var newsChecks = []check{
 		s.want(hold.Hold.ID != "", "the hold")
 		s.want(s.news(s.b, hold.Cursor).Hold.ID == hold.Hold.ID, "the hold, as long as there is one")
 	}},
-	{of: "News", sentence: "all rejections that are known: at least those of the last minute", run: func(s *suite) {
+	{of: "News", sentence: `With "", all rejections that are known: at least those of the last minute`, run: func(s *suite) {
 		told := s.rejectMany(s.a, "lobby", 20)
 		if s.harness.Advance != nil {
-			s.advance(50 * 1e9)
+			s.advance(50 * time.Second)
 		}
 		news := s.news(s.b, "")
 		s.want(len(news.Rejections) == len(told) && !news.Missed, "%d rejections, and none was missed", len(told))

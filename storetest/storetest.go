@@ -100,16 +100,19 @@ func runAll(t *testing.T, harness func(t *testing.T) Harness, run func(t *testin
 	t.Helper()
 	for _, c := range checks() {
 		t.Run(c.of+"/"+c.sentence, func(t *testing.T) {
+			skip := false
 			run(t, func(t *testing.T) {
 				h := harness(t)
 				if len(h.Stores) < 2 {
 					t.Fatalf("storetest: Harness.Stores has %d Stores, want 2 or more", len(h.Stores))
 				}
-				if !h.has(c.needs) {
-					t.Skipf("storetest: this needs Harness.%s", c.needs)
+				if skip = !h.has(c.needs); !skip {
+					c.test(t, t.Context(), h)
 				}
-				c.test(t, t.Context(), h)
 			})
+			if skip { // here, because a bubble does not pass it on
+				t.Skipf("storetest: this needs Harness.%s", c.needs)
+			}
 		})
 	}
 }

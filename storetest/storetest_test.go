@@ -12,20 +12,20 @@ import (
 	"github.com/roomtoken/roomtoken/storetest"
 )
 
-// harness returns two processes of a Store in memory, with all hooks but Advance.
-func harness(c clock.Clock) storetest.Harness {
-	store := &roomtokentest.Store{Clock: c, NewsLimit: 100}
+// harness returns a Harness for a Store in memory, with all hooks but Advance.
+func harness(store *roomtokentest.Store) storetest.Harness {
+	store.NewsLimit = 100
 	return storetest.Harness{
 		Stores:    []roomtoken.Store{store, store.Process()},
 		Damage:    store.Damage,
 		Flush:     store.Flush,
 		NewsLimit: store.NewsLimit,
 		ReadOnly: func(on bool) {
+			var err error
 			if on {
-				store.Degrade(errors.New("read-only"))
-			} else {
-				store.Degrade(nil)
+				err = errors.New("read-only")
 			}
+			store.Degrade(err)
 		},
 	}
 }
@@ -33,8 +33,7 @@ func harness(c clock.Clock) storetest.Harness {
 func TestStoreOnAMockClock(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Harness {
 		mock := clock.NewMock()
-		mock.Set(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC))
-		h := harness(mock)
+		h := harness(&roomtokentest.Store{Clock: mock})
 		h.Advance = mock.Add
 		return h
 	})
@@ -42,8 +41,21 @@ func TestStoreOnAMockClock(t *testing.T) {
 
 func TestStoreInBubbles(t *testing.T) {
 	storetest.RunInBubbles(t, func(*testing.T) storetest.Harness {
-		h := harness(nil)
+		h := harness(&roomtokentest.Store{})
 		h.Advance = time.Sleep
 		return h
+	})
+}
+
+// Stores that have neither hooks nor a Waker, whose clock nobody moves, and whose answers
+// take their time.
+func TestStoreWithoutHooks(t *testing.T) {
+	storetest.RunInBubbles(t, func(*testing.T) storetest.Harness {
+		store := &roomtokentest.Store{Latency: time.Millisecond}
+		type onlyStore struct{ roomtoken.Store }
+		return storetest.Harness{
+			Stores:    []roomtoken.Store{onlyStore{store}, onlyStore{store.Process()}, onlyStore{store.Process()}},
+			Tolerance: 20 * time.Millisecond,
+		}
 	})
 }

@@ -76,7 +76,7 @@ func (s *suite) fail(format string, args ...any) {
 	calls := s.calls
 	s.mu.Unlock()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %q does not hold.\n", s.of, s.sentence)
+	fmt.Fprintf(&b, "%s: this does not hold: %s.\n", s.of, s.sentence)
 	if skipped := len(calls) - maxCalls; skipped > 0 {
 		fmt.Fprintf(&b, "\t(%d calls before)\n", skipped)
 		calls = calls[skipped:]

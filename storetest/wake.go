@@ -144,7 +144,7 @@ var wakeChecks = []check{
 		w := waits.next()
 		s.want(w.roomID == lobby && w.record.IsZero(), "b is woken, and not with the refused token")
 	}},
-	{of: "Wake", sentence: "soon after it was called, then at least every 10 s", needs: hookWaker, run: func(s *suite) {
+	{of: "Wake", sentence: "Wake also calls wake with an empty room ID whenever it has seen that wakes arrive: soon after it was called, then at least every 10 s", needs: hookWaker, run: func(s *suite) {
 		l := s.listen(s.a)
 		const most = 10 * time.Second
 		if s.harness.Advance != nil {
