@@ -129,8 +129,9 @@ var acquireChecks = []check{
 		record := s.fill("token")
 		ask := s.newer(record)
 		first := s.lease(s.a, ask)
+		s.advance(brief)
 		s.want(s.lease(s.a, ask) == first, "%s", showLease(first))
-		s.want(s.about(s.acquire(s.b, s.newer(record)).Busy, long), "Busy for %v", long)
+		s.want(s.acquire(s.b, s.newer(record)).Busy > 0, "Busy")
 		s.taken(s.a, first, roomtoken.Result{})
 		s.lease(s.b, s.newer(record))
 	}},

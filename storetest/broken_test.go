@@ -556,8 +556,9 @@ var broken = []brokenStore{
 	}},
 	{"Acquire", "Acquire is repeatable", "given at another time", func(p *process) {
 		p.entries(func(_ roomtoken.Ask, entry *roomtoken.Entry) {
-			p.shared.n++
-			entry.Lease.Granted -= roomtoken.StoreTime(p.shared.n)
+			if !entry.Lease.IsZero() {
+				entry.Lease.Granted = entry.Now
+			}
 		})
 	}},
 
@@ -737,6 +738,9 @@ var broken = []brokenStore{
 				rejection.Left = 0
 			}
 		})
+	}},
+	{"Reject", "leaves a tombstone", "for what was told last", func(p *process) {
+		p.rejections(func(rejection *roomtoken.Rejection) { rejection.Left = brief }) // as is told in the end
 	}},
 	{"Reject", "tells it in the news", "it does not", func(p *process) {
 		p.reject = func(ctx context.Context, rejection roomtoken.Rejection) error {

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"time"
+
 	"github.com/roomtoken/roomtoken"
 )
 
@@ -17,9 +19,15 @@ var rejectChecks = []check{
 		s.want(s.acquire(s.b, s.ask()).Busy > 0, "Busy: a lease is not rejected")
 	}},
 	{of: "Reject", sentence: "leaves a tombstone for rejection.Left", run: func(s *suite) {
-		for _, name := range []string{"first", "second"} {
-			s.reject(s.a, refusal(roomtoken.Record{Token: roomtoken.NewSecret(name)}))
+		refuse := func(name string, left time.Duration) {
+			rejection := refusal(roomtoken.Record{Token: roomtoken.NewSecret(name)})
+			rejection.Left = left
+			s.reject(s.a, rejection)
 		}
+		refuse("first", long)
+		refuse("second", long)
+		refuse("second", brief) // tells nothing new
+		s.advance(brief)
 		for _, name := range []string{"first", "second"} {
 			lease := s.lease(s.b, s.ask())
 			record := s.record(lease, name)
