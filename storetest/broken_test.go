@@ -43,10 +43,12 @@ type shared struct {
 	rejected map[roomtoken.Digest]bool
 }
 
-// lock locks s and returns the function that unlocks it.
-func (s *shared) lock() func() {
+// next counts.
+func (s *shared) next() int {
 	s.mu.Lock()
-	return s.mu.Unlock
+	defer s.mu.Unlock()
+	s.n++
+	return s.n
 }
 
 func (p *process) Load(ctx context.Context, roomIDs []string) ([]roomtoken.Entry, error) {
@@ -174,13 +176,15 @@ func (p *process) drop(roomID string) {
 func (p *process) ownHold(delay func(wait time.Duration) time.Duration) {
 	p.hold = func(_ context.Context, wait time.Duration, failure roomtoken.Failure) error {
 		time.Sleep(delay(wait))
-		defer p.shared.lock()()
-		p.shared.n++
-		p.shared.hold = roomtoken.Hold{ID: fmt.Sprint(p.shared.n), Wait: wait, Left: wait, Failure: failure}
+		hold := roomtoken.Hold{ID: fmt.Sprint(p.shared.next()), Wait: wait, Left: wait, Failure: failure}
+		p.shared.mu.Lock()
+		defer p.shared.mu.Unlock()
+		p.shared.hold = hold
 		return nil
 	}
 	p.tells(func(_ string, news *roomtoken.News) {
-		defer p.shared.lock()()
+		p.shared.mu.Lock()
+		defer p.shared.mu.Unlock()
 		news.Hold = p.shared.hold
 	})
 }
@@ -352,7 +356,8 @@ var broken = []brokenStore{
 	{"Store", "What is read must be", "a replica that lags", func(p *process) {
 		p.load = func(ctx context.Context, roomIDs []string) ([]roomtoken.Entry, error) {
 			entries, err := p.Store.Load(ctx, roomIDs)
-			defer p.shared.lock()()
+			p.shared.mu.Lock()
+			defer p.shared.mu.Unlock()
 			before, ok := p.shared.entries[roomIDs[0]]
 			p.shared.entries[roomIDs[0]] = entries
 			if ok {
@@ -549,9 +554,7 @@ var broken = []brokenStore{
 	}},
 	{"Acquire", "Acquire is repeatable", "each lease is another", func(p *process) {
 		p.asks(func(ask *roomtoken.Ask) {
-			defer p.shared.lock()()
-			p.shared.n++
-			ask.ID += fmt.Sprint(".", p.shared.n)
+			ask.ID += fmt.Sprint(".", p.shared.next())
 		})
 	}},
 	{"Acquire", "Acquire is repeatable", "given at another time", func(p *process) {
@@ -734,7 +737,7 @@ var broken = []brokenStore{
 	}},
 	{"Reject", "leaves a tombstone", "one for each room", func(p *process) {
 		p.rejections(func(rejection *roomtoken.Rejection) {
-			if p.shared.n++; p.shared.n > 1 {
+			if p.shared.next() > 1 {
 				rejection.Left = 0
 			}
 		})
@@ -771,7 +774,7 @@ var broken = []brokenStore{
 	{"Reject", "Where there is no record now", "once", func(p *process) {
 		p.entries(func(_ roomtoken.Ask, entry *roomtoken.Entry) {
 			if entry.Refusals > 0 {
-				if p.shared.n++; p.shared.n > 1 {
+				if p.shared.next() > 1 {
 					entry.Refusals = 0
 				}
 			}
@@ -805,8 +808,7 @@ var broken = []brokenStore{
 	}},
 	{"Hold", "another one for each hold", "another one each time", func(p *process) {
 		p.tells(func(since string, news *roomtoken.News) {
-			p.shared.n++
-			news.Hold.ID = fmt.Sprint(p.shared.n)
+			news.Hold.ID = fmt.Sprint(p.shared.next())
 		})
 	}},
 	{"Hold", "With wait 0", "never", func(p *process) {
@@ -839,8 +841,8 @@ var broken = []brokenStore{
 	{"News", "News returns the rejections", "all of them", func(p *process) {
 		p.news = func(ctx context.Context, _ string) (roomtoken.News, error) { return p.Store.News(ctx, "") }
 	}},
-	{"News", "News returns the rejections", "those told by others", func(p *process) {
-		p.rejections(func(*roomtoken.Rejection) { p.shared.n++ })
+	{"News", "News returns the rejections", "not its own", func(p *process) {
+		p.rejections(func(*roomtoken.Rejection) { p.shared.next() })
 		p.tells(func(since string, news *roomtoken.News) {
 			if since != "" && p.shared.n == 5 && !p.first {
 				news.Rejections = nil
@@ -850,7 +852,7 @@ var broken = []brokenStore{
 	{"News", "and the hold", "once", func(p *process) {
 		p.tells(func(since string, news *roomtoken.News) {
 			if since != "" && news.Hold.ID != "" {
-				if p.shared.n++; p.shared.n > 1 {
+				if p.shared.next() > 1 {
 					news.Hold = roomtoken.Hold{}
 				}
 			}
@@ -910,7 +912,7 @@ var broken = []brokenStore{
 		p.wakes(func(roomID string, record *roomtoken.Record) bool { return roomID == "" || !record.IsZero() })
 	}},
 	{"Wake", "those who were told to wait", "only if it is taken", func(p *process) {
-		p.rejections(func(rejection *roomtoken.Rejection) { p.shared.n++ })
+		p.rejections(func(*roomtoken.Rejection) { p.shared.next() })
 		p.wakes(func(roomID string, record *roomtoken.Record) bool { return roomID == "" || p.shared.n == 0 })
 	}},
 	{"Wake", "those who were told to wait", "with what is not taken", func(p *process) {
@@ -931,8 +933,7 @@ var broken = []brokenStore{
 	}},
 	{"Wake", "Wake also calls wake", "once", func(p *process) {
 		p.wakes(func(roomID string, _ *roomtoken.Record) bool {
-			p.shared.n++
-			return roomID != "" || p.shared.n == 1
+			return roomID != "" || p.shared.next() == 1
 		})
 	}},
 	{"Wake", "It returns when ctx ends", "an hour later", func(p *process) {

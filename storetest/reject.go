@@ -68,5 +68,5 @@ var rejectChecks = []check{
 func (s *suite) told(got, rejection roomtoken.Rejection) bool {
 	left := got.Left
 	got.Left = rejection.Left
-	return got == rejection && (s.about(left, rejection.Left))
+	return got == rejection && s.about(left, rejection.Left)
 }
