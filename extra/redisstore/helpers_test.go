@@ -201,7 +201,9 @@ func must(t testing.TB, err error) {
 
 // near reports whether a duration is at most that, and not a second less. Keys end at whole
 // milliseconds.
-func near(got, want time.Duration) bool { return got <= want+time.Millisecond && got > want-time.Second }
+func near(got, want time.Duration) bool {
+	return got <= want+time.Millisecond && got > want-time.Second
+}
 
 // commands counts the commands that a client sends.
 type commands struct {

@@ -107,7 +107,8 @@ local function bury(digest, left, refusals)
 end
 
 -- save writes what has changed and returns why it could not, or nil. It removes before it
--- adds: a store that is out of memory still removes.
+-- adds: a server that is out of memory still removes, and lets a script that has written go
+-- on. So a lease that was given while there was memory ends with its record.
 local function save()
   local err
   if misplaced then
