@@ -34,6 +34,7 @@ func TestServerThatTakesNoWrites(t *testing.T) {
 			must(t, f.client.HDel(t.Context(), f.key("lost"), "lease", "expiry", "since", "base").Err())
 			must(t, f.Reject(t.Context(), rejection("refused", "one")))
 			must(t, f.Hold(t.Context(), time.Minute, roomtoken.Failure{}))
+			quiet := fleetOn(t, f.client) // nothing has happened in it
 			must(t, f.client.Do(t.Context(), test.refuse...).Err())
 			if name == "without its script" {
 				must(t, f.client.ScriptFlush(t.Context()).Err())
@@ -57,6 +58,13 @@ func TestServerThatTakesNoWrites(t *testing.T) {
 			}
 			if n := f.news(""); rooms(n.Rejections) != "refused" || n.Hold.Wait != time.Minute {
 				t.Errorf("News: %+v", n)
+			}
+			for cursor, i := "", 0; i < 3; i++ {
+				n := quiet.news(cursor)
+				if n.Missed || len(n.Rejections) != 0 {
+					t.Errorf("News without a log: %+v", n)
+				}
+				cursor = n.Cursor
 			}
 			for name, err := range map[string]error{
 				"Commit": second(f.Commit(t.Context(), lost, roomtoken.Result{Record: record(lost, "two")})),

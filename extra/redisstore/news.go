@@ -15,7 +15,7 @@ func (s *Store) Hold(ctx context.Context, wait time.Duration, failure roomtoken.
 }
 
 // News implements [roomtoken.Store]. It takes one round trip. The last 10,000 rejections are
-// kept, for ten minutes after the last of them at least.
+// kept, each for at least ten minutes.
 func (s *Store) News(ctx context.Context, since string) (roomtoken.News, error) {
 	a, err := s.run(ctx, readScript, s.news(), since)
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *Store) News(ctx context.Context, since string) (roomtoken.News, error) 
 }
 
 // rejection takes an entry of the log: its ID, and the list of its fields. It returns false
-// if the token has ended, or if the entry is none of ours.
+// if the token has ended, or if the entry is no rejection.
 func (a *answer) rejection(now roomtoken.StoreTime) (roomtoken.Rejection, bool) {
 	entry := a.list()
 	entry.text()

@@ -3,40 +3,38 @@
 -- count, text; the entries of the log as XRANGE returns them. The ID is empty if there is
 -- no hold.
 --
--- A cursor names the last entry that was read, and when: "entry/milliseconds". The entry
--- must still be the one before the news. Otherwise news was missed, unless the entry had its
--- time, and the reader was there all that time: then the log ended by itself.
+-- A cursor is the ID of the last entry that was read. If the log does not have that entry
+-- any more, entries were missed: the log was cut, or the server has lost it. So that there
+-- is always one to name, this script adds an entry that says nothing when the last one is
+-- old, and removes those that had their time. The log lives as long as it is read.
 --
--- KEYS: the log, the hold. ARGV: the cursor, "" to read all. Writes nothing.
+-- KEYS: the log, the hold. ARGV: the cursor, "" to read all.
 
 local now_ms = math.floor(now / 1000)
-local entry, ms, read = string.match(ARGV[1], '^((%d+)%-%d+)/(%d+)$')
-ms, read = number(ms), number(read)
+local since = ARGV[1]
 
 local function entries(from)
-  local log = redis.pcall('XRANGE', KEYS[1], from, '+', 'COUNT', MAX_LOG + 1000)
+  local log = redis.pcall('XRANGE', KEYS[1], from, '+', 'COUNT', MAX_LOG)
   return wrong_type(log) and {} or log
 end
 
-local log, missed
-if ms and read then
-  log = entries(entry)
-  if log[1] and log[1][1] == entry then
-    table.remove(log, 1)
-    missed = false
-  else
-    local had_its_time = ms + LOG_LIFE <= now_ms
-    local was_there = read <= now_ms and now_ms - read < LOG_LIFE
-    missed = not (had_its_time and was_there and #log < MAX_LOG)
-  end
-else
-  missed = ARGV[1] ~= ''
+local log, missed = nil, since ~= ''
+local since_ms, since_seq = string.match(since, '^(%d+)%-(%d+)$')
+if number(since_ms) and number(since_seq) then
+  log = entries(since)
+  missed = not log[1] or log[1][1] ~= since
 end
 if missed or not log then
-  entry, log = '0-0', entries('-')
+  log = entries('-')
+else
+  table.remove(log, 1)
 end
-if #log > 0 then
-  entry = log[#log][1]
+
+local last = #log > 0 and log[#log][1] or not missed and since or ''
+local ms = number(string.match(last, '^%d+'))
+if not ms or ms + LOG_LIFE / 2 <= now_ms then
+  local beat = add_to_log('MINID', digits(now_ms - LOG_LIFE), 'beat', '')
+  last = problem(beat) and last or beat
 end
 
 local hold = {}
@@ -57,6 +55,6 @@ if id == '' or not kind or not count or #text > MAX_TEXT then
   kind, count, text = 0, 0, ''
 end
 return {
-  digits(now), entry .. '/' .. digits(now_ms), missed and '1' or '0',
+  digits(now), last, missed and '1' or '0',
   id, digits(wait), digits(left), over == '1' and '1' or '0', digits(kind), digits(count), text, log,
 }
