@@ -9,11 +9,11 @@ import (
 // Commit implements [roomtoken.Store]. It takes one round trip, and may be repeated.
 func (s *Store) Commit(ctx context.Context, lease roomtoken.Lease, result roomtoken.Result) (roomtoken.Committed, error) {
 	what := "nothing"
-	var record stored
+	var sealed stored
 	switch {
 	case !result.Record.IsZero():
 		var err error
-		if record, err = s.seal(lease.RoomID, result.Record); err != nil {
+		if sealed, err = s.seal(lease.RoomID, result.Record); err != nil {
 			return roomtoken.Committed{}, err
 		}
 		what = "record"
@@ -22,9 +22,9 @@ func (s *Store) Commit(ctx context.Context, lease roomtoken.Lease, result roomto
 	}
 	args := []any{
 		lease.ID, min(lease.Version, maxNumber), what, s.boxes(), lease.RoomID,
-		record.version, record.digest, int64(record.ends), micros(result.NotBefore),
+		sealed.version, sealed.digest, int64(sealed.ends), micros(result.NotBefore),
 	}
-	args = append(append(args, failureArgs(result.Failure)...), record.sealed)
+	args = append(append(args, failureArgs(result.Failure)...), sealed.sealed)
 	a, err := s.run(ctx, commitScript, s.room(lease.RoomID), args...)
 	if err != nil {
 		return roomtoken.Committed{}, err

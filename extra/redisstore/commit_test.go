@@ -22,11 +22,14 @@ func TestCommitWithTheLease(t *testing.T) {
 	a := ask("room")
 	a.Newer = r.Version
 	next := f.lease(a)
-	if c := f.commit(next, roomtoken.Result{Record: r}); !c.Taken {
-		t.Errorf("the same record: %+v", c)
+	if c := f.commit(next, roomtoken.Result{Record: r}); c.Taken || !same(c.Newer, r) {
+		t.Errorf("the same record, with another lease: %+v", c)
+	}
+	if e := f.acquire(a); what(e) != "lease" || e.Lease.Granted == next.Granted {
+		t.Errorf("the lease did not end: %+v", e.Lease)
 	}
 	other := record(l, "other")
-	if c := f.commit(next, roomtoken.Result{Record: other}); c.Taken || !same(c.Newer, r) {
+	if c := f.commit(l, roomtoken.Result{Record: other}); c.Taken || !same(c.Newer, r) {
 		t.Errorf("another record of the same version: %+v", c)
 	}
 }

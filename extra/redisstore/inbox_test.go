@@ -4,10 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/extra/redisstore"
 )
 
 // waker is a running call of Wake.
@@ -274,8 +280,90 @@ func TestWakeSaysThatItHears(t *testing.T) {
 	w := f.wake()
 	for range 5 {
 		w.wait("")
-		if !f.Heard() {
-			t.Log("more than 100 ms have passed")
+	}
+}
+
+// deaf is a dialer. What comes on the connections that it made before it became deaf is
+// lost, although they look alive.
+type deaf struct {
+	net.Dialer
+	mu    sync.Mutex
+	conns []*deafConn
+}
+
+type deafConn struct {
+	net.Conn
+	deaf atomic.Bool
+}
+
+func (d *deaf) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	conn := &deafConn{Conn: c}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.conns = append(d.conns, conn)
+	return conn, nil
+}
+
+// become makes all connections deaf that there are, and returns how many.
+func (d *deaf) become() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.conns {
+		c.deaf.Store(true)
+	}
+	return len(d.conns)
+}
+
+func (c *deafConn) Read(b []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(b)
+		if err != nil || !c.deaf.Load() {
+			return n, err
 		}
 	}
+}
+
+// A connection that looks alive and delivers nothing is replaced.
+func TestSilentConnection(t *testing.T) {
+	var dialer deaf
+	f := newFleet(t)
+	f.Store = newStore(t, newClient(t, shared, func(o *redis.Options) { o.Dialer = dialer.dial }), redisstore.Config{Prefix: f.prefix, EncryptionKeys: [][]byte{testKey(1)}})
+	f.Hurry(100 * time.Millisecond)
+	w := f.wake()
+	w.wait("")
+	n := dialer.become()
+	eventually(t, "the inbox is known to be silent", func() bool { return !f.Heard() })
+	eventually(t, "it is heard again", f.Heard)
+	dialer.mu.Lock()
+	defer dialer.mu.Unlock()
+	if len(dialer.conns) <= n {
+		t.Error("no other connection was made")
+	}
+}
+
+// While the server is away, Wake goes on, and hears again when the server is back.
+func TestWakeOutlivesTheServer(t *testing.T) {
+	first, second := ownServer(t), ownServer(t)
+	var addr atomic.Value
+	addr.Store(first)
+	f := fleetOn(t, newClient(t, "name:6379", func(o *redis.Options) {
+		o.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, addr.Load().(string))
+		}
+		o.MaxRetries, o.DialerRetries = -1, 1
+	}))
+	f.Hurry(50 * time.Millisecond)
+	w := f.wake()
+	w.wait("")
+	addr.Store("127.0.0.1:1")
+	must(t, newClient(t, first).Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err())
+	must(t, newClient(t, first).Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err())
+	eventually(t, "the server is away", func() bool { return !f.Heard() })
+	addr.Store(second)
+	eventually(t, "the server is back", f.Heard)
+	w.wait("")
 }

@@ -14,6 +14,9 @@ var common string
 //go:embed lua/failure.lua
 var failure string
 
+//go:embed lua/record.lua
+var record string
+
 //go:embed lua/room.lua
 var room string
 
@@ -22,6 +25,9 @@ var news string
 
 //go:embed lua/load.lua
 var load string
+
+//go:embed lua/found.lua
+var found string
 
 //go:embed lua/acquire.lua
 var acquire string
@@ -44,14 +50,14 @@ var read string
 // The scripts; each file says what its script does. They have no "#!lua" header: with one,
 // a server that is out of memory would refuse to run even what only reads.
 var (
-	loadScript    = onRoom(load)
-	acquireScript = onRoom(acquire)
-	commitScript  = onRoom(commit)
-	rejectScript  = onRoom(reject)
+	loadScript    = newScript(common, record, failure, load)
+	acquireScript = newScript(common, record, found, failure, room, acquire)
+	commitScript  = newScript(common, record, failure, room, commit)
+	rejectScript  = newScript(common, record, failure, room, reject)
 
-	reportScript = onNews(report)
-	holdScript   = onNews(hold)
-	readScript   = onNews(read)
+	reportScript = newScript(common, news, report)
+	holdScript   = newScript(common, news, hold)
+	readScript   = newScript(common, failure, news, read)
 )
 
 // script is a script and what it is called in errors.
@@ -67,9 +73,6 @@ func newScript(parts ...string) script {
 	}
 	return script{redis.NewScript(text), text}
 }
-
-func onRoom(text string) script { return newScript(common, failure, room, text) }
-func onNews(text string) script { return newScript(common, failure, news, text) }
 
 // run runs a script and returns what it answers. It sends the hash of the script first, and
 // the text if the server does not know it.

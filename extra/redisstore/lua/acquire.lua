@@ -32,7 +32,7 @@ local function answer(...)
   return {digits(now), ...}
 end
 
-local version = version_of_record()
+local version = version_of(room)
 if unreadable ~= '' and room.version == unreadable then
   version = 0
 end

@@ -12,8 +12,9 @@
 -- With the lease in force, those who wait for it get a message: the length of the room's
 -- ID, a colon, the room's ID, and the record if that is what the lease ended with.
 --
--- A record that was taken is taken again, so the call may be repeated. If it cannot be
--- written, the lease ends all the same, if that can be written.
+-- The call may be repeated: a record that is there is taken again, unless another lease is
+-- to end with it. If a result cannot be written, the lease ends all the same, if that can
+-- be written.
 
 local id, base, what = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local version, digest, ends = tonumber(ARGV[6]), ARGV[7], ARGV[8]
@@ -21,11 +22,11 @@ local wait, sealed = tonumber(ARGV[9]), ARGV[13]
 
 local expiry = number(room.expiry)
 local own = room.lease == id and expiry and expiry > now
-local present = version_of_record()
+local present = version_of(room)
 if own and room.skip and room.skip == room.version then
   present = 0
 end
-if what == 'record' and present == version and room.digest == digest then
+if not own and what == 'record' and present == version and room.digest == digest then
   return {digits(now), 'taken'}
 end
 

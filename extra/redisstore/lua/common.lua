@@ -40,6 +40,18 @@ local function wrong_type(reply)
   return true
 end
 
+-- fields returns some fields of a hash, and whether the key is of another type.
+local function fields(key, names)
+  local values, found = redis.pcall('HMGET', key, unpack(names)), {}
+  if wrong_type(values) then
+    return found, true
+  end
+  for i, name in ipairs(names) do
+    found[name] = values[i] or nil
+  end
+  return found, false
+end
+
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 

@@ -37,14 +37,7 @@ if not ms or ms + LOG_LIFE / 2 <= now_ms then
   last = problem(beat) and last or beat
 end
 
-local hold = {}
-local names = {'until', 'wait', 'over', 'kind', 'count', 'text'}
-local values = redis.pcall('HMGET', KEYS[2], unpack(names))
-if not wrong_type(values) then
-  for i, name in ipairs(names) do
-    hold[name] = values[i] or nil
-  end
-end
+local hold = fields(KEYS[2], {'until', 'wait', 'over', 'kind', 'count', 'text'})
 local id, wait, left, over = '', 0, 0, '0'
 local ends, asked = number(hold['until']), number(hold.wait)
 if ends and asked and asked <= DAY and ends - now <= asked then

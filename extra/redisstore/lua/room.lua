@@ -1,7 +1,7 @@
 -- What the scripts of a room share. A room is a hash with these fields; names of at most
 -- six characters take the least memory.
 --
---   version record digest ends     the record: its version, sealed, its token's digest, its end
+--   version record digest ends     the record, see record.lua
 --   lease expiry since base skip   the lease: its ID, until when, since when, on which version,
 --                                  and the version of the record that its holder cannot read
 --   kind count text notbef memory  the failure, see failure.lua
@@ -11,26 +11,17 @@
 --
 -- The hash ends with the last of what it holds.
 
-local RECORD = {'version', 'record', 'digest', 'ends'}
 local LEASE = {'lease', 'expiry', 'since', 'base', 'skip', 'boxes'}
 local FIELDS = {
   'version', 'record', 'digest', 'ends', 'lease', 'expiry', 'since', 'base', 'skip',
   'kind', 'count', 'text', 'notbef', 'memory', 'streak', 'tombs', 'boxes',
 }
-local MAX_RECORD = 65536
 local MAX_TOMBS = 16
 local MAX_BOXES = 256
 
 -- The room as it is now. What set and clear change, save writes.
-local room = {}
+local room, misplaced = fields(KEYS[1], FIELDS)
 local changes, gone = {}, {}
-local values = redis.pcall('HMGET', KEYS[1], unpack(FIELDS))
-local misplaced = wrong_type(values)
-if not misplaced then
-  for i, name in ipairs(FIELDS) do
-    room[name] = values[i] or nil
-  end
-end
 
 local function set(name, value)
   room[name] = value
@@ -45,15 +36,6 @@ local function clear(names)
       gone[#gone + 1] = name
     end
   end
-end
-
--- version_of_record returns 0 if there is none that has not ended.
-local function version_of_record()
-  local version, ends = number(room.version), number(room.ends)
-  if version and ends and ends > now and room.record and #room.record <= MAX_RECORD and room.digest and #room.digest == 16 then
-    return version
-  end
-  return 0
 end
 
 -- tombstones returns those that have not ended, oldest first.
@@ -101,7 +83,7 @@ local function bury(digest, left, refusals)
     text = text .. list[i].digest .. string.format('%016.0f', list[i].ends)
   end
   set('tombs', text)
-  if version_of_record() == 0 and refusals > (number(room.streak) or 0) then
+  if version_of(room) == 0 and refusals > (number(room.streak) or 0) then
     set('streak', digits(refusals))
   end
 end
