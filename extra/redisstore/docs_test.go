@@ -10,7 +10,7 @@ import (
 func TestDocsCode(t *testing.T) {
 	const module = "github.com/roomtoken/roomtoken"
 	env := doctest.Env{
-		Packages:  []string{"context", "errors", "fmt", "time", "github.com/redis/go-redis/v9", module, module + "/extra/redisstore"},
+		Packages:  []string{"context", "errors", "fmt", "time", "redis github.com/redis/go-redis/v9", module, module + "/extra/redisstore"},
 		Variables: "var source roomtoken.TokenSource\nvar key []byte\nvar ctx context.Context\n",
 	}
 	doctest.Open(t, "../..").CheckGo(t, env, func(block doctest.Code) bool {

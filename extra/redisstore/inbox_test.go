@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -283,29 +284,23 @@ func TestWakeSaysThatItHears(t *testing.T) {
 	}
 }
 
-// deaf is a dialer. What comes on the connections that it made before it became deaf is
-// lost, although they look alive.
+// deaf is a dialer. What comes on the subscriptions that were made before it became deaf is
+// lost, although their connections look alive.
 type deaf struct {
 	net.Dialer
 	mu    sync.Mutex
-	conns []*deafConn
+	conns []*deafConn // those with subscriptions
 }
 
 type deafConn struct {
 	net.Conn
-	deaf atomic.Bool
+	dialer *deaf
+	deaf   atomic.Bool
 }
 
 func (d *deaf) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := d.DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	conn := &deafConn{Conn: c}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.conns = append(d.conns, conn)
-	return conn, nil
+	return &deafConn{Conn: c, dialer: d}, err
 }
 
 // become makes all connections deaf that there are, and returns how many.
@@ -316,6 +311,15 @@ func (d *deaf) become() int {
 		c.deaf.Store(true)
 	}
 	return len(d.conns)
+}
+
+func (c *deafConn) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("\r\nsubscribe\r\n")) {
+		c.dialer.mu.Lock()
+		c.dialer.conns = append(c.dialer.conns, c)
+		c.dialer.mu.Unlock()
+	}
+	return c.Conn.Write(b)
 }
 
 func (c *deafConn) Read(b []byte) (int, error) {
@@ -336,6 +340,9 @@ func TestSilentConnection(t *testing.T) {
 	w := f.wake()
 	w.wait("")
 	n := dialer.become()
+	if n != 1 {
+		t.Fatalf("%d subscriptions", n)
+	}
 	eventually(t, "the inbox is known to be silent", func() bool { return !f.Heard() })
 	eventually(t, "it is heard again", f.Heard)
 	dialer.mu.Lock()
