@@ -153,13 +153,13 @@ func TestChangedValuesAreDamaged(t *testing.T) {
 
 // Prefix and room ID are kept apart: "ab" and "c" is another place than "a" and "bc".
 func TestValuesAreBoundToTheirPlace(t *testing.T) {
-	for kind, make := range map[string]func(prefix string) *storeseal.Sealer{
+	for kind, maker := range map[string]func(prefix string) *storeseal.Sealer{
 		"encrypted": func(prefix string) *storeseal.Sealer { return newSealer(t, prefix, testKey(1)) },
 		"plain":     storeseal.Plaintext,
 	} {
-		sealed := seal(t, make("ab"), "c", full())
+		sealed := seal(t, maker("ab"), "c", full())
 		for _, place := range [][2]string{{"a", "bc"}, {"abc", ""}, {"", "abc"}, {"b", "c"}} {
-			if _, err := make(place[0]).Open(place[1], sealed); !errors.Is(err, storeseal.ErrDamaged) {
+			if _, err := maker(place[0]).Open(place[1], sealed); !errors.Is(err, storeseal.ErrDamaged) {
 				t.Errorf("%s: opened as room %q of prefix %q: %v", kind, place[1], place[0], err)
 			}
 		}

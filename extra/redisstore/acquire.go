@@ -71,10 +71,10 @@ func (s *Store) acquire(ctx context.Context, ask roomtoken.Ask, unreadable uint6
 	if err := a.err(); err != nil {
 		return roomtoken.Entry{}, 0, err
 	}
-	if entry.Unreadable != nil {
-		return entry, found.version, nil
+	if entry.Unreadable == nil {
+		found.version = 0
 	}
-	return entry, 0, nil
+	return entry, found.version, nil
 }
 
 // readOnly returns the answer of a server that takes no writes, from its error: "READONLY",

@@ -175,6 +175,10 @@ func TestUserWithoutChannels(t *testing.T) {
 	if err := f.Wake(t.Context(), func(string, roomtoken.Record) { t.Error("woken") }); !redis.HasErrorPrefix(err, "NOPERM") {
 		t.Errorf("Wake: %v", err)
 	}
+	user("&"+f.prefix+"inbox:*", "-publish")
+	if err := f.Wake(t.Context(), func(string, roomtoken.Record) { t.Error("woken") }); !redis.HasErrorPrefix(err, "NOPERM") {
+		t.Errorf("Wake without publish: %v", err)
+	}
 	user("&" + f.prefix + "inbox:*")
 	ctx, cancel := context.WithCancel(t.Context())
 	if err := f.Wake(ctx, func(string, roomtoken.Record) { cancel() }); ctx.Err() == nil {

@@ -54,7 +54,8 @@ var errSilent = errors.New("redisstore: subscribed, but no message arrives")
 func (f *feed) receive(ctx context.Context) error {
 	pubsub := f.inbox.store.client.Subscribe(ctx, f.inbox.channel())
 	defer pubsub.Close()
-	defer context.AfterFunc(ctx, func() { _ = pubsub.Close() })() // or it would wait for a message
+	stop := context.AfterFunc(ctx, func() { _ = pubsub.Close() }) // or it would wait for a message
+	defer stop()
 	wait, sent := f.inbox.patience, true
 	for {
 		message, err := pubsub.ReceiveTimeout(ctx, wait)

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed" // the scripts
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -60,23 +61,11 @@ var (
 	readScript   = newScript(common, failure, news, read)
 )
 
-// script is a script and what it is called in errors.
-type script struct {
-	*redis.Script
-	text string
-}
-
-func newScript(parts ...string) script {
-	var text string
-	for _, part := range parts {
-		text += part + "\n"
-	}
-	return script{redis.NewScript(text), text}
-}
+func newScript(parts ...string) *redis.Script { return redis.NewScript(strings.Join(parts, "\n")) }
 
 // run runs a script and returns what it answers. It sends the hash of the script first, and
 // the text if the server does not know it.
-func (s *Store) run(ctx context.Context, script script, keys []string, args ...any) (*answer, error) {
+func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (*answer, error) {
 	values, err := script.Run(ctx, s.client, keys, args...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %w", err)
@@ -85,31 +74,22 @@ func (s *Store) run(ctx context.Context, script script, keys []string, args ...a
 }
 
 // runMany runs a script for each key, in as few round trips as there are nodes, and returns
-// the answers in the order of the keys. A client's fallback to the text of a script does not
-// work in a pipeline (redis/go-redis#3228), so it is here.
-func (s *Store) runMany(ctx context.Context, script script, keys []string) ([]*answer, error) {
+// the answers in the order of the keys. The client's fallback to the text of a script does not
+// work in a pipeline, so it is here.
+func (s *Store) runMany(ctx context.Context, script *redis.Script, keys []string) ([]*answer, error) {
 	commands := make([]*redis.Cmd, len(keys))
-	missing := make([]int, len(keys)) // the keys that have no answer yet
-	for i := range keys {
-		missing[i] = i
+	pipeline := s.client.Pipeline()
+	for i, key := range keys {
+		commands[i] = script.EvalSha(ctx, pipeline, []string{key})
 	}
-	send := func(command func(p redis.Pipeliner, key string) *redis.Cmd) {
-		pipeline := s.client.Pipeline()
-		for _, i := range missing {
-			commands[i] = command(pipeline, keys[i])
-		}
-		_, _ = pipeline.Exec(ctx) // each command has its own error
-	}
-	send(func(p redis.Pipeliner, key string) *redis.Cmd { return script.EvalSha(ctx, p, []string{key}) })
-	missing = missing[:0]
-	for i, c := range commands {
-		if redis.HasErrorPrefix(c.Err(), "NOSCRIPT") {
-			missing = append(missing, i)
+	_, _ = pipeline.Exec(ctx) // each command has its own error
+	again := s.client.Pipeline()
+	for i, key := range keys {
+		if redis.HasErrorPrefix(commands[i].Err(), "NOSCRIPT") {
+			commands[i] = script.Eval(ctx, again, []string{key})
 		}
 	}
-	if len(missing) > 0 {
-		send(func(p redis.Pipeliner, key string) *redis.Cmd { return script.Eval(ctx, p, []string{key}) })
-	}
+	_, _ = again.Exec(ctx) // sends nothing if there is nothing
 
 	answers := make([]*answer, len(keys))
 	for i, c := range commands {
