@@ -25,6 +25,7 @@ type issuer struct {
 	rooms   map[string]*issued
 	tokens  map[string]string        // the room that a token is for
 	holds   map[string]chan struct{} // rooms whose calls wait
+	passed  []func()                 // ends the holds of calls that still wait
 	arrived chan struct{}            // closed, and made anew, with each call
 	refuse  func(room string) (status int, retryAfter time.Duration)
 	refused int      // calls that refuse has answered
@@ -134,7 +135,9 @@ func (i *issuer) pass(room string) (release func()) {
 	defer i.mu.Unlock()
 	held := i.holds[room]
 	delete(i.holds, room)
-	return sync.OnceFunc(func() { close(held) })
+	release = sync.OnceFunc(func() { close(held) })
+	i.passed = append(i.passed, release)
+	return release
 }
 
 // releaseAll ends all holds.
@@ -144,6 +147,9 @@ func (i *issuer) releaseAll() {
 	for room, held := range i.holds {
 		close(held)
 		delete(i.holds, room)
+	}
+	for _, release := range i.passed {
+		release()
 	}
 }
 

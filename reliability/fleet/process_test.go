@@ -183,6 +183,16 @@ func (p *process) stats() Statistics {
 	return call[Statistics](p, "Stats", struct{}{})
 }
 
+// quiet ends the worker's traffic. The test fails if any caller did.
+func (p *process) quiet() Report {
+	p.Helper()
+	r := call[Report](p, "Quiet", struct{}{})
+	if r.Failed > 0 {
+		p.Errorf("%s: %d of %d callers failed: %q", p.name, r.Failed, r.Hits+r.Cold, r.Failures)
+	}
+	return r
+}
+
 // close closes the worker's Manager.
 func (p *process) close() {
 	p.Helper()
@@ -272,4 +282,3 @@ func rooms(n int) (names []string) {
 
 // count returns how many events of a kind a worker has seen.
 func (s Statistics) count(kind roomtoken.EventKind) int { return s.Events[kind.String()] }
-

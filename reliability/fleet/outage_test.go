@@ -1,0 +1,108 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+)
+
+// outage is how long a fault lasts. It is longer than tokens live, so that all are renewed
+// meanwhile.
+const (
+	outage   = 12 * time.Second
+	lifetime = 10 * time.Second
+)
+
+// faults break a server, through the proxy in front of it or by itself, and mend it.
+var faults = map[string]func(s *server, p *proxy){
+	"killed and restarted empty": func(s *server, _ *proxy) {
+		s.kill()
+		time.Sleep(outage)
+		if !s.restart() {
+			s.t.Error("redis-server does not start again")
+		}
+	},
+	"stopped": func(s *server, _ *proxy) {
+		s.stop()
+		time.Sleep(outage)
+		s.proceed()
+	},
+	"slow by 2 s": func(_ *server, p *proxy) {
+		p.slow(2 * time.Second)
+		time.Sleep(outage)
+		p.slow(0)
+	},
+	"refusing": func(_ *server, p *proxy) {
+		p.refuse()
+		time.Sleep(outage)
+		p.accept()
+	},
+	"read-only": func(s *server, _ *proxy) {
+		s.do("REPLICAOF", "127.0.0.1", "1") // nobody is there
+		time.Sleep(outage)
+		s.do("REPLICAOF", "NO", "ONE")
+	},
+	"out of memory": func(s *server, _ *proxy) {
+		s.do("CONFIG", "SET", "maxmemory", "1")
+		time.Sleep(outage)
+		s.do("CONFIG", "SET", "maxmemory", "0")
+	},
+	"FLUSHALL": func(s *server, _ *proxy) {
+		s.repeat(500*time.Millisecond, "FLUSHALL")
+	},
+	"SCRIPT FLUSH in a loop": func(s *server, _ *proxy) {
+		s.repeat(5*time.Millisecond, "SCRIPT", "FLUSH")
+	},
+}
+
+// repeat sends a command again and again, for the time of an outage.
+func (s *server) repeat(pause time.Duration, args ...any) {
+	for began := time.Now(); time.Since(began) < outage; time.Sleep(pause) {
+		s.do(args...)
+	}
+}
+
+// Whatever befalls the server, no caller fails who asks for a room that has a token, or for
+// one that the issuer gives a token; and then all hand out one token per room again, also
+// after another renewal.
+func TestTheStoresTroubleCostsNoToken(t *testing.T) {
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startRedis(t)
+			p := startProxy(t, s.addr)
+			f := newFleet(t, lifetime, p.addr)
+			f.outlive(func() { fault(s, p) })
+		})
+	}
+}
+
+// outlive starts three workers, breaks something while there is traffic, and checks what is
+// promised.
+func (f *fleet) outlive(fault func()) {
+	f.Helper()
+	f.settings.CallTimeout, f.settings.StoreTimeout = 2*time.Second, 500*time.Millisecond
+	f.startAll(3)
+	warm := rooms(10)
+	before := f.converge(nil, warm...)
+	for _, p := range f.workers {
+		call[struct{}](p, "Traffic", Customers{Name: p.name, Rooms: warm})
+	}
+	time.Sleep(time.Second)
+	creates, refreshes := f.issuer.calls(warm...)
+	fault()
+	during, again := f.issuer.calls(warm...)
+	mended := time.Now()
+	after := f.converge(before, warm...)
+	took := time.Since(mended)
+	f.converge(after, warm...)
+	for _, p := range f.workers {
+		r := p.quiet()
+		s := p.stats()
+		f.Logf("%s: %d hits, %d new rooms, the longest took %v; %d lapses, %d failures of the store, events %v",
+			p.name, r.Hits, r.Cold, r.Longest, s.Lapses, s.StoreFailures, s.Events)
+		if r.Longest > 2*f.settings.StoreTimeout+late {
+			f.Errorf("%s: a caller of a new room waited for %v, want at most twice %v", p.name, r.Longest, f.settings.StoreTimeout)
+		}
+	}
+	f.Logf("%d creates and %d refreshes during the fault; one token per room %v after it", during-creates, again-refreshes, took)
+}
