@@ -55,6 +55,7 @@ func TestKilledInsideACall(t *testing.T) {
 // A process that is stopped inside its source call for longer than its lease does not replace
 // what another has published meanwhile: it adopts that.
 func TestStoppedForLongerThanTheLease(t *testing.T) {
+	t.Parallel()
 	for name, stolid := range map[string]bool{"the call ends in time": false, "the call brings a token": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

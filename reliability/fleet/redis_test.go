@@ -42,7 +42,8 @@ func startServer(t *testing.T, program string, args ...string) *server {
 	t.Cleanup(func() {
 		s.kill()
 		if t.Failed() {
-			t.Logf("%s %s:\n%s", program, s.addr, s.log.String())
+			text := s.log.Bytes()
+			t.Logf("%s %s:\n%s", program, s.addr, text[max(len(text)-1000, 0):])
 		}
 	})
 	dir := t.TempDir()
