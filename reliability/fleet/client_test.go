@@ -23,6 +23,7 @@ func TestClients(t *testing.T) {
 			s := startRedis(t)
 			s.do("ACL", "SETUSER", "mute", "on", ">secret", "~*", "+@all", "resetchannels")
 			f := newFleet(t, lifetime, s.addr)
+			f.settings.StoreTimeout = 3 * time.Second
 			change(&f.settings)
 			f.startAll(3)
 			all := rooms(50)
@@ -34,7 +35,7 @@ func TestClients(t *testing.T) {
 				call[struct{}](p, "Traffic", Customers{Name: p.name, Rooms: all})
 			}
 			s.stop()
-			time.Sleep(3 * time.Second)
+			time.Sleep(8 * time.Second)
 			s.proceed()
 			after := f.converge(nil, all...)
 			f.converge(after, all...)

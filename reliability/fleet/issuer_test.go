@@ -40,6 +40,12 @@ type issued struct {
 	newest             string // its newest token
 }
 
+// request is what a worker sends to an issuer.
+type request struct {
+	Room    []byte // may be no UTF-8
+	Refresh string
+}
+
 // grant is the answer of an issuer.
 type grant struct {
 	Token, Refresh string
@@ -66,16 +72,17 @@ func startIssuer(t *testing.T, lifetime time.Duration) *issuer {
 
 // ServeHTTP answers a call: a refresh if there is a refresh token, else a create.
 func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var ask struct{ Room, Refresh string }
+	var ask request
 	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	room := string(ask.Room)
 	i.mu.Lock()
-	known := i.rooms[ask.Room]
+	known := i.rooms[room]
 	if known == nil {
 		known = &issued{generations: map[int]int{}, live: map[string]int{}}
-		i.rooms[ask.Room] = known
+		i.rooms[room] = known
 	}
 	if ask.Refresh == "" {
 		known.creates++
@@ -84,7 +91,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	close(i.arrived)
 	i.arrived = make(chan struct{})
-	held := i.holds[ask.Room]
+	held := i.holds[room]
 	i.mu.Unlock()
 	if held != nil {
 		<-held // what the client does meanwhile does not matter: the call has arrived
@@ -92,7 +99,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.refuse != nil {
-		if status, wait := i.refuse(ask.Room); status != 0 {
+		if status, wait := i.refuse(room); status != 0 {
 			i.refused++
 			if wait > 0 {
 				w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
@@ -105,7 +112,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if ask.Refresh != "" {
 		var ok bool
 		if generation, ok = known.live[ask.Refresh]; !ok {
-			i.spent = append(i.spent, ask.Room)
+			i.spent = append(i.spent, room)
 			http.Error(w, "spent", http.StatusConflict)
 			return
 		}
@@ -115,10 +122,20 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	n := len(i.tokens)
 	g := grant{Token: fmt.Sprintf("token-%d", n), Refresh: fmt.Sprintf("refresh-%d", n), Lifetime: i.lifetime}
-	i.tokens[g.Token] = ask.Room
+	i.tokens[g.Token] = room
 	known.live[g.Refresh] = generation
 	known.newest = g.Token
 	_ = json.NewEncoder(w).Encode(g)
+}
+
+// know makes the issuer one that has given out a token in an earlier life, as it does: with a
+// refresh token of the same number.
+func (i *issuer) know(room, token string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.tokens[token] = room
+	refresh := "refresh" + strings.TrimPrefix(token, "token")
+	i.rooms[room] = &issued{generations: map[int]int{}, live: map[string]int{refresh: 0}}
 }
 
 // hold makes the calls for a room wait until release is called.
@@ -242,7 +259,7 @@ func (s source) call(ctx context.Context, room, refresh string) (roomtoken.Grant
 	if s.stolid {
 		ctx = context.WithoutCancel(ctx)
 	}
-	body, err := json.Marshal(map[string]string{"room": room, "refresh": refresh})
+	body, err := json.Marshal(request{[]byte(room), refresh})
 	if err != nil {
 		return roomtoken.Grant{}, err
 	}
