@@ -23,7 +23,7 @@ func TestClients(t *testing.T) {
 			s := startRedis(t)
 			s.do("ACL", "SETUSER", "mute", "on", ">secret", "~*", "+@all", "resetchannels")
 			f := newFleet(t, lifetime, s.addr)
-			f.settings.StoreTimeout = 3 * time.Second
+			f.settings.StoreTimeout = 2 * time.Second
 			change(&f.settings)
 			f.startAll(3)
 			all := rooms(50)
@@ -35,7 +35,7 @@ func TestClients(t *testing.T) {
 				call[struct{}](p, "Traffic", Customers{Name: p.name, Rooms: all})
 			}
 			s.stop()
-			time.Sleep(8 * time.Second)
+			time.Sleep(5 * time.Second)
 			s.proceed()
 			after := f.converge(nil, all...)
 			f.converge(after, all...)
@@ -63,7 +63,7 @@ func TestWakesThatAreLost(t *testing.T) {
 				s := startRedis(t)
 				p := startProxy(t, s.addr)
 				f := newFleet(t, time.Minute, s.addr)
-				f.settings.Protocol = protocol
+				f.settings.Protocol, f.settings.CallTimeout = protocol, 30*time.Second
 				holder := f.start()
 				f.settings.Addrs = []string{p.addr}
 				deafen(f, s, p)

@@ -9,12 +9,12 @@ import (
 // short sets how long a call may take, and the store; a lease lasts for their sum, twice the
 // latter.
 func (f *fleet) short() (lease time.Duration) {
-	f.settings.CallTimeout, f.settings.StoreTimeout = 3*time.Second, time.Second
+	f.settings.CallTimeout, f.settings.StoreTimeout = 6*time.Second, time.Second
 	return f.settings.CallTimeout + 2*f.settings.StoreTimeout
 }
 
 // late is how much later than promised a busy machine may be.
-const late = 2 * time.Second
+const late = 4 * time.Second
 
 // A process that is killed inside its source call delays the room by the rest of its lease,
 // and those by nothing that have a token.

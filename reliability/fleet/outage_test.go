@@ -8,8 +8,8 @@ import (
 // outage is how long a fault lasts. It is longer than tokens live, so that all are renewed
 // meanwhile.
 const (
-	outage   = 12 * time.Second
-	lifetime = 10 * time.Second
+	outage   = 10 * time.Second
+	lifetime = 8 * time.Second
 )
 
 // faults break a server, through the proxy in front of it or by itself, and mend it.
@@ -94,7 +94,7 @@ func TestAStoreThatForgetsCostsNoCall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startRedis(t)
-			f := newFleet(t, lifetime, s.addr)
+			f := newFleet(t, 2*lifetime, s.addr)
 			f.outlive(func() { fault(s, nil) })
 			f.once(rooms(warm)...)
 		})

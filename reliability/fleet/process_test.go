@@ -28,10 +28,15 @@ type fleet struct {
 	workers  []*process
 }
 
+// stages limits how many fleets there are at once, or none of them would be in time.
+var stages = make(chan struct{}, 12)
+
 // newFleet returns a fleet without workers, on the servers with these addresses, with tokens
 // that live for so long.
 func newFleet(t *testing.T, lifetime time.Duration, addrs ...string) *fleet {
 	t.Helper()
+	stages <- struct{}{}
+	t.Cleanup(func() { <-stages })
 	i := startIssuer(t, lifetime)
 	return &fleet{T: t, issuer: i, settings: settings{
 		Issuer: i.url, Addrs: addrs, Keys: [][]byte{key(1)}, CallTimeout: 10 * time.Second, StoreTimeout: 5 * time.Second,
@@ -58,7 +63,7 @@ func (f *fleet) start() *process {
 	text, err := json.Marshal(f.settings)
 	f.must(err)
 	p := &process{fleet: f, name: fmt.Sprint("worker ", len(f.workers)), cmd: exec.Command(self)}
-	p.cmd.Env = append(os.Environ(), workerEnv+"="+string(text))
+	p.cmd.Env = append(os.Environ(), workerEnv+"="+string(text), "GORACE=halt_on_error=1")
 	p.cmd.Stderr = &p.log
 	out, err := p.cmd.StdoutPipe()
 	f.must(err)

@@ -178,29 +178,39 @@ func TestProcessesWithoutACommonKey(t *testing.T) {
 	}
 }
 
-// Keys are replaced process by process without a call, if the last step waits for a renewal.
+// Keys are replaced process by process without a call. The old one is removed when all records
+// have been replaced since the new one seals.
 func TestRotation(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, 16*time.Second, startRedis(t).addr)
+	const lifetime = time.Hour
+	f := newFleet(t, lifetime, startRedis(t).addr)
 	all := rooms(20)
-	f.settings.Keys = [][]byte{key(1)}
-	f.startAll(3)
-	f.same(all...)
-	for _, keys := range [][][]byte{{key(1), key(2)}, {key(2), key(1)}, {key(2)}} {
-		if len(keys) == 1 {
-			last := f.converge(nil, all...)
-			f.converge(last, all...) // sealed with the new key
-		}
+	roll := func(keys ...[]byte) {
+		t.Helper()
 		f.settings.Keys = keys
 		for range 3 {
-			old := f.workers[0]
 			f.start()
-			f.converge(nil, all...)
-			old.close()
-			f.workers = f.workers[1:]
+			f.same(all...)
+			if len(f.workers) > 3 {
+				f.workers[0].close()
+				f.workers = f.workers[1:]
+			}
 		}
 	}
-	f.once(all...)
+	roll(key(1))
+	roll(key(1), key(2))
+	roll(key(2), key(1))
+	time.Sleep(5 * time.Second) // so that no token is good for those who want a new one
+	f.workers = f.workers[2:]
+	for _, got := range call[[]answer](f.workers[0], "Tokens", Ask{Rooms: all, AtLeast: lifetime - 5*time.Second}) {
+		if got.Err != "" {
+			t.Fatal(got.Err)
+		}
+	}
+	roll(key(2))
+	if creates, refreshes := f.issuer.calls(all...); creates != len(all) || refreshes != len(all) {
+		t.Errorf("%d creates and %d refreshes for %d rooms, want that nothing but the new tokens cost calls", creates, refreshes, len(all))
+	}
 	for _, p := range f.workers {
 		if n := p.stats().count(roomtoken.EventRecordUnreadable); n > 0 {
 			t.Errorf("%s: %d records were unreadable", p.name, n)
