@@ -1,0 +1,350 @@
+package roomtoken_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/internal/policy"
+	"github.com/roomtoken/roomtoken/roomtokentest"
+)
+
+// The model of a fleet sees what any user sees, the calls of the source, and what the
+// processes do with the store. Some of what it checks must hold whatever goes wrong. The
+// rest must hold where nothing was wrong for one renewal: see strict.
+
+// fleetViolation is a broken promise.
+type fleetViolation struct {
+	promise string // "F1", or "3" for one that every process keeps on its own
+	at      time.Duration
+	text    string
+}
+
+func (v *fleetViolation) String() string {
+	return fmt.Sprintf("promise %s broken at %v: %s", v.promise, v.at, v.text)
+}
+
+// fleetSim is one run of a plan.
+type fleetSim struct {
+	t      *testing.T // the bubble's own
+	plan   *fleetPlan
+	config roomtoken.Config // with its defaults
+	start  time.Time
+	store  *roomtokentest.Store
+	base   roomtoken.StoreTime // of start
+	saved  *roomtokentest.StoreSnapshot
+
+	mu        sync.Mutex
+	violation *fleetViolation
+	tracing   bool
+	trace     []string
+
+	procs     []*simProcess
+	rooms     []*simRoom
+	mints     map[string]*simMint // by value
+	names     map[roomtoken.Digest]*simMint
+	refreshes map[string]*simMint    // by refresh token
+	askers    map[string]*simProcess // by the ID of the ask
+	troubles  []simTrouble
+	holds     []simHold
+	over      bool // the processes are being closed
+
+	unrest       time.Duration // nothing is wrong with the store and all processes from then on
+	sourceUnrest time.Duration // nor with the source
+	sourceQuiet  time.Duration // and no room waits any longer because of that
+
+	running                   int // callers and watches
+	checks, calls, storeCalls int
+}
+
+// simHold is a rate limit that the source has told a process.
+type simHold struct {
+	by          *simProcess
+	from, until time.Duration
+}
+
+// simRoom is a room of the simulation.
+type simRoom struct {
+	id     string
+	n      int
+	mints  []*simMint // that a process has got, in order
+	calls  []*simCall // in flight
+	unrest time.Duration
+
+	failures  int // of one kind in a row
+	permanent bool
+	failedAt  time.Duration
+	notBefore time.Duration // no process may call before
+	fresh     time.Duration // when Forget was called last
+	refusals  time.Duration // when Invalidate returned true last
+}
+
+func (r *simRoom) newest() *simMint {
+	if len(r.mints) == 0 {
+		return nil
+	}
+	return r.mints[len(r.mints)-1]
+}
+
+func (f *fleetSim) now() time.Duration { return time.Since(f.start) }
+
+func (f *fleetSim) note(format string, args ...any) {
+	if f.tracing {
+		text, _, _ := strings.Cut(fmt.Sprintf(format, args...), "\n")
+		f.trace = append(f.trace, fmt.Sprintf("%14v ", f.now())+text)
+	}
+}
+
+// breaks records a broken promise. Only the first counts.
+func (f *fleetSim) breaks(promise, format string, args ...any) {
+	if f.violation == nil {
+		f.violation = &fleetViolation{promise, f.now(), fmt.Sprintf(format, args...)}
+		f.note("BROKEN %s", f.violation)
+	}
+}
+
+func (f *fleetSim) room(id string) *simRoom {
+	for _, r := range f.rooms {
+		if r.id == id {
+			return r
+		}
+	}
+	panic("unknown room " + id)
+}
+
+// leaseTTL is how long a lease lasts.
+func (f *fleetSim) leaseTTL() time.Duration { return f.config.CallTimeout + 2*f.config.StoreTimeout }
+
+// settling is how long it takes until a process knows that the store answers again, and
+// has told it what it did not take: its looks at the news are up to 5 s apart.
+const settling = 6 * time.Second
+
+// unwell notes that something is wrong with a process or its way to the store, all of them
+// if p is nil, for d from now on.
+func (f *fleetSim) unwell(p *simProcess, d time.Duration) {
+	until := f.now() + d + maxLate + settling
+	f.unrest = max(f.unrest, until)
+	if p != nil {
+		p.unrest = max(p.unrest, until)
+		return
+	}
+	for _, p := range f.procs {
+		p.unrest = max(p.unrest, until)
+	}
+}
+
+// strict reports whether nothing was wrong with the store and the processes, as far as the
+// room goes, since one renewal.
+func (f *fleetSim) strict(r *simRoom) bool {
+	return f.now() > max(f.unrest, r.unrest)+f.plan.issuer.lifetime*11/10+3*time.Second
+}
+
+// sourceIsWell reports whether nothing was wrong with the source for d, and no room waits
+// because of what was.
+func (f *fleetSim) sourceIsWell(d time.Duration) bool { return f.now()-d > f.sourceQuiet }
+
+// isFine reports whether the process runs and nothing was wrong with it and the store
+// since then.
+func (p *simProcess) isFine(since time.Duration) bool {
+	return p.state == processRuns && p.unrest <= since && p.f.unrest <= since && p.started <= since
+}
+
+func (f *fleetSim) renewal() policy.Renewal {
+	return policy.Renewal{
+		After: f.config.RefreshAfter, Jitter: f.config.Jitter,
+		MinValidity: f.config.MinValidity, Explicit: f.plan.config.MinValidity != 0,
+	}
+}
+
+// begins checks a call of the source that begins.
+func (f *fleetSim) begins(p *simProcess, kind roomtoken.CallKind, room, token string) *simCall {
+	r, now := f.room(room), f.now()
+	c := &simCall{p: p, r: r, kind: kind, began: now}
+	if kind == refresh {
+		c.uses = f.refreshes[token]
+	}
+	f.calls++
+	f.checks++
+	f.note("  process %d calls %v(%s) with the refresh token of %v; newest %v", p.n, kind, r.id, c.uses, r.newest())
+	if f.over {
+		return c
+	}
+	if p.calls[r] > 0 {
+		f.breaks("2", "process %d: a second call for %s", p.n, r.id)
+	}
+	p.calls[r]++
+	if tok, ok := p.m.Cached(r.id); ok && !f.plan.needs {
+		m := f.mints[tok.Value.Reveal()]
+		if age, due := now-m.began, f.renewal().Age(m.lifetime, 0, 1)-3*f.config.StoreTimeout; age < due && m.refused == 0 {
+			f.breaks("2", "process %d calls for %s, whose token %v is %v old; it is due at %v", p.n, r.id, m, age, due)
+		}
+	}
+	f.checkHolds(c)
+	f.checkBackoff(c)
+	f.checkOneCall(c)
+	r.calls = append(r.calls, c)
+	return c
+}
+
+// checkHolds checks that no call begins during a rate limit.
+func (f *fleetSim) checkHolds(c *simCall) {
+	now := f.now()
+	for _, h := range f.holds {
+		from := h.from
+		if h.by != c.p {
+			from = max(from, c.p.started) + time.Second
+			if !h.by.isFine(h.from-time.Second) || !c.p.isFine(min(h.from, c.p.started)) {
+				continue
+			}
+		}
+		if now > from && now < h.until && h.by.state == processRuns {
+			f.breaks("F7", "process %d calls for %s during a rate limit that process %d has met %v ago; it ends in %v", c.p.n, c.r.id, h.by.n, now-h.from, h.until-now)
+		}
+	}
+}
+
+// checkBackoff checks that the fleet makes one attempt per step of a failing room.
+func (f *fleetSim) checkBackoff(c *simCall) {
+	r, now := c.r, f.now()
+	if max(f.unrest, r.unrest) > r.failedAt-f.leaseTTL() || r.failedAt <= r.fresh || r.failures == 0 || f.plan.needs {
+		return
+	}
+	if now < r.notBefore {
+		f.breaks("F7", "process %d calls for %s %v after %d failures in a row, want %v", c.p.n, r.id, now-r.failedAt, r.failures, r.notBefore-r.failedAt)
+	}
+}
+
+// checkOneCall checks that the fleet makes one call per cold room, and one per renewal.
+func (f *fleetSim) checkOneCall(c *simCall) {
+	r, now := c.r, f.now()
+	if !f.strict(r) {
+		return
+	}
+	for _, other := range r.calls {
+		f.breaks("F1", "process %d calls for %s, though process %d does since %v", c.p.n, r.id, other.p.n, other.began)
+	}
+	m := r.newest()
+	if c.kind == refresh && c.uses != nil && c.uses.refused > 0 && now-c.uses.refused > 1200*time.Millisecond {
+		f.breaks("F6", "process %d uses the refresh token of %v for %s, which was refused %v ago", c.p.n, c.uses, r.id, now-c.uses.refused)
+	}
+	if m == nil || m.refused > 0 || now >= m.ends || f.plan.needs {
+		return
+	}
+	if age, due := now-m.began, f.renewal().Age(m.lifetime, 0, 1)-10*f.plan.latency-time.Millisecond; age < due {
+		f.breaks("F1", "process %d calls for %s, whose newest token %v is %v old; it is due at %v", c.p.n, r.id, m, age, due)
+	}
+	if m.refresh == "" || now >= m.refreshEnds-f.plan.latency*10 || m.began < f.sourceQuiet || !f.sourceIsWell(0) || f.plan.issuer.refresh < 0 {
+		return
+	}
+	if c.kind == create || c.uses != m {
+		f.breaks("F1", "process %d makes a %v for %s with the refresh token of %v; the newest token, %v, has one", c.p.n, c.kind, r.id, c.uses, m)
+	}
+}
+
+// ends notes what came of a call of the source.
+func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, r, now := c.p, c.r, f.now()
+	f.note("  process %d: %v(%s) ends with %v, %v", p.n, c.kind, r.id, m, err)
+	p.calls[r]--
+	for i, other := range r.calls {
+		if other == c {
+			r.calls = append(r.calls[:i:i], r.calls[i+1:]...)
+		}
+	}
+	if err != nil {
+		if p.state != processKilled && !f.over {
+			f.fails(c, err)
+		}
+		return roomtoken.Grant{}, err
+	}
+	m.came = now
+	r.mints = append(r.mints, m)
+	r.failures = 0
+	return m.grant(p), nil
+}
+
+// fails notes that a call has failed.
+func (f *fleetSim) fails(c *simCall, err error) {
+	r, p, now := c.r, c.p, f.now()
+	switch {
+	case errors.Is(err, roomtoken.ErrRefreshRejected):
+	case errors.Is(err, roomtoken.ErrRateLimited):
+		f.holds = append(f.holds, simHold{p, now, now + c.wait})
+	case errors.Is(err, roomtoken.ErrUnauthorized): // its rooms are tried by a rule of their own
+		r.failures = 0
+	default:
+		permanent := errors.Is(err, roomtoken.ErrPermanent) || errors.Is(err, roomtoken.ErrRoomNotFound)
+		if r.permanent != permanent || now-r.failedAt > 30*time.Second {
+			r.failures = 0
+		}
+		r.failures++
+		r.permanent, r.failedAt = permanent, now
+		backoff := policy.Backoff{Min: f.config.BackoffMin, Max: f.config.BackoffMax}
+		if permanent {
+			backoff = policy.Permanent
+		}
+		step := backoff.Min
+		for i := 1; i < r.failures && step < backoff.Max/3*2; i++ {
+			step = min(2*step, backoff.Max/3*2)
+		}
+		r.notBefore = now + max(step, c.wait)
+	}
+}
+
+// told notes that the store has learned that a token was refused.
+func (f *fleetSim) told(token roomtoken.Digest) {
+	if m := f.names[token]; m != nil && m.told == 0 {
+		m.told = max(f.now(), 1)
+	}
+}
+
+// committed checks a record that the store has taken.
+func (f *fleetSim) committed(p *simProcess, r *simRoom, rec roomtoken.Record) {
+	m := f.names[rec.Token.Digest()]
+	switch {
+	case m == nil || m.room != r:
+		f.breaks("F5", "process %d commits %s a token of another room", p.n, r.id)
+	case rec.Ends() > f.base.Add(m.ends+time.Microsecond):
+		f.breaks("F10", "process %d commits %v as one that ends %v after it does", p.n, m, rec.Ends().Sub(f.base.Add(m.ends)))
+	}
+}
+
+// recorded checks what the store has for a room after a call of it.
+func (f *fleetSim) recorded(p *simProcess, what string, r *simRoom) {
+	m := f.names[f.store.Record(r.id).Token.Digest()]
+	if m != nil && m.told > 0 && !m.lost {
+		f.breaks("F6", "%s of process %d leaves %v as the record of %s; it was refused at %v", what, p.n, m, r.id, m.refused)
+	}
+}
+
+// forgets notes that the store loses its memory, or part of it.
+func (f *fleetSim) forgets() {
+	for _, m := range f.mints {
+		m.lost = m.lost || m.refused > 0
+	}
+	f.unwell(nil, 0)
+}
+
+// nameOf returns the name of a token.
+func (f *fleetSim) nameOf(token roomtoken.Secret) *simMint { return f.names[token.Digest()] }
+
+// describe returns an answer of the store as text.
+func (f *fleetSim) describe(e roomtoken.Entry) string {
+	switch {
+	case !e.Record.IsZero():
+		return fmt.Sprintf("token %v version %d", f.nameOf(e.Record.Token), e.Record.Version)
+	case !e.Lease.IsZero():
+		return fmt.Sprintf("lease given on %d, failure %d x%d, %d refusals", e.Lease.Version, e.Failure.Kind, e.Failure.Count, e.Refusals)
+	case e.Busy > 0:
+		return fmt.Sprintf("busy for %v", e.Busy)
+	case e.NotBefore > 0:
+		return fmt.Sprintf("not before %v, failure %d x%d", e.NotBefore, e.Failure.Kind, e.Failure.Count)
+	}
+	return fmt.Sprintf("nothing, %v", e.Degraded)
+}

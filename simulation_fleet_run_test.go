@@ -1,0 +1,416 @@
+package roomtoken_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/roomtokentest"
+)
+
+// maxProcesses is how many processes run at a time, at most.
+const maxProcesses = 6
+
+// fleetResult is the outcome of a run.
+type fleetResult struct {
+	violation                 *fleetViolation
+	trace                     []string
+	checks, calls, storeCalls int
+	took                      time.Duration // of all processes
+}
+
+// simulateFleet runs a plan in a bubble of its own.
+func simulateFleet(t *testing.T, p *fleetPlan, tracing bool) (res fleetResult) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fleetSim{
+			t: t, plan: p, start: time.Now(), tracing: tracing, store: &roomtokentest.Store{},
+			mints: map[string]*simMint{}, names: map[roomtoken.Digest]*simMint{}, refreshes: map[string]*simMint{},
+			askers: map[string]*simProcess{},
+			unrest: math.MinInt64 / 4, sourceUnrest: math.MinInt64 / 4, sourceQuiet: math.MinInt64 / 4,
+		}
+		f.base = f.store.Now()
+		f.saved = f.store.Snapshot()
+		var err error
+		if f.config, err = p.config.WithDefaults(); err != nil {
+			panic(err)
+		}
+		for n := range p.rooms {
+			f.rooms = append(f.rooms, &simRoom{id: fmt.Sprint("room", n), n: n, unrest: math.MinInt64 / 4})
+		}
+		f.run(t.Context())
+		res = fleetResult{f.violation, f.trace, f.checks, f.calls, f.storeCalls, f.now() * time.Duration(p.processes)}
+	})
+	return res
+}
+
+func (f *fleetSim) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	for range f.plan.processes {
+		f.startProcess()
+	}
+	look := f.plan.issuer.lifetime / 25
+	for i, step := range f.plan.steps {
+		for step.at-f.now() > look && !f.broken() {
+			time.Sleep(look)
+			synctest.Wait()
+			f.audit()
+		}
+		time.Sleep(max(step.at-f.now(), time.Duration(i+1))) // a time of its own
+		synctest.Wait()
+		f.mu.Lock()
+		f.note("STEP %v", step)
+		f.mu.Unlock()
+		f.do(ctx, step)
+		synctest.Wait()
+		f.audit()
+		if f.broken() {
+			break
+		}
+	}
+	f.finish()
+	cancel()
+	synctest.Wait()
+	time.Sleep(time.Minute) // calls of the store that were given up return
+	synctest.Wait()
+	f.leftovers()
+}
+
+func (f *fleetSim) broken() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.violation != nil
+}
+
+// alive returns the processes that run.
+func (f *fleetSim) alive() (procs []*simProcess) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.procs {
+		if p.state == processRuns {
+			procs = append(procs, p)
+		}
+	}
+	return procs
+}
+
+// startProcess starts one more process.
+func (f *fleetSim) startProcess() {
+	root := dice(f.plan.seed)
+	p := &simProcess{
+		f: f, n: len(f.procs), store: f.store.Process(), dead: make(chan struct{}), calls: map[*simRoom]int{},
+		dice: root.child(uint64(len(f.procs)) + 1000), started: f.now(), unrest: math.MinInt64 / 4,
+	}
+	config := f.plan.config
+	if f.plan.frozen {
+		p.ahead = time.Duration((p.dice.float() - 0.5) * float64(20*time.Minute))
+		p.clk = &simClock{Clock: clock.New(), ahead: p.ahead}
+		config.Clock = p.clk
+	}
+	config.Store, config.OnEvent = simStore{p}, p.observe
+	f.mu.Lock()
+	f.procs = append(f.procs, p)
+	f.mu.Unlock()
+	var err error
+	if p.m, err = roomtoken.NewManager(simSource{p}, config); err != nil {
+		panic(err)
+	}
+}
+
+// do performs a step.
+func (f *fleetSim) do(ctx context.Context, s fleetStep) {
+	alive := f.alive()
+	if len(alive) == 0 {
+		if s.kind == fleetStart {
+			f.startProcess()
+		}
+		return
+	}
+	p := alive[max(s.proc, 0)%len(alive)]
+	which := alive
+	if s.proc >= 0 {
+		which = alive[s.proc%len(alive):][:1]
+	}
+	r := f.rooms[max(s.room, 0)]
+	switch s.kind {
+	case fleetAsk:
+		f.ask(ctx, p, r, s.n, 0)
+	case fleetAskAll:
+		for _, p := range alive {
+			f.ask(ctx, p, r, s.n, 0)
+		}
+	case fleetNeed:
+		f.ask(ctx, p, r, 1, s.dur)
+	case fleetWarm:
+		f.warm(ctx, p, s.mask)
+	case fleetWatch:
+		f.watch(ctx, p, r, s.dur)
+	case fleetRefuse:
+		f.refuse(p, r, alive, s.mask)
+	case fleetForget:
+		f.forget(p, r)
+	case fleetStart:
+		if len(alive) < maxProcesses {
+			f.startProcess()
+		}
+	case fleetClose:
+		if len(alive) > 1 {
+			f.closes(p)
+		}
+	case fleetKill:
+		if len(alive) > 1 {
+			f.kills(p)
+		}
+	case fleetStop:
+		f.stops(p, s.dur)
+	default:
+		f.harm(s, which)
+	}
+}
+
+// harm performs a step that harms the store, the ways to it, or the source.
+func (f *fleetSim) harm(s fleetStep, which []*simProcess) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	until := now + s.dur
+	switch s.kind {
+	case fleetLink:
+		for _, p := range which {
+			p.faults = append(p.faults, linkWindow{s.link, s.chance, now, until})
+			f.unwell(p, s.dur)
+			if p.cutWakes != nil && s.link == linkError {
+				p.cutWakes()
+			}
+		}
+	case fleetMute:
+		for _, p := range which {
+			p.muted = max(p.muted, until)
+			p.store.LoseWakes(true)
+			time.AfterFunc(s.dur, func() {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				if f.now() >= p.muted {
+					p.store.LoseWakes(false)
+				}
+			})
+		}
+	case fleetReadOnly:
+		f.unwell(nil, s.dur)
+		for _, p := range f.procs {
+			p.readOnly = until + 2*f.plan.issuer.lifetime + settling
+		}
+		f.store.Degrade(errStore)
+		time.AfterFunc(s.dur, func() { f.store.Degrade(nil) })
+	case fleetFlush:
+		f.store.Flush()
+		f.forgets()
+	case fleetSave:
+		f.saved = f.store.Snapshot()
+	case fleetRestore:
+		f.store.Restore(f.saved)
+		f.forgets()
+	case fleetDamage:
+		f.store.Damage(f.rooms[max(s.room, 0)].id)
+		f.unwell(nil, 0)
+	case fleetTrouble:
+		f.troubles = append(f.troubles, simTrouble{s.room, s.fault, now, until})
+		f.sourceUnrest = max(f.sourceUnrest, until)
+		f.sourceQuiet = max(f.sourceQuiet, until+2*s.dur+f.config.CallTimeout+maxRetryAfter+15*time.Second)
+	}
+}
+
+// goes runs g in a goroutine and counts it.
+func (f *fleetSim) goes(g func()) {
+	f.mu.Lock()
+	f.running++
+	f.mu.Unlock()
+	go func() {
+		defer func() {
+			f.mu.Lock()
+			f.running--
+			f.mu.Unlock()
+		}()
+		g()
+	}()
+}
+
+// ask calls Token, or TokenValidFor, in the background.
+func (f *fleetSim) ask(ctx context.Context, p *simProcess, r *simRoom, n int, need time.Duration) {
+	for range n {
+		f.mu.Lock()
+		c := f.asks(p, r, need)
+		f.mu.Unlock()
+		f.goes(func() {
+			var tok roomtoken.Token
+			var err error
+			if need > 0 {
+				tok, err = p.m.TokenValidFor(ctx, r.id, need)
+			} else {
+				tok, err = p.m.Token(ctx, r.id)
+			}
+			f.answered(c, tok, err)
+		})
+	}
+}
+
+// warm calls Warm in the background.
+func (f *fleetSim) warm(ctx context.Context, p *simProcess, mask uint64) {
+	var ids []string
+	for _, r := range f.rooms {
+		if mask>>r.n&1 != 0 {
+			ids = append(ids, r.id)
+		}
+	}
+	f.mu.Lock()
+	well := f.sourceIsWell(0)
+	f.mu.Unlock()
+	f.goes(func() {
+		err := p.m.Warm(ctx, ids...)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if err != nil && well && f.sourceIsWell(0) && p.state == processRuns && !f.over {
+			f.breaks("4", "process %d: Warm returns %v, though the source is well", p.n, err)
+		}
+	})
+}
+
+// watch watches a room in the background.
+func (f *fleetSim) watch(ctx context.Context, p *simProcess, r *simRoom, d time.Duration) {
+	f.goes(func() {
+		ctx, cancel := context.WithTimeout(ctx, d)
+		defer cancel()
+		for tok, err := range p.m.Watch(ctx, r.id) {
+			f.mu.Lock()
+			if err == nil && !f.over {
+				f.handed(p, r, tok, "Watch")
+			}
+			f.mu.Unlock()
+		}
+	})
+}
+
+// refuse invalidates what a process has, in that process and in some others.
+func (f *fleetSim) refuse(p *simProcess, r *simRoom, alive []*simProcess, mask uint64) {
+	tok, ok := p.m.Cached(r.id)
+	if !ok {
+		return
+	}
+	for _, q := range alive {
+		if q != p && mask>>(q.n%maxProcesses)&1 == 0 {
+			continue
+		}
+		done := q.m.Invalidate(r.id, tok)
+		f.mu.Lock()
+		m := f.mints[tok.Value.Reveal()]
+		f.note("  process %d: Invalidate(%s, %v) returns %v", q.n, r.id, m, done)
+		if done {
+			m.refusedIn[q] = true
+			r.refusals = f.now()
+			if m.refused == 0 {
+				m.refused, m.refusedBy = f.now(), q
+			}
+		} else if q == p {
+			f.breaks("7", "process %d: Invalidate of the token of %s that it hands out returns false", p.n, r.id)
+		}
+		f.mu.Unlock()
+	}
+}
+
+// forget calls Forget.
+func (f *fleetSim) forget(p *simProcess, r *simRoom) {
+	f.mu.Lock()
+	r.fresh = f.now()
+	for _, m := range f.mints {
+		if m.room == r {
+			delete(m.refusedIn, p)
+		}
+	}
+	f.interrupts(p, r)
+	f.mu.Unlock()
+	p.m.Forget(r.id)
+}
+
+// interrupts notes that what a process has in flight for a room may be lost.
+func (f *fleetSim) interrupts(p *simProcess, r *simRoom) {
+	m := r.newest()
+	if p.calls[r] > 0 || m != nil && m.by == p && f.now()-m.came < f.config.StoreTimeout {
+		r.unrest = max(r.unrest, f.now()+time.Second)
+	}
+}
+
+// closes closes a process.
+func (f *fleetSim) closes(p *simProcess) {
+	f.mu.Lock()
+	p.state = processClosed
+	for _, r := range f.rooms {
+		f.interrupts(p, r)
+	}
+	fine := p.unrest < f.now()-time.Second && f.unrest < f.now()-time.Second
+	f.mu.Unlock()
+	began := f.now()
+	err := p.m.Close()
+	took := f.now() - began
+	f.mu.Lock()
+	f.note("  process %d: Close returns %v after %v", p.n, err, took)
+	f.checks++
+	if most := 2*f.config.StoreTimeout + time.Millisecond; err != nil || took > most {
+		f.breaks("8", "process %d: Close returns %v after %v, want at most %v", p.n, err, took, most)
+	}
+	f.mu.Unlock()
+	if !fine {
+		return
+	}
+	for room, lease := range f.store.Leases() {
+		f.mu.Lock()
+		if f.askers[lease.ID] == p {
+			f.breaks("F4", "process %d was closed, and has the lease of %s", p.n, room)
+		}
+		f.mu.Unlock()
+	}
+}
+
+// kills kills a process.
+func (f *fleetSim) kills(p *simProcess) {
+	f.mu.Lock()
+	f.unwell(p, f.leaseTTL())
+	f.mu.Unlock()
+	p.kill()
+}
+
+// stops stops a process for a while.
+func (f *fleetSim) stops(p *simProcess, d time.Duration) {
+	f.mu.Lock()
+	f.unwell(p, d+f.leaseTTL())
+	f.mu.Unlock()
+	p.stop()
+	time.AfterFunc(d, p.resume)
+}
+
+// finish closes all processes.
+func (f *fleetSim) finish() {
+	f.mu.Lock()
+	f.over = true
+	procs := f.procs
+	f.mu.Unlock()
+	for _, p := range procs {
+		p.resume()
+		f.mu.Lock()
+		p.faults = append(p.faults, linkWindow{})
+		f.mu.Unlock()
+	}
+	synctest.Wait()
+	for _, p := range procs {
+		if err := p.m.Close(); err != nil {
+			f.mu.Lock()
+			f.breaks("8", "process %d: Close returns %v", p.n, err)
+			f.mu.Unlock()
+		}
+	}
+}
