@@ -207,7 +207,7 @@ func (e *engine) wake(roomID string, record Record) {
 		return
 	}
 	sh.woken = true
-	if sh.storeTime != 0 && !record.IsZero() {
+	if !record.IsZero() && record.Began <= sh.storeTime { // else it would be taken for older than it is
 		e.adopt(r, record, now)
 	}
 	sh.lookAt = 0

@@ -57,11 +57,13 @@ func (f *fleetSim) checkSame(p *simProcess, m *simMint, how string) {
 		return
 	}
 	newest := r.newest()
-	if m == newest {
-		return
+	for i := len(r.mints) - 1; r.mints[i] != m; i-- {
+		if before := r.mints[i]; before != newest && before.refused == 0 {
+			f.breaks("F1", "process %d, %s: %v of %s, the newest is %v, and %v came between", p.n, how, m, r.id, newest, before)
+			return
+		}
 	}
-	if len(r.mints) < 2 || r.mints[len(r.mints)-2] != m {
-		f.breaks("F1", "process %d, %s: %v of %s, the newest is %v", p.n, how, m, r.id, newest)
+	if m == newest {
 		return
 	}
 	at := time.Duration(float64(m.lifetime)*(f.config.RefreshAfter+0.1)) + 2*time.Second + 2*f.plan.issuer.slow

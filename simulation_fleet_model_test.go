@@ -53,6 +53,8 @@ type fleetSim struct {
 	holds     []simHold
 	over      bool // the processes are being closed
 
+	readOnly     bool          // the store takes no writes
+	writable     time.Duration // until then
 	unrest       time.Duration // nothing is wrong with the store and all processes from then on
 	sourceUnrest time.Duration // nor with the source
 	sourceQuiet  time.Duration // and no room waits any longer because of that
@@ -80,6 +82,7 @@ type simRoom struct {
 	failedAt  time.Duration
 	notBefore time.Duration // no process may call before
 	fresh     time.Duration // when Forget was called last
+	forgotten bool          // since the last success: some process counts its failures from 0
 	refusals  time.Duration // when Invalidate returned true last
 }
 
@@ -240,7 +243,7 @@ func (f *fleetSim) checkOneCall(c *simCall) {
 	if m.refresh == "" || now >= m.refreshEnds-f.plan.latency*10 || m.began < f.sourceQuiet || !f.sourceIsWell(0) || f.plan.issuer.refresh < 0 {
 		return
 	}
-	if c.kind == create || c.uses != m {
+	if c.kind == create || c.uses == nil || c.uses.refresh != m.refresh {
 		f.breaks("F1", "process %d makes a %v for %s with the refresh token of %v; the newest token, %v, has one", c.p.n, c.kind, r.id, c.uses, m)
 	}
 }
@@ -265,7 +268,7 @@ func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, err
 	}
 	m.came = now
 	r.mints = append(r.mints, m)
-	r.failures = 0
+	r.failures, r.forgotten = 0, false
 	return m.grant(p), nil
 }
 
@@ -273,7 +276,7 @@ func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, err
 func (f *fleetSim) fails(c *simCall, err error) {
 	r, p, now := c.r, c.p, f.now()
 	switch {
-	case errors.Is(err, roomtoken.ErrRefreshRejected):
+	case errors.Is(err, roomtoken.ErrRefreshRejected), c.kind == refresh && errors.Is(err, roomtoken.ErrPermanent): // a create follows
 	case errors.Is(err, roomtoken.ErrRateLimited):
 		f.holds = append(f.holds, simHold{p, now, now + c.wait})
 	case errors.Is(err, roomtoken.ErrUnauthorized): // its rooms are tried by a rule of their own
@@ -283,7 +286,9 @@ func (f *fleetSim) fails(c *simCall, err error) {
 		if r.permanent != permanent || now-r.failedAt > 30*time.Second {
 			r.failures = 0
 		}
-		r.failures++
+		if r.failures++; r.forgotten {
+			r.failures = 1
+		}
 		r.permanent, r.failedAt = permanent, now
 		backoff := policy.Backoff{Min: f.config.BackoffMin, Max: f.config.BackoffMax}
 		if permanent {

@@ -47,26 +47,26 @@ type issuerPlan struct {
 type fleetStepKind int
 
 const (
-	fleetLook    fleetStepKind = iota // at what all processes have
-	fleetAsk                          // some callers of one process
-	fleetAskAll                       // callers of all processes at a time
-	fleetNeed                         // TokenValidFor
-	fleetWarm                         // some rooms
-	fleetWatch                        // one room
-	fleetRefuse                       // Invalidate of one token, in several processes
-	fleetForget                       // one room, in one process
-	fleetStart                        // one more process
-	fleetClose                        // a process
-	fleetKill                         // a process
-	fleetStop                         // a process, for a while
-	fleetLink                         // the way to the store is bad for a while
-	fleetMute                         // wakes are lost for a while
-	fleetReadOnly                     // the store takes no writes for a while
-	fleetFlush                        // the store loses everything
-	fleetSave                         // notes the state of the store
-	fleetRestore                      // brings that back
-	fleetDamage                       // makes a record unreadable
-	fleetTrouble                      // the source fails for a while
+	fleetLook     fleetStepKind = iota // at what all processes have
+	fleetAsk                           // some callers of one process
+	fleetAskAll                        // callers of all processes at a time
+	fleetNeed                          // TokenValidFor
+	fleetWarm                          // some rooms
+	fleetWatch                         // one room
+	fleetRefuse                        // Invalidate of one token, in several processes
+	fleetForget                        // one room, in one process
+	fleetStart                         // one more process
+	fleetClose                         // a process
+	fleetKill                          // a process
+	fleetStop                          // a process, for a while
+	fleetLink                          // the way to the store is bad for a while
+	fleetMute                          // wakes are lost for a while
+	fleetReadOnly                      // the store takes no writes for a while
+	fleetFlush                         // the store loses everything
+	fleetSave                          // notes the state of the store
+	fleetRestore                       // brings that back
+	fleetDamage                        // makes a record unreadable
+	fleetTrouble                       // the source fails for a while
 	fleetStepKinds
 )
 

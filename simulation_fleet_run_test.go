@@ -206,8 +206,16 @@ func (f *fleetSim) harm(s fleetStep, which []*simProcess) {
 		for _, p := range f.procs {
 			p.readOnly = until + 2*f.plan.issuer.lifetime + settling
 		}
+		f.readOnly, f.writable = true, max(f.writable, until)
 		f.store.Degrade(errStore)
-		time.AfterFunc(s.dur, func() { f.store.Degrade(nil) })
+		time.AfterFunc(s.dur, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if f.now() >= f.writable {
+				f.readOnly = false
+				f.store.Degrade(nil)
+			}
+		})
 	case fleetFlush:
 		f.store.Flush()
 		f.forgets()
@@ -326,7 +334,7 @@ func (f *fleetSim) refuse(p *simProcess, r *simRoom, alive []*simProcess, mask u
 // forget calls Forget.
 func (f *fleetSim) forget(p *simProcess, r *simRoom) {
 	f.mu.Lock()
-	r.fresh = f.now()
+	r.fresh, r.forgotten = f.now(), true
 	for _, m := range f.mints {
 		if m.room == r {
 			delete(m.refusedIn, p)

@@ -158,8 +158,11 @@ func (f *fleetSim) mint(c *simCall, token string) *simMint {
 	m.lifetime = time.Duration(float64(t.lifetime) * (0.9 + 0.1*d.float()))
 	m.ends = now + m.lifetime
 	if c.uses != nil {
-		m.refresh, m.refreshEnds = token, c.uses.refreshEnds
 		c.uses.spent = true
+	}
+	if c.uses != nil && !t.rotates {
+		m.refresh, m.refreshEnds = token, c.uses.refreshEnds
+		f.refreshes[token] = m
 	}
 	if t.refresh != 0 && (c.kind == create || t.rotates) {
 		m.refresh = fmt.Sprintf("ref-%s-%s-%d", canary, c.r.id, m.n)

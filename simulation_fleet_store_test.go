@@ -126,7 +126,7 @@ func (s simStore) Acquire(ctx context.Context, ask roomtoken.Ask) (entry roomtok
 	err = s.call(ctx, "Acquire", ask.RoomID, func() (err error) {
 		f := s.p.f
 		f.askers[ask.ID] = s.p
-		if !ask.Refused.Token.IsZero() {
+		if !ask.Refused.Token.IsZero() && !f.readOnly {
 			f.told(ask.Refused.Token)
 		}
 		entry, err = s.p.store.Acquire(context.Background(), ask)
@@ -208,7 +208,7 @@ func (s simStore) Wake(ctx context.Context, wake func(roomID string, record room
 	defer cut()
 	f.mu.Lock()
 	p.cutWakes = cut
-	bad := p.linkIs(linkError, 0)
+	bad := p.isCut(0)
 	f.mu.Unlock()
 	if bad {
 		return errStore
@@ -218,7 +218,7 @@ func (s simStore) Wake(ctx context.Context, wake func(roomID string, record room
 			return
 		}
 		f.mu.Lock()
-		lost := p.linkIs(linkHang, 0) || p.linkIs(linkError, 0) || p.linkIs(linkDeaf, 0)
+		lost := p.isCut(0)
 		f.mu.Unlock()
 		if !lost {
 			wake(roomID, record)
@@ -226,18 +226,17 @@ func (s simStore) Wake(ctx context.Context, wake func(roomID string, record room
 	})
 }
 
-// linkIs reports whether all calls of the process have met that fault for d.
-func (p *simProcess) linkIs(fault linkFault, d time.Duration) bool {
-	now := p.f.now()
-	for _, w := range p.faults {
-		if w.fault == fault && w.chance == 1 && now-d >= w.from && now < w.until {
-			return true
-		}
-	}
-	return false
-}
-
 // isCut reports whether no call of the store has come through for d.
 func (p *simProcess) isCut(d time.Duration) bool {
-	return p.linkIs(linkError, d) || p.linkIs(linkHang, d) || p.linkIs(linkDeaf, d)
+	now, cut := p.f.now(), false
+	for _, w := range p.faults {
+		switch cuts := w.chance == 1 && (w.fault == linkError || w.fault == linkHang || w.fault == linkDeaf); {
+		case w.until <= now-d || w.from >= now:
+		case cuts && w.from <= now-d && w.until > now:
+			cut = true
+		case !cuts: // it takes the place of those before
+			cut = false
+		}
+	}
+	return cut
 }
