@@ -12,9 +12,10 @@ type link struct {
 	counted  monotime.Time // the last of them: a call that began before is no news
 	down     bool
 
-	refusals int           // answers in a row that the store takes no writes
-	told     bool          // EventStoreDown was reported, and EventStoreUp not yet
-	since    monotime.Time // the first failure in a row
+	refusals  int           // answers in a row that the store takes no writes
+	refusedAt StoreTime     // the last of them: a record that began later was written since
+	told      bool          // EventStoreDown was reported, and EventStoreUp not yet
+	since     monotime.Time // the first failure in a row
 }
 
 // failed notes that a call failed, or was given up. It reports whether the store counts

@@ -231,7 +231,7 @@ func (f *fleetSim) checkOneCall(c *simCall) {
 		f.breaks("F1", "process %d calls for %s, though process %d does since %v", c.p.n, r.id, other.p.n, other.began)
 	}
 	m := r.newest()
-	if c.kind == refresh && c.uses != nil && c.uses.refused > 0 && now-c.uses.refused > 1200*time.Millisecond {
+	if c.kind == refresh && c.uses != nil && f.plan.issuer.rotates && c.uses.refused > 0 && now-c.uses.refused > 1200*time.Millisecond {
 		f.breaks("F6", "process %d uses the refresh token of %v for %s, which was refused %v ago", c.p.n, c.uses, r.id, now-c.uses.refused)
 	}
 	if m == nil || m.refused > 0 || now >= m.ends || f.plan.needs {
@@ -239,6 +239,9 @@ func (f *fleetSim) checkOneCall(c *simCall) {
 	}
 	if age, due := now-m.began, f.renewal().Age(m.lifetime, 0, 1)-10*f.plan.latency-time.Millisecond; age < due {
 		f.breaks("F1", "process %d calls for %s, whose newest token %v is %v old; it is due at %v", c.p.n, r.id, m, age, due)
+	}
+	if m.ends-now < f.renewal().Margin(m.lifetime)+f.config.StoreTimeout { // too late to be adopted
+		return
 	}
 	if m.refresh == "" || now >= m.refreshEnds-f.plan.latency*10 || m.began < f.sourceQuiet || !f.sourceIsWell(0) || f.plan.issuer.refresh < 0 {
 		return

@@ -131,7 +131,13 @@ func (s simStore) Acquire(ctx context.Context, ask roomtoken.Ask) (entry roomtok
 		}
 		entry, err = s.p.store.Acquire(context.Background(), ask)
 		if f.tracing {
-			f.note("    process %d asks for %s, newer than %d: %s", s.p.n, ask.RoomID, ask.Newer, f.describe(entry))
+			flags := ""
+			for flag, set := range map[string]bool{" look": ask.Look, " wait": ask.Wait, " fresh": ask.Fresh} {
+				if set {
+					flags += flag
+				}
+			}
+			f.note("    process %d asks for %s, newer than %d%s: %s", s.p.n, ask.RoomID, ask.Newer, flags, f.describe(entry))
 		}
 		return err
 	})
