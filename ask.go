@@ -175,7 +175,7 @@ func (e *engine) asked(c *call, ask Ask, entry Entry, now monotime.Reading) {
 	}
 	sh := e.share.of(r)
 	sh.storeTime, sh.asked = entry.Now, c.began
-	sh.lookAt, sh.fresh = 0, sh.fresh && ask.Look && entry.Record.IsZero()
+	sh.lookAt, sh.fresh = 0, sh.fresh && ask.Look
 	if entry.Busy <= 0 {
 		sh.polls = 0
 	}
@@ -216,11 +216,10 @@ func (e *engine) judgeWrites(entry Entry, now monotime.Reading) {
 	l := &e.share.link
 	switch {
 	case entry.Degraded != nil:
-		l.refusedAt = entry.Now
-		if l.tookNoWrites(now.Mono) {
+		if l.tookNoWrites(entry.Now, now.Mono) {
 			e.reportStoreDown(entry.Degraded, now)
 		}
-	case !entry.Lease.IsZero(), !entry.Record.IsZero() && entry.Record.Began > l.refusedAt:
+	case !entry.Lease.IsZero(), entry.Record.Began > l.refused:
 		l.refusals = 0
 		e.reportStoreUp(now)
 	}
@@ -234,7 +233,7 @@ func (e *engine) waitForLease(sh *share, busy time.Duration, ask Ask, now monoti
 	pause := pollEvery
 	switch {
 	case !ask.Wait:
-		pause = min(renewEvery, max(e.validUntil(sh.room, now).Sub(now.Mono)/2, firstPoll))
+		pause = renewEvery
 	case sh.woken: // the lease may have ended just after the store was asked
 		pause = firstPoll
 	case !e.share.wakesArrive(now):

@@ -12,10 +12,10 @@ type link struct {
 	counted  monotime.Time // the last of them: a call that began before is no news
 	down     bool
 
-	refusals  int           // answers in a row that the store takes no writes
-	refusedAt StoreTime     // the last of them: a record that began later was written since
-	told      bool          // EventStoreDown was reported, and EventStoreUp not yet
-	since     monotime.Time // the first failure in a row
+	refusals int           // answers in a row that the store takes no writes
+	refused  StoreTime     // the last of them
+	told     bool          // EventStoreDown was reported, and EventStoreUp not yet
+	since    monotime.Time // the first failure in a row
 }
 
 // failed notes that a call failed, or was given up. It reports whether the store counts
@@ -43,7 +43,8 @@ func (l *link) answered() (closed bool) {
 
 // tookNoWrites notes an answer that says so. It reports whether that has come as often as
 // to be told.
-func (l *link) tookNoWrites(now monotime.Time) bool {
+func (l *link) tookNoWrites(at StoreTime, now monotime.Time) bool {
+	l.refused = at
 	if l.refusals == 0 {
 		l.since = now
 	}

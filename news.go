@@ -207,7 +207,7 @@ func (e *engine) wake(roomID string, record Record) {
 		return
 	}
 	sh.woken = true
-	if !record.IsZero() && record.Began <= sh.storeTime { // else it would be taken for older than it is
+	if !record.IsZero() && record.Began <= sh.storeTime { // else its age is not known: ask
 		e.adopt(r, record, now)
 	}
 	sh.lookAt = 0

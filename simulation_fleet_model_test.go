@@ -49,6 +49,7 @@ type fleetSim struct {
 	names     map[roomtoken.Digest]*simMint
 	refreshes map[string]*simMint    // by refresh token
 	askers    map[string]*simProcess // by the ID of the ask
+	dropped   map[string]bool        // refresh tokens that a process may have dropped: their token was refused
 	troubles  []simTrouble
 	holds     []simHold
 	over      bool // the processes are being closed
@@ -213,6 +214,10 @@ func (f *fleetSim) checkHolds(c *simCall) {
 // checkBackoff checks that the fleet makes one attempt per step of a failing room.
 func (f *fleetSim) checkBackoff(c *simCall) {
 	r, now := c.r, f.now()
+	if c.p.forgot[r] { // its first attempt disregards the failure
+		delete(c.p.forgot, r)
+		return
+	}
 	if max(f.unrest, r.unrest) > r.failedAt-f.leaseTTL() || r.failedAt <= r.fresh || r.failures == 0 || f.plan.needs {
 		return
 	}
@@ -243,7 +248,7 @@ func (f *fleetSim) checkOneCall(c *simCall) {
 	if m.ends-now < f.renewal().Margin(m.lifetime)+f.config.StoreTimeout { // too late to be adopted
 		return
 	}
-	if m.refresh == "" || now >= m.refreshEnds-f.plan.latency*10 || m.began < f.sourceQuiet || !f.sourceIsWell(0) || f.plan.issuer.refresh < 0 {
+	if m.refresh == "" || f.dropped[m.refresh] || now >= m.refreshEnds-f.plan.latency*10 || m.began < f.sourceQuiet || !f.sourceIsWell(0) || f.plan.issuer.refresh < 0 {
 		return
 	}
 	if c.kind == create || c.uses == nil || c.uses.refresh != m.refresh {

@@ -260,10 +260,3 @@ func (p *fleetPlan) drawStep(d *dice, s *fleetStep) {
 		s.dur = 0
 	}
 }
-
-// without returns the plan without the steps from i up to j.
-func (p *fleetPlan) without(i, j int) *fleetPlan {
-	q := *p
-	q.steps = append(append([]fleetStep(nil), p.steps[:i]...), p.steps[j:]...)
-	return &q
-}

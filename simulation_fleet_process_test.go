@@ -27,12 +27,13 @@ type simProcess struct {
 
 	// guarded by fleetSim.mu
 	state    processState
-	goes     chan struct{}    // not nil: it is stopped until that is closed
-	faults   []linkWindow     // of its way to the store
-	cutWakes func()           // ends the present call of Wake
-	running  int              // calls of the store
-	calls    map[*simRoom]int // calls of the source
-	unrest   time.Duration    // nothing is wrong with it, or its way to the store, from then on
+	goes     chan struct{}     // not nil: it is stopped until that is closed
+	faults   []linkWindow      // of its way to the store
+	cutWakes func()            // ends the present call of Wake
+	running  int               // calls of the store
+	calls    map[*simRoom]int  // calls of the source
+	forgot   map[*simRoom]bool // Forget was called, and no call of the source has begun since
+	unrest   time.Duration     // nothing is wrong with it, or its way to the store, from then on
 	started  time.Duration
 	resumed  time.Duration
 	muted    time.Duration // wakes are lost until then

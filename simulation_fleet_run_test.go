@@ -32,7 +32,7 @@ func simulateFleet(t *testing.T, p *fleetPlan, tracing bool) (res fleetResult) {
 		f := &fleetSim{
 			t: t, plan: p, start: time.Now(), tracing: tracing, store: &roomtokentest.Store{},
 			mints: map[string]*simMint{}, names: map[roomtoken.Digest]*simMint{}, refreshes: map[string]*simMint{},
-			askers: map[string]*simProcess{},
+			askers: map[string]*simProcess{}, dropped: map[string]bool{},
 			unrest: math.MinInt64 / 4, sourceUnrest: math.MinInt64 / 4, sourceQuiet: math.MinInt64 / 4,
 		}
 		f.base = f.store.Now()
@@ -104,7 +104,7 @@ func (f *fleetSim) alive() (procs []*simProcess) {
 func (f *fleetSim) startProcess() {
 	root := dice(f.plan.seed)
 	p := &simProcess{
-		f: f, n: len(f.procs), store: f.store.Process(), dead: make(chan struct{}), calls: map[*simRoom]int{},
+		f: f, n: len(f.procs), store: f.store.Process(), dead: make(chan struct{}), calls: map[*simRoom]int{}, forgot: map[*simRoom]bool{},
 		dice: root.child(uint64(len(f.procs)) + 1000), started: f.now(), unrest: math.MinInt64 / 4,
 	}
 	config := f.plan.config
@@ -319,7 +319,7 @@ func (f *fleetSim) refuse(p *simProcess, r *simRoom, alive []*simProcess, mask u
 		m := f.mints[tok.Value.Reveal()]
 		f.note("  process %d: Invalidate(%s, %v) returns %v", q.n, r.id, m, done)
 		if done {
-			m.refusedIn[q] = true
+			m.refusedIn[q], f.dropped[m.refresh] = true, true
 			r.refusals = f.now()
 			if m.refused == 0 {
 				m.refused, m.refusedBy = f.now(), q
@@ -334,7 +334,7 @@ func (f *fleetSim) refuse(p *simProcess, r *simRoom, alive []*simProcess, mask u
 // forget calls Forget.
 func (f *fleetSim) forget(p *simProcess, r *simRoom) {
 	f.mu.Lock()
-	r.fresh, r.forgotten = f.now(), true
+	r.fresh, r.forgotten, p.forgot[r] = f.now(), true, true
 	for _, m := range f.mints {
 		if m.room == r {
 			delete(m.refusedIn, p)
@@ -421,4 +421,20 @@ func (f *fleetSim) finish() {
 			f.mu.Unlock()
 		}
 	}
+}
+
+// leftovers reports what has outlived its Manager.
+func (f *fleetSim) leftovers() {
+	outlived := outlived()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case outlived != "":
+		f.breaks("8", "a goroutine has outlived its Manager: %s", outlived)
+	case f.running > 0:
+		f.breaks("8", "%d callers or watches have outlived the Managers", f.running)
+	default:
+		return
+	}
+	panic(fmt.Sprintf("seed %d: %v", f.plan.seed, f.violation)) // or the bubble would never end
 }

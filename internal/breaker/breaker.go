@@ -290,6 +290,7 @@ func (b *Breaker) Lifted(now monotime.Time) Change {
 	if !b.limited {
 		return Change{}
 	}
+	b.heldUntil = min(b.heldUntil, now)
 	return b.answered(Call{Began: now}, b.state, now)
 }
 
