@@ -97,7 +97,7 @@ func (r *simRoom) newest() *simMint {
 func (f *fleetSim) now() time.Duration { return time.Since(f.start) }
 
 func (f *fleetSim) note(format string, args ...any) {
-	if f.tracing {
+	if f.tracing && f.violation == nil {
 		text, _, _ := strings.Cut(fmt.Sprintf(format, args...), "\n")
 		f.trace = append(f.trace, fmt.Sprintf("%14v ", f.now())+text)
 	}
@@ -106,8 +106,9 @@ func (f *fleetSim) note(format string, args ...any) {
 // breaks records a broken promise. Only the first counts.
 func (f *fleetSim) breaks(promise, format string, args ...any) {
 	if f.violation == nil {
-		f.violation = &fleetViolation{promise, f.now(), fmt.Sprintf(format, args...)}
-		f.note("BROKEN %s", f.violation)
+		v := &fleetViolation{promise, f.now(), fmt.Sprintf(format, args...)}
+		f.note("BROKEN %s", v)
+		f.violation = v
 	}
 }
 
