@@ -29,12 +29,15 @@ func (e *engine) adoptIf(r *room, rec Record, now monotime.Reading, ok func(left
 		return
 	}
 	sh.version = rec.Version
-	if rec.Token.Equal(r.rec.secret()) || sh.refuses(rec.Token.Digest()) {
+	c := grantOf(r, rec, e.clock, sh)
+	if rec.Token.Equal(r.rec.secret()) || e.isRejected(c, rec.Token) {
 		return
 	}
-	c := grantOf(r, rec, e.clock, sh)
 	token, lifetime, err := e.validateGrant(c, now)
 	if err != nil {
+		if !e.valid(r.rec, now, 0) { // it is too old, but its refresh token may be good
+			e.keepRefresh(c, c.outcome.grant, now)
+		}
 		return
 	}
 	left := e.clock.Left(token.validity().expiry, now)

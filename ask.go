@@ -175,7 +175,7 @@ func (e *engine) asked(c *call, ask Ask, entry Entry, now monotime.Reading) {
 	}
 	sh := e.share.of(r)
 	sh.storeTime, sh.asked = entry.Now, c.began
-	sh.lookAt, sh.fresh = 0, sh.fresh && ask.Look
+	sh.lookAt, sh.fresh = 0, sh.fresh && ask.Look && entry.Record.IsZero()
 	if entry.Busy <= 0 {
 		sh.polls = 0
 	}
@@ -233,7 +233,7 @@ func (e *engine) waitForLease(sh *share, busy time.Duration, ask Ask, now monoti
 	pause := pollEvery
 	switch {
 	case !ask.Wait:
-		pause = renewEvery
+		pause = min(renewEvery, max(e.validUntil(sh.room, now).Sub(now.Mono)/2, firstPoll))
 	case sh.woken: // the lease may have ended just after the store was asked
 		pause = firstPoll
 	case !e.share.wakesArrive(now):

@@ -53,7 +53,7 @@ func unwelcome(p listed) string {
 }
 
 func TestImportersCompileNoTestCodeAndNoOtherModules(t *testing.T) {
-	packages := goListDeps(t, append(internalPackages(t), ".", "./roomhttp", "./statuspage", "./telnyx")...)
+	packages := goListDeps(t, append(internalPackages(t), ".", "./roomhttp", "./statuspage", "./storeseal", "./telnyx")...)
 	importers := make(map[string]string) // for each package, one that imports it; "" for those named on the command line
 	for _, p := range packages {
 		if !p.DepOnly {
@@ -67,7 +67,7 @@ func TestImportersCompileNoTestCodeAndNoOtherModules(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{thisModule, thisModule + "/roomhttp", thisModule + "/statuspage", thisModule + "/telnyx"} {
+	for _, want := range []string{thisModule, thisModule + "/roomhttp", thisModule + "/statuspage", thisModule + "/storeseal", thisModule + "/telnyx"} {
 		if _, ok := importers[want]; !ok {
 			t.Errorf("go list did not list %s", want)
 		}
@@ -100,6 +100,7 @@ func TestUnwelcome(t *testing.T) {
 		{thisModule + "/internal/refresh", thisModule, false},
 		{thisModule + "/telnyx/telnyxtest", thisModule, true},
 		{thisModule + "/roomtokentest", thisModule, true},
+		{thisModule + "/storetest", thisModule, true},
 		{"golang.org/x/sync/singleflight", "golang.org/x/sync", false},
 		{"github.com/benbjohnson/clock", "github.com/benbjohnson/clock", false},
 		{"github.com/cenkalti/backoff/v4", "github.com/cenkalti/backoff/v4", false},

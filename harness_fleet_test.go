@@ -136,6 +136,18 @@ func (f *fleet) same(room string) string {
 	return values[0]
 }
 
+// settle waits until all processes hand out one token for each room: after a renewal they
+// look for the new one within a tenth of its lifetime.
+func (f *fleet) settle(rooms ...string) {
+	f.t.Helper()
+	for _, room := range rooms {
+		f.eventually(75*time.Second, "one token for "+room, func() bool {
+			values := f.tokens(room)
+			return !slices.ContainsFunc(values, func(v string) bool { return v != values[0] })
+		})
+	}
+}
+
 // calls checks which calls the source has received for a room so far.
 func (f *fleet) calls(room string, wants ...roomtoken.CallKind) {
 	f.t.Helper()

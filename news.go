@@ -131,7 +131,9 @@ func (e *engine) learnHold(hold Hold, now monotime.Reading) {
 		return
 	case hold.Over:
 		s.hold, s.over = hold.ID, true
-		e.openUp(e.breaker.Lifted(now.Mono), now)
+		if !e.breaker.HeldUntil().After(s.held) { // else a newer hold of its own is not in the news yet
+			e.openUp(e.breaker.Lifted(now.Mono), now)
+		}
 		return
 	}
 	s.hold, s.over = hold.ID, false
@@ -144,9 +146,11 @@ func (e *engine) learnHold(hold Hold, now monotime.Reading) {
 	until := now.Mono.Add(left)
 	if e.breaker.Limited() && !until.After(e.breaker.Opens(now.Mono).Add(s.timeout)) {
 		e.breaker.Told(e.breaker.Err(), until) // it is known, if not to the millisecond
+		s.held = e.breaker.HeldUntil()
 		return
 	}
 	change := e.breaker.Told(o.err, until.Add(e.probeDelay(hold.Wait)))
+	s.held = e.breaker.HeldUntil()
 	if change.Later {
 		e.pace.RateLimited(now.Mono, e.breaker.Opens(now.Mono))
 	}

@@ -29,6 +29,7 @@ type sharing struct {
 	heard  monotime.Time // when a wake came last; 0: never
 	cursor string        // of the news
 	hold   string        // the ID of the hold that was learned last; "": none
+	held   monotime.Time // until when this process holds its calls back because of it
 	over   bool          // that it is over was learned, too
 }
 

@@ -155,10 +155,10 @@ func (e *engine) reportStoreUp(now monotime.Reading) {
 }
 
 // storeDown reports whether this process is on its own: there is no store, it counts as
-// down, or all of its places are taken by calls that hang.
+// down, or all places for asks are taken by calls that hang.
 func (e *engine) storeDown() bool {
 	s := e.share
-	return s == nil || s.link.down || s.abandoned >= askPlaces && s.running == s.abandoned
+	return s == nil || s.link.down || s.abandoned >= askPlaces
 }
 
 // mayAsk reports whether there is a place to ask the store for a room.

@@ -3,6 +3,7 @@ package roomtokentest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -104,20 +105,81 @@ func TestStoreProcesses(t *testing.T) {
 	})
 }
 
-func TestStoreFaults(t *testing.T) {
+// Several Managers may share a Store without Process: all hear of its wakes.
+func TestStoreWakesAllListeners(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Store{}
+		ctx, cancel := context.WithCancel(t.Context())
+		woken := make(chan string, 100)
+		for range 2 {
+			go s.Wake(ctx, func(roomID string, _ roomtoken.Record) {
+				if roomID != "" {
+					woken <- roomID
+				}
+			})
+		}
+		synctest.Wait()
+		lease := acquire(t, s, "a").Lease
+		acquire(t, s, "b")
+		s.Commit(ctx, lease, roomtoken.Result{})
+		synctest.Wait()
+		if len(woken) != 2 {
+			t.Errorf("%d wakes, want 2", len(woken))
+		}
+		cancel()
+		synctest.Wait()
+		if n := len(s.wakes.inboxes); n != 0 {
+			t.Errorf("%d inboxes after Wake has returned", n)
+		}
+	})
+}
+
+func TestStoreLosesWakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Store{}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		woken := make(chan string, 100)
+		done := make(chan error, 1)
+		s.LoseWakes(true)
+		go func() {
+			done <- s.Wake(ctx, func(roomID string, _ roomtoken.Record) { woken <- roomID })
+		}()
+		synctest.Wait()
+		lease := acquire(t, s, "a").Lease
+		acquire(t, s, "b")
+		s.Commit(ctx, lease, roomtoken.Result{})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(woken) != 0 {
+			t.Errorf("%d wakes, heartbeats included, want none", len(woken))
+		}
+		s.LoseWakes(false)
+		time.Sleep(heartbeat)
+		synctest.Wait()
+		if len(woken) != 1 {
+			t.Errorf("%d heartbeats, want 1", len(woken))
+		}
+		cancel(errDown)
+		if err := <-done; !errors.Is(err, errDown) {
+			t.Errorf("Wake: %v, want the cause %v", err, errDown)
+		}
+		if s.Count(0) != 3 || s.Count(StoreWake) != 1 || s.InFlight() != 0 {
+			t.Errorf("%d calls, %d of Wake, %d in flight, want 3, 1 and 0", s.Count(0), s.Count(StoreWake), s.InFlight())
+		}
+	})
+}
+
+// Rooms of which nothing is known any more take no memory.
+func TestStoreIsBounded(t *testing.T) {
 	s := &Store{Clock: newMock()}
-	s.Fail(errDown, 1, StoreAcquire|StoreNews)
-	if _, err := s.Load(t.Context(), []string{"lobby"}); err != nil {
-		t.Errorf("Load: %v, want no failure", err)
+	for i := range 10_000 {
+		if _, err := s.Acquire(t.Context(), roomtoken.Ask{RoomID: fmt.Sprint(i), ID: "a", TTL: time.Second}); err != nil {
+			t.Fatal(err)
+		}
+		s.Load(t.Context(), []string{fmt.Sprint("absent ", i)})
+		s.Step(100 * time.Millisecond)
 	}
-	if _, err := s.News(t.Context(), ""); !errors.Is(err, errDown) {
-		t.Errorf("News: %v, want %v", err, errDown)
-	}
-	s.Next(StoreFault{On: StoreAcquire, Room: "lobby", Err: errDown, After: true})
-	if _, err := s.Acquire(t.Context(), roomtoken.Ask{RoomID: "lobby", ID: "a", TTL: time.Minute}); !errors.Is(err, errDown) {
-		t.Errorf("Acquire: %v, want %v", err, errDown)
-	}
-	if lease := s.Leases()["lobby"]; lease.ID != "a" {
-		t.Errorf("after a lost answer the lease is %v, want it given", lease)
+	if n := len(s.shared.rooms); n > 128 {
+		t.Errorf("there are %d rooms, of which 10 have a lease", n)
 	}
 }

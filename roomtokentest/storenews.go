@@ -36,8 +36,11 @@ func (n *newsLog) reject(rejection roomtoken.Rejection, now roomtoken.StoreTime)
 	n.forget(now)
 }
 
-// forget drops rejections that are too many or too old.
+// forget drops rejections that are too many or too old, and a hold that ended long ago.
 func (n *newsLog) forget(now roomtoken.StoreTime) {
+	if now >= n.holdEnds.Add(maxWait) {
+		n.present = roomtoken.Hold{}
+	}
 	drop := max(len(n.log)-n.limit, 0)
 	for drop < len(n.log) && now >= n.log[drop].at.Add(newsAge) {
 		drop++

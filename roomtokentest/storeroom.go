@@ -155,9 +155,6 @@ func (r *storeRoom) reject(rejection roomtoken.Rejection, now roomtoken.StoreTim
 	if present.Token.Digest() == rejection.Token {
 		r.record, present = roomtoken.Record{}, roomtoken.Record{}
 	}
-	if rejection.Left <= 0 {
-		return
-	}
 	t := r.tombstones[rejection.Token]
 	t.ends = max(t.ends, now.Add(rejection.Left))
 	if present.IsZero() {

@@ -81,10 +81,11 @@ func (s *Store) Wake(ctx context.Context, wake func(roomID string, record roomto
 	in := s.wakes.subscribe()
 	defer s.wakes.unsubscribe(in)
 	for {
+		// The timer comes first: a test may move the clock as soon as wake is called.
+		elapsed, timer := after(s.clock(), heartbeat)
 		if !s.wakes.areLost() {
 			wake("", roomtoken.Record{})
 		}
-		elapsed, timer := after(s.clock(), heartbeat)
 		for beat := false; !beat; {
 			select {
 			case <-in.more:

@@ -294,6 +294,9 @@ func (b *Breaker) Lifted(now monotime.Time) Change {
 	return b.answered(Call{Began: now}, b.state, now)
 }
 
+// HeldUntil returns the end of the last rate limit.
+func (b *Breaker) HeldUntil() monotime.Time { return b.heldUntil }
+
 // Limited reports whether no call was answered since a rate limit.
 func (b *Breaker) Limited() bool { return b.limited }
 
