@@ -67,6 +67,9 @@ func (f *fleetSim) checkSame(p *simProcess, m *simMint, how string) {
 		return
 	}
 	at := time.Duration(float64(m.lifetime)*(f.config.RefreshAfter+0.1)) + 2*time.Second + 2*f.plan.issuer.slow
+	if at = max(at, p.published[r.id]-m.began+m.lifetime/10+2*time.Second); p.published[r.id] < p.started {
+		return // the event is on its way
+	}
 	if age := now - m.began; age > at {
 		f.breaks("F1", "process %d, %s: %v of %s, which is %v old; since %v there is %v, which it should have adopted by an age of %v", p.n, how, m, r.id, age, newest.came, newest, at)
 	}
@@ -173,7 +176,7 @@ func (f *fleetSim) checkDown(p *simProcess, down bool) {
 	switch fine := p.isFine(now - time.Millisecond); {
 	case fine && down:
 		f.breaks("F8", "process %d: the store is down, but it answers since %v", p.n, max(p.unrest, f.unrest))
-	case fine && p.down && now > p.readOnly:
+	case fine && p.down && (f.writable == 0 || p.newest > f.writable+2*f.plan.issuer.lifetime+settling):
 		f.breaks("F8", "process %d: no StoreUp, but the store answers since %v", p.n, max(p.unrest, f.unrest))
 	case p.isCut(6*time.Second) && !down && now-p.started > 6*time.Second && (p.resumed == 0 || now-p.resumed > 6*time.Second):
 		f.breaks("F8", "process %d: the store is not down, but no call of it was answered for 6 s", p.n)

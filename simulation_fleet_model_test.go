@@ -83,6 +83,11 @@ type simRoom struct {
 	failedAt  time.Duration
 	notBefore time.Duration // no process may call before
 	fresh     time.Duration // when Forget was called last
+
+	rejected time.Duration // when a refresh token was refused last
+	by       *simProcess   // whose call that was
+	leased   time.Duration // when it had begun
+
 	forgotten bool          // since the last success: some process counts its failures from 0
 	refusals  time.Duration // when Invalidate returned true last
 }
@@ -166,9 +171,12 @@ func (f *fleetSim) renewal() policy.Renewal {
 }
 
 // begins checks a call of the source that begins.
-func (f *fleetSim) begins(p *simProcess, kind roomtoken.CallKind, room, token string) *simCall {
+func (f *fleetSim) begins(p *simProcess, kind roomtoken.CallKind, room, token string, leased time.Duration) *simCall {
 	r, now := f.room(room), f.now()
-	c := &simCall{p: p, r: r, kind: kind, began: now}
+	c := &simCall{p: p, r: r, kind: kind, began: now, leased: leased}
+	if r.by == p && r.rejected == now { // the call before had the lease
+		c.leased = r.leased
+	}
 	if kind == refresh {
 		c.uses = f.refreshes[token]
 	}
@@ -184,7 +192,7 @@ func (f *fleetSim) begins(p *simProcess, kind roomtoken.CallKind, room, token st
 	p.calls[r]++
 	if tok, ok := p.m.Cached(r.id); ok && !f.plan.needs {
 		m := f.mints[tok.Value.Reveal()]
-		if age, due := now-m.began, f.renewal().Age(m.lifetime, 0, 1)-3*f.config.StoreTimeout; age < due && m.refused == 0 {
+		if age, due := now-m.leased, f.renewal().Age(m.lifetime, 0, 1)-3*f.config.StoreTimeout; age < due && m.refused == 0 {
 			f.breaks("2", "process %d calls for %s, whose token %v is %v old; it is due at %v", p.n, r.id, m, age, due)
 		}
 	}
@@ -217,6 +225,7 @@ func (f *fleetSim) checkBackoff(c *simCall) {
 	r, now := c.r, f.now()
 	if c.p.forgot[r] { // its first attempt disregards the failure
 		delete(c.p.forgot, r)
+		r.forgotten = true
 		return
 	}
 	if max(f.unrest, r.unrest) > r.failedAt-f.leaseTTL() || r.failedAt <= r.fresh || r.failures == 0 || f.plan.needs {
@@ -243,7 +252,7 @@ func (f *fleetSim) checkOneCall(c *simCall) {
 	if m == nil || m.refused > 0 || now >= m.ends || f.plan.needs {
 		return
 	}
-	if age, due := now-m.began, f.renewal().Age(m.lifetime, 0, 1)-10*f.plan.latency-time.Millisecond; age < due {
+	if age, due := now-m.leased, f.renewal().Age(m.lifetime, 0, 1)-10*f.plan.latency-time.Millisecond; age < due {
 		f.breaks("F1", "process %d calls for %s, whose newest token %v is %v old; it is due at %v", c.p.n, r.id, m, age, due)
 	}
 	if m.ends-now < f.renewal().Margin(m.lifetime)+f.config.StoreTimeout { // too late to be adopted
@@ -270,7 +279,7 @@ func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, err
 		}
 	}
 	if err != nil {
-		if p.state != processKilled && !f.over {
+		if p.state != processKilled && p.state != processClosed && !f.over {
 			f.fails(c, err)
 		}
 		return roomtoken.Grant{}, err
@@ -285,7 +294,9 @@ func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, err
 func (f *fleetSim) fails(c *simCall, err error) {
 	r, p, now := c.r, c.p, f.now()
 	switch {
-	case errors.Is(err, roomtoken.ErrRefreshRejected), c.kind == refresh && errors.Is(err, roomtoken.ErrPermanent): // a create follows
+	case errors.Is(err, roomtoken.ErrRefreshRejected):
+		r.leased, r.rejected, r.by = c.leased, now, p
+	case c.kind == refresh && errors.Is(err, roomtoken.ErrPermanent): // a create follows
 	case errors.Is(err, roomtoken.ErrRateLimited):
 		f.holds = append(f.holds, simHold{p, now, now + c.wait})
 	case errors.Is(err, roomtoken.ErrUnauthorized): // its rooms are tried by a rule of their own

@@ -26,19 +26,20 @@ type simProcess struct {
 	dead  chan struct{} // closed when it is killed
 
 	// guarded by fleetSim.mu
-	state    processState
-	goes     chan struct{}     // not nil: it is stopped until that is closed
-	faults   []linkWindow      // of its way to the store
-	cutWakes func()            // ends the present call of Wake
-	running  int               // calls of the store
-	calls    map[*simRoom]int  // calls of the source
-	forgot   map[*simRoom]bool // Forget was called, and no call of the source has begun since
-	unrest   time.Duration     // nothing is wrong with it, or its way to the store, from then on
-	started  time.Duration
-	resumed  time.Duration
-	muted    time.Duration // wakes are lost until then
-	readOnly time.Duration // it may not have noticed since that the store takes writes again
-	down     bool          // EventStoreDown was reported, and EventStoreUp not yet
+	state     processState
+	goes      chan struct{}            // not nil: it is stopped until that is closed
+	faults    []linkWindow             // of its way to the store
+	cutWakes  func()                   // ends the present call of Wake
+	running   int                      // calls of the store
+	calls     map[*simRoom]int         // calls of the source
+	forgot    map[*simRoom]bool        // Forget was called, and no call of the source has begun since
+	published map[string]time.Duration // when a token was published last, by room
+	newest    time.Duration            // when a token was published last
+	unrest    time.Duration            // nothing is wrong with it, or its way to the store, from then on
+	started   time.Duration
+	resumed   time.Duration
+	muted     time.Duration // wakes are lost until then
+	down      bool          // EventStoreDown was reported, and EventStoreUp not yet
 }
 
 type processState int
@@ -149,8 +150,11 @@ func (p *simProcess) observe(e roomtoken.Event) {
 			f.breaks("F8", "process %d: StoreUp without a StoreDown: %v", p.n, e)
 		}
 		p.down = false
+	case roomtoken.EventTokenPublished:
+		p.published[e.RoomID] = f.now()
+		p.newest = f.now()
 	case roomtoken.EventTokenLost:
-		if r := f.room(e.RoomID); f.strict(r) && f.sourceIsWell(0) && !f.plan.needs {
+		if r := f.room(e.RoomID); f.strict(r) && f.now()-p.published[r.id] > time.Second && f.sourceIsWell(0) && !f.plan.needs {
 			f.breaks("3", "process %d: the token of %s is lost, though nothing is wrong: %v", p.n, r.id, e)
 		}
 	}

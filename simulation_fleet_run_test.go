@@ -104,7 +104,7 @@ func (f *fleetSim) alive() (procs []*simProcess) {
 func (f *fleetSim) startProcess() {
 	root := dice(f.plan.seed)
 	p := &simProcess{
-		f: f, n: len(f.procs), store: f.store.Process(), dead: make(chan struct{}), calls: map[*simRoom]int{}, forgot: map[*simRoom]bool{},
+		f: f, n: len(f.procs), store: f.store.Process(), dead: make(chan struct{}), calls: map[*simRoom]int{}, forgot: map[*simRoom]bool{}, published: map[string]time.Duration{},
 		dice: root.child(uint64(len(f.procs)) + 1000), started: f.now(), unrest: math.MinInt64 / 4,
 	}
 	config := f.plan.config
@@ -203,9 +203,6 @@ func (f *fleetSim) harm(s fleetStep, which []*simProcess) {
 		}
 	case fleetReadOnly:
 		f.unwell(nil, s.dur)
-		for _, p := range f.procs {
-			p.readOnly = until + 2*f.plan.issuer.lifetime + settling
-		}
 		f.readOnly, f.writable = true, max(f.writable, until)
 		f.store.Degrade(errStore)
 		time.AfterFunc(s.dur, func() {

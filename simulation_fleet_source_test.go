@@ -16,6 +16,7 @@ type simMint struct {
 	kind     roomtoken.CallKind
 	by       *simProcess // whose call it was
 	began    time.Duration
+	leased   time.Duration // when the lease was given, about
 	came     time.Duration // when the process had it; 0: it never has
 	ends     time.Duration
 	lifetime time.Duration
@@ -40,12 +41,13 @@ func (m *simMint) String() string {
 
 // simCall is a call of the source.
 type simCall struct {
-	p     *simProcess
-	r     *simRoom
-	kind  roomtoken.CallKind
-	uses  *simMint // whose refresh token it uses
-	began time.Duration
-	wait  time.Duration // that its error asks for
+	p      *simProcess
+	r      *simRoom
+	kind   roomtoken.CallKind
+	uses   *simMint // whose refresh token it uses
+	began  time.Duration
+	leased time.Duration // when its lease was given, about
+	wait   time.Duration // that its error asks for
 }
 
 // simTrouble is a time in which the source fails.
@@ -71,11 +73,12 @@ func (s simSource) Refresh(ctx context.Context, room string, token roomtoken.Tok
 // call is one call of the source.
 func (s simSource) call(ctx context.Context, kind roomtoken.CallKind, room, token string) (roomtoken.Grant, error) {
 	p, f := s.p, s.p.f
+	leased := f.now()
 	if err := p.pass(); err != nil {
 		return roomtoken.Grant{}, err
 	}
 	f.mu.Lock()
-	c := f.begins(p, kind, room, token)
+	c := f.begins(p, kind, room, token, leased)
 	d := &p.dice
 	latency := f.plan.issuer.fast + d.ns()
 	if d.chance(0.3) {
@@ -154,7 +157,7 @@ func (f *fleetSim) mint(c *simCall, token string) *simMint {
 	defer f.mu.Unlock()
 	t, d := &f.plan.issuer, &c.p.dice
 	now := f.now()
-	m := &simMint{n: len(f.mints) + 1, room: c.r, kind: c.kind, by: c.p, began: c.began, refusedIn: map[*simProcess]bool{}}
+	m := &simMint{n: len(f.mints) + 1, room: c.r, kind: c.kind, by: c.p, began: c.began, leased: c.leased, refusedIn: map[*simProcess]bool{}}
 	m.lifetime = time.Duration(float64(t.lifetime) * (0.9 + 0.1*d.float()))
 	m.ends = now + m.lifetime
 	if c.uses != nil {

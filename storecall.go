@@ -147,7 +147,7 @@ func (e *engine) reportStoreDown(err error, now monotime.Reading) {
 // not.
 func (e *engine) reportStoreUp(now monotime.Reading) {
 	l := &e.share.link
-	if !l.told || l.down || l.refusals > 0 {
+	if !l.told || l.down || l.refusals >= linkFailures {
 		return
 	}
 	l.told = false
