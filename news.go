@@ -24,6 +24,7 @@ func (e *engine) readNews() {
 	e.loop(func() time.Duration {
 		if e.newsOnce() {
 			failures = 0
+			e.catchUp()
 			return newsEvery
 		}
 		failures++
@@ -94,9 +95,53 @@ func (e *engine) newsOnce() (ok bool) {
 	return ok
 }
 
+// catchUp looks the rooms in memory up again after news was missed, as many as are looked up
+// in the time between two looks at the news: their tokens may have been replaced. It takes
+// the lock.
+func (e *engine) catchUp() {
+	began := e.clock.Now().Mono
+	for e.clock.Now().Mono.Sub(began) < newsEvery {
+		roomIDs, more := e.toCatchUp()
+		if len(roomIDs) > 0 {
+			l := e.startLoad(e.life, roomIDs)
+			if l == nil {
+				return
+			}
+			l.again = true
+			if <-l.done; l.err == nil {
+				e.adoptLoaded(l)
+			}
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// toCatchUp returns the next rooms to be looked up again. It takes the lock.
+func (e *engine) toCatchUp() (roomIDs []string, more bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.share
+	for s.missed != nil && len(roomIDs) < MaxLoad {
+		rec := s.missed.next()
+		if rec == nil || e.closed {
+			s.missed = nil
+			break
+		}
+		if rec.text != "" {
+			roomIDs = append(roomIDs, rec.roomID())
+		}
+	}
+	return roomIDs, s.missed != nil
+}
+
 // learn acts on the news.
 func (e *engine) learn(news News, now monotime.Reading) {
 	s := e.share
+	if news.Missed && s.cursor != "" {
+		s.missed = e.cache.cursor()
+	}
 	s.cursor = news.Cursor
 	for _, rejection := range news.Rejections {
 		e.learnRejection(rejection, now)

@@ -28,6 +28,7 @@ type sharing struct {
 	loops  int           // goroutines that read the news and wait for wakes
 	heard  monotime.Time // when a wake came last; 0: never
 	cursor string        // of the news
+	missed *cursor       // the rooms that are yet to be looked up again, because news was missed; nil: none
 	hold   string        // the ID of the hold that was learned last; "": none
 	held   monotime.Time // until when this process holds its calls back because of it
 	over   bool          // that it is over was learned, too
