@@ -209,13 +209,19 @@ func (e *engine) openUp(change breaker.Change, now monotime.Reading) {
 }
 
 // probeDelay draws how long after the end of a hold this process tries whether it is over,
-// so that not all processes do so at once.
+// so that not all processes of a fleet do so at once.
 func (e *engine) probeDelay(hold time.Duration) time.Duration {
+	if e.share == nil {
+		return 0
+	}
 	return time.Duration(rand.Float64() * float64(min(hold/10, e.config.BackoffMax)))
 }
 
 // tellHold tells the fleet of a rate limit; 0: it is over.
 func (e *engine) tellHold(wait time.Duration, failure Failure, now monotime.Reading) {
+	if e.share == nil {
+		return
+	}
 	e.send(&message{
 		tell: func(ctx context.Context) (func(monotime.Reading), error) {
 			return nil, e.share.store.Hold(ctx, wait, failure)
@@ -251,7 +257,7 @@ func (e *engine) wake(roomID string, record Record) {
 	if r == nil {
 		return
 	}
-	sh := e.share.rooms[r]
+	sh := e.share.known(r)
 	if sh == nil || r.call != nil && r.call.phase == running {
 		return
 	}
