@@ -239,7 +239,7 @@ func (e *engine) isRejected(c *call, token Secret) bool {
 			return true
 		}
 	}
-	if e.share != nil && e.share.of(c.room).refuses(token.Digest()) {
+	if sh := e.share.known(c.room); sh != nil && sh.refuses(token.Digest()) {
 		return true
 	}
 	f := c.room.failure

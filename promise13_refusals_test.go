@@ -287,3 +287,33 @@ func TestPromise13ARateLimitHoldsAll(t *testing.T) {
 		}
 	})
 }
+
+// F6: a process that has missed so much news that the store has forgotten some looks its
+// rooms up again.
+func TestPromise13MissedNews(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		f.store.NewsLimit = 2
+		cut := f.start(roomtoken.Config{})
+		rooms := names(1200)
+		f.src.on(nil)
+		for _, p := range f.procs {
+			if err := p.m.Warm(context.Background(), rooms...); err != nil {
+				t.Fatal(err)
+			}
+			f.rest()
+		}
+		cut.store.Fail(errors.New("cut off"), -1, 0)
+		time.Sleep(20 * time.Second)
+		for _, room := range rooms[:10] {
+			tok := f.procs[0].token(room)
+			f.procs[0].m.Invalidate(room, tok)
+			f.procs[0].token(room)
+		}
+		f.rest()
+		cut.store.Clear()
+		time.Sleep(10 * time.Second)
+		for _, room := range rooms {
+			f.same(room)
+		}
+	})
+}
