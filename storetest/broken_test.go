@@ -252,7 +252,7 @@ func record(t *testing.T, c check, alter func(p *process)) string {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			c.test(&r, t.Context(), brokenHarness(alter))
+			c.test(t.Context(), &r, brokenHarness(alter))
 		}()
 		<-done
 		time.Sleep(2 * time.Hour) // until the last broken method has returned
