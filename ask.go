@@ -96,10 +96,10 @@ func (e *engine) enterLooks(r *room, now monotime.Reading) {
 	s.looks.Set(sh, at)
 }
 
-// mayBeInStore reports whether a room in line will soon be looked up in the store, and was
-// not of late.
+// mayBeInStore reports whether a room without a token will be looked up in the store as
+// soon as somebody waits for it, and was not of late.
 func (e *engine) mayBeInStore(r *room, now monotime.Reading) bool {
-	if e.storeDown() || !inLine(r.queue) {
+	if e.storeDown() || r.pending() != nil || r.nextAttempt.After(now.Mono) {
 		return false
 	}
 	sh := e.share.known(r)
@@ -216,7 +216,7 @@ func (e *engine) judgeWrites(entry Entry, now monotime.Reading) {
 		if l.tookNoWrites(entry.Now, now.Mono) {
 			e.reportStoreDown(entry.Degraded, now)
 		}
-	case !entry.Lease.IsZero(), entry.Record.Began > l.refused:
+	case !entry.Lease.IsZero(), entry.Record.Began > l.refused: // another process has written it since
 		l.refusals = 0
 		e.reportStoreUp(now)
 	}

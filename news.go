@@ -263,6 +263,7 @@ func (e *engine) wake(roomID string, record Record) {
 	}
 	sh.woken = true
 	if !record.IsZero() && record.Began <= sh.storeTime { // else its age is not known: ask
+		e.judgeWrites(Entry{Record: record}, now)
 		e.adopt(r, record, now)
 	}
 	sh.lookAt = 0

@@ -25,6 +25,8 @@ type sharing struct {
 	abandoned int // those of them for which nobody waits any longer
 	asking    int // calls in engine.calls that ask for a lease; no source call has begun
 
+	granted monotime.Time // when the newest record began that another process got
+
 	loops  int           // goroutines that read the news and wait for wakes
 	heard  monotime.Time // when a wake came last; 0: never
 	cursor string        // of the news

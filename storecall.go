@@ -119,6 +119,9 @@ func (e *engine) judgeStore(c *storeCall, err error, now monotime.Reading) {
 	if s.link.failed(c.began, now.Mono) {
 		e.reportStoreDown(err, now)
 		s.emptyLooks()
+		if e.breaker.Guarded() {
+			e.wakeImpatient(now) // some have waited for a look
+		}
 	}
 }
 
