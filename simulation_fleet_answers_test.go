@@ -13,7 +13,7 @@ func (f *fleetSim) handed(p *simProcess, r *simRoom, tok roomtoken.Token, how st
 	f.checks++
 	now := f.now()
 	m := f.mints[tok.Value.Reveal()]
-	if p.state != processRuns || now < p.resumed+time.Microsecond && p.resumed > 0 {
+	if p.state != processRuns {
 		return
 	}
 	switch {
@@ -66,7 +66,7 @@ func (f *fleetSim) checkSame(p *simProcess, m *simMint, how string) {
 	if m == newest {
 		return
 	}
-	at := time.Duration(float64(m.lifetime)*(f.config.RefreshAfter+0.1)) + 2*time.Second + 2*f.plan.issuer.slow
+	at := time.Duration(float64(m.lifetime)*(f.config.RefreshAfter+0.1)) + 2*time.Second + 2*f.slots()*f.plan.issuer.slow
 	if at = max(at, p.published[r.id]-m.began+m.lifetime/10+2*time.Second); p.published[r.id] < p.started {
 		return // the event is on its way
 	}
@@ -132,7 +132,7 @@ func (f *fleetSim) answered(c *simCaller, tok roomtoken.Token, err error) {
 
 // patience returns for how long a caller without a token waits, at most.
 func (f *fleetSim) patience(c *simCaller) time.Duration {
-	calls := 2 * (f.plan.issuer.slow + time.Microsecond) // a refresh token may be refused
+	calls := 2 * f.slots() * (f.plan.issuer.slow + time.Microsecond) // a refresh token may be refused
 	hops := 8 * f.plan.latency
 	limit := calls + hops + 60*time.Millisecond
 	switch {
@@ -149,6 +149,14 @@ func (f *fleetSim) patience(c *simCaller) time.Duration {
 	return limit
 }
 
+// slots returns how many calls a room waits for, its own among them, at most.
+func (f *fleetSim) slots() time.Duration {
+	if f.inLine() {
+		return time.Duration(len(f.rooms))
+	}
+	return 1
+}
+
 // audit checks what must hold while no goroutine runs.
 func (f *fleetSim) audit() {
 	for _, p := range f.alive() {
@@ -159,6 +167,7 @@ func (f *fleetSim) audit() {
 			f.breaks("0", "process %d: %s", p.n, fault)
 		}
 		f.checkDown(p, down)
+		f.checkAsks(p)
 		for _, r := range f.rooms {
 			if tok, ok := p.m.Cached(r.id); ok {
 				f.handed(p, r, tok, "Cached")
@@ -180,6 +189,34 @@ func (f *fleetSim) checkDown(p *simProcess, down bool) {
 		f.breaks("F8", "process %d: no StoreUp, but the store answers since %v", p.n, max(p.unrest, f.unrest))
 	case p.isCut(6*time.Second) && !down && now-p.started > 6*time.Second && (p.resumed == 0 || now-p.resumed > 6*time.Second):
 		f.breaks("F8", "process %d: the store is not down, but no call of it was answered for 6 s", p.n)
+	}
+}
+
+// asksWindow is a time in which the asks of a process are counted.
+type asksWindow struct {
+	from time.Duration
+	asks int // before
+}
+
+// checkAsks checks that a process for which all is well asks the store only now and then.
+func (f *fleetSim) checkAsks(p *simProcess) {
+	const length = 10 * time.Second
+	now, w := f.now(), p.window
+	if now-w.from < length {
+		return
+	}
+	p.window = asksWindow{now, p.asks}
+	for _, r := range f.rooms {
+		if now-length < max(f.unrest, r.unrest, r.refusals, r.fresh) {
+			return
+		}
+	}
+	if !p.isFine(w.from) || !f.sourceIsWell(now-w.from) || f.plan.needs {
+		return
+	}
+	each := 4 + 4*int((now-w.from)/f.plan.issuer.lifetime)
+	if n := p.asks - w.asks; n > each*len(f.rooms) {
+		f.breaks("F2", "process %d asks the store %d times within %v, for %d rooms", p.n, n, now-w.from, len(f.rooms))
 	}
 }
 

@@ -54,11 +54,11 @@ type fleetSim struct {
 	holds     []simHold
 	over      bool // the processes are being closed
 
-	readOnly     bool          // the store takes no writes
-	writable     time.Duration // until then
-	unrest       time.Duration // nothing is wrong with the store and all processes from then on
-	sourceUnrest time.Duration // nor with the source
-	sourceQuiet  time.Duration // and no room waits any longer because of that
+	readOnly    bool          // the store takes no writes
+	writable    time.Duration // until then
+	unrest      time.Duration // nothing is wrong with the store and all processes from then on
+	refused     time.Duration // when the source refused the credential last
+	sourceQuiet time.Duration // and no room waits any longer because of that
 
 	running                   int // callers and watches
 	checks, calls, storeCalls int
@@ -157,6 +157,9 @@ func (f *fleetSim) strict(r *simRoom) bool {
 // because of what was.
 func (f *fleetSim) sourceIsWell(d time.Duration) bool { return f.now()-d > f.sourceQuiet }
 
+// inLine reports whether rooms may have to wait for a slot.
+func (f *fleetSim) inLine() bool { return f.plan.config.MaxConcurrentCalls > 0 }
+
 // isFine reports whether the process runs and nothing was wrong with it and the store
 // since then.
 func (p *simProcess) isFine(since time.Duration) bool {
@@ -208,6 +211,9 @@ func (f *fleetSim) checkHolds(c *simCall) {
 	now := f.now()
 	for _, h := range f.holds {
 		from := h.from
+		if c.p.reset >= h.from { // it tries at once
+			continue
+		}
 		if h.by != c.p {
 			from = max(from, c.p.started) + time.Second
 			if !h.by.isFine(h.from-time.Second) || !c.p.isFine(min(h.from, c.p.started)) {
@@ -229,6 +235,9 @@ func (f *fleetSim) checkBackoff(c *simCall) {
 		return
 	}
 	if max(f.unrest, r.unrest) > r.failedAt-f.leaseTTL() || r.failedAt <= r.fresh || r.failures == 0 || f.plan.needs {
+		return
+	}
+	if r.permanent && f.refused > 0 && now-f.refused < time.Minute { // a process may have seen that the credential is mended
 		return
 	}
 	if now < r.notBefore {
@@ -300,7 +309,7 @@ func (f *fleetSim) fails(c *simCall, err error) {
 	case errors.Is(err, roomtoken.ErrRateLimited):
 		f.holds = append(f.holds, simHold{p, now, now + c.wait})
 	case errors.Is(err, roomtoken.ErrUnauthorized): // its rooms are tried by a rule of their own
-		r.failures = 0
+		r.failures, f.refused = 0, now
 	default:
 		permanent := errors.Is(err, roomtoken.ErrPermanent) || errors.Is(err, roomtoken.ErrRoomNotFound)
 		if r.permanent != permanent || now-r.failedAt > 30*time.Second {

@@ -55,6 +55,7 @@ const (
 	fleetWatch                         // one room
 	fleetRefuse                        // Invalidate of one token, in several processes
 	fleetForget                        // one room, in one process
+	fleetReset                         // ResetBackoff of all rooms, in one process
 	fleetStart                         // one more process
 	fleetClose                         // a process
 	fleetKill                          // a process
@@ -71,7 +72,7 @@ const (
 )
 
 var fleetStepNames = [...]string{
-	"look", "ask", "ask-all", "need", "warm", "watch", "refuse", "forget", "start", "close", "kill", "stop",
+	"look", "ask", "ask-all", "need", "warm", "watch", "refuse", "forget", "reset", "start", "close", "kill", "stop",
 	"link", "mute", "read-only", "flush", "save", "restore", "damage", "trouble",
 }
 
@@ -164,6 +165,11 @@ func drawFleet(seed uint64) *fleetPlan {
 	if d.chance(0.3) {
 		c.MinValidity = d.between(time.Second, t.lifetime/4)
 	}
+	if d.chance(0.25) { // rooms stand in line
+		p.rooms, c.MaxConcurrentCalls = 4+d.n(5), 1+d.n(3)
+		t.slow = min(t.slow, t.lifetime/60)
+		t.fast = min(t.fast, t.slow)
+	}
 	p.latency = d.between(time.Millisecond, c.StoreTimeout/8)
 	p.drawSteps(&d)
 	return p
@@ -182,11 +188,11 @@ var (
 			fleetLink: 5, fleetMute: 1, fleetReadOnly: 1, fleetFlush: 0.7, fleetSave: 0.7, fleetRestore: 0.7, fleetDamage: 0.5,
 			fleetRefuse: 0.5, fleetStepKinds - 1: 0,
 		},
-		badSource:    {fleetTrouble: 5, fleetRefuse: 1, fleetForget: 0.5},
+		badSource:    {fleetTrouble: 5, fleetRefuse: 1, fleetForget: 0.5, fleetReset: 0.3},
 		badProcesses: {fleetStart: 3, fleetClose: 2, fleetKill: 2, fleetStop: 4, fleetRefuse: 1},
 		badEverything: {
 			fleetStart: 2, fleetClose: 0.7, fleetKill: 1, fleetStop: 2, fleetLink: 3, fleetMute: 0.5, fleetReadOnly: 0.5,
-			fleetFlush: 0.5, fleetSave: 0.5, fleetRestore: 0.5, fleetDamage: 0.3, fleetTrouble: 2, fleetRefuse: 1, fleetForget: 0.5,
+			fleetFlush: 0.5, fleetSave: 0.5, fleetRestore: 0.5, fleetDamage: 0.3, fleetTrouble: 2, fleetRefuse: 1, fleetForget: 0.5, fleetReset: 0.2,
 		},
 	}
 )

@@ -27,9 +27,12 @@ type simProcess struct {
 
 	// guarded by fleetSim.mu
 	state     processState
-	goes      chan struct{}            // not nil: it is stopped until that is closed
-	faults    []linkWindow             // of its way to the store
-	cutWakes  func()                   // ends the present call of Wake
+	goes      chan struct{} // not nil: it is stopped until that is closed
+	faults    []linkWindow  // of its way to the store
+	cutWakes  func()        // ends the present call of Wake
+	reset     time.Duration // when ResetBackoff was called last
+	asks      int           // calls of Acquire and Commit
+	window    asksWindow
 	running   int                      // calls of the store
 	calls     map[*simRoom]int         // calls of the source
 	forgot    map[*simRoom]bool        // Forget was called, and no call of the source has begun since
@@ -154,7 +157,7 @@ func (p *simProcess) observe(e roomtoken.Event) {
 		p.published[e.RoomID] = f.now()
 		p.newest = f.now()
 	case roomtoken.EventTokenLost:
-		if r := f.room(e.RoomID); f.strict(r) && f.now()-p.published[r.id] > time.Second && f.sourceIsWell(0) && !f.plan.needs {
+		if r := f.room(e.RoomID); f.strict(r) && f.now()-p.published[r.id] > time.Second && f.sourceIsWell(0) && !f.plan.needs && !f.inLine() {
 			f.breaks("3", "process %d: the token of %s is lost, though nothing is wrong: %v", p.n, r.id, e)
 		}
 	}

@@ -33,7 +33,7 @@ func simulateFleet(t *testing.T, p *fleetPlan, tracing bool) (res fleetResult) {
 			t: t, plan: p, start: time.Now(), tracing: tracing, store: &roomtokentest.Store{},
 			mints: map[string]*simMint{}, names: map[roomtoken.Digest]*simMint{}, refreshes: map[string]*simMint{},
 			askers: map[string]*simProcess{}, dropped: map[string]bool{},
-			unrest: math.MinInt64 / 4, sourceUnrest: math.MinInt64 / 4, sourceQuiet: math.MinInt64 / 4,
+			unrest: math.MinInt64 / 4, sourceQuiet: math.MinInt64 / 4,
 		}
 		f.base = f.store.Now()
 		f.saved = f.store.Snapshot()
@@ -155,6 +155,8 @@ func (f *fleetSim) do(ctx context.Context, s fleetStep) {
 		f.refuse(p, r, alive, s.mask)
 	case fleetForget:
 		f.forget(p, r)
+	case fleetReset:
+		f.reset(p)
 	case fleetStart:
 		if len(alive) < maxProcesses {
 			f.startProcess()
@@ -226,7 +228,6 @@ func (f *fleetSim) harm(s fleetStep, which []*simProcess) {
 		f.unwell(nil, 0)
 	case fleetTrouble:
 		f.troubles = append(f.troubles, simTrouble{s.room, s.fault, now, until})
-		f.sourceUnrest = max(f.sourceUnrest, until)
 		f.sourceQuiet = max(f.sourceQuiet, until+2*s.dur+f.config.CallTimeout+maxRetryAfter+15*time.Second)
 	}
 }
@@ -340,6 +341,17 @@ func (f *fleetSim) forget(p *simProcess, r *simRoom) {
 	f.interrupts(p, r)
 	f.mu.Unlock()
 	p.m.Forget(r.id)
+}
+
+// reset calls ResetBackoff for all rooms.
+func (f *fleetSim) reset(p *simProcess) {
+	f.mu.Lock()
+	p.reset = f.now()
+	for _, r := range f.rooms {
+		r.fresh, r.forgotten, p.forgot[r] = f.now(), true, true
+	}
+	f.mu.Unlock()
+	p.m.ResetBackoff()
 }
 
 // interrupts notes that what a process has in flight for a room may be lost.

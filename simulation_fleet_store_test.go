@@ -54,6 +54,9 @@ func (s simStore) call(ctx context.Context, what, room string, do func() error) 
 	f.mu.Lock()
 	fate := s.fate()
 	f.storeCalls++
+	if what == "Acquire" || what == "Commit" {
+		p.asks++
+	}
 	f.checks++
 	if p.running++; p.running > 32 {
 		f.breaks("F14", "process %d has %d calls of the store under way", p.n, p.running)
