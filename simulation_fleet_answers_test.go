@@ -214,7 +214,7 @@ func (f *fleetSim) checkAsks(p *simProcess) {
 	if !p.isFine(w.from) || !f.sourceIsWell(now-w.from) || f.plan.needs {
 		return
 	}
-	each := 4 + 4*int((now-w.from)/f.plan.issuer.lifetime)
+	each := 4 + 4*int((now-w.from)/f.renewal().Age(f.plan.issuer.lifetime*9/10, 0, 1))
 	if n := p.asks - w.asks; n > each*len(f.rooms) {
 		f.breaks("F2", "process %d asks the store %d times within %v, for %d rooms", p.n, n, now-w.from, len(f.rooms))
 	}

@@ -229,6 +229,9 @@ func (f *fleetSim) checkHolds(c *simCall) {
 // checkBackoff checks that the fleet makes one attempt per step of a failing room.
 func (f *fleetSim) checkBackoff(c *simCall) {
 	r, now := c.r, f.now()
+	if r.by == c.p && r.rejected == now { // it falls back to a create
+		return
+	}
 	if c.p.forgot[r] { // its first attempt disregards the failure
 		delete(c.p.forgot, r)
 		r.forgotten = true
@@ -303,9 +306,8 @@ func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, err
 func (f *fleetSim) fails(c *simCall, err error) {
 	r, p, now := c.r, c.p, f.now()
 	switch {
-	case errors.Is(err, roomtoken.ErrRefreshRejected):
+	case errors.Is(err, roomtoken.ErrRefreshRejected), c.kind == refresh && errors.Is(err, roomtoken.ErrPermanent): // a create follows
 		r.leased, r.rejected, r.by = c.leased, now, p
-	case c.kind == refresh && errors.Is(err, roomtoken.ErrPermanent): // a create follows
 	case errors.Is(err, roomtoken.ErrRateLimited):
 		f.holds = append(f.holds, simHold{p, now, now + c.wait})
 	case errors.Is(err, roomtoken.ErrUnauthorized): // its rooms are tried by a rule of their own
