@@ -83,6 +83,7 @@ type simCaller struct {
 	had   bool // there was a valid token
 	cut   bool // no call of the store came through for long
 	need  time.Duration
+	hasty bool // it leaves early
 }
 
 // asks notes a call of Token that begins.
@@ -109,6 +110,9 @@ func (f *fleetSim) answered(c *simCaller, tok roomtoken.Token, err error) {
 		f.breaks("4", "process %d: Token returns neither a token nor an error", p.n)
 	case err == nil:
 		f.handed(p, r, tok, "Token")
+	}
+	if c.hasty && err != nil && !c.had && !errors.Is(err, errStore) {
+		return
 	}
 	if c.need > 0 || p.resumed >= c.began-f.leaseTTL() && p.resumed > 0 {
 		return

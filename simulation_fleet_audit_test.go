@@ -2,6 +2,8 @@ package roomtoken_test
 
 import (
 	"time"
+
+	"github.com/roomtoken/roomtoken"
 )
 
 // audit checks what must hold while no goroutine runs.
@@ -18,11 +20,24 @@ func (f *fleetSim) audit() {
 		for _, r := range f.rooms {
 			if tok, ok := p.m.Cached(r.id); ok {
 				f.handed(p, r, tok, "Cached")
+				f.checkWatches(p, r, tok)
+				if m := f.nameOf(tok.Value); p.lost[m] && f.names[f.store.Record(r.id).Token.Digest()] != m {
+					f.breaks("F5", "process %d hands out %v of %s, which the store has refused", p.n, m, r.id)
+				}
 			}
 		}
 		f.mu.Unlock()
 	}
 	f.checkLeases()
+}
+
+// checkWatches checks that the watches of a room have yielded its token.
+func (f *fleetSim) checkWatches(p *simProcess, r *simRoom, tok roomtoken.Token) {
+	for w := range f.watches {
+		if w.p == p && w.r == r && w.last != tok.Value.Reveal() {
+			f.breaks("3", "process %d: a watch of %s has yielded %v, the token is %v", p.n, r.id, f.mints[w.last], f.nameOf(tok.Value))
+		}
+	}
 }
 
 // checkDown checks what a process says of the store.
@@ -81,7 +96,8 @@ func (f *fleetSim) checkLeases() {
 		for _, c := range r.calls {
 			calling = calling || c.p == p
 		}
-		if p.isFine(given-time.Second) && !calling && now-given > f.config.StoreTimeout+20*f.plan.latency && !f.recentlyCalled(p, r) {
+		limit := f.config.StoreTimeout + 20*f.plan.latency
+		if p.state == processRuns && p.heard > 0 && !calling && now-max(given, p.heard, p.resumed) > limit && !f.recentlyCalled(p, r) {
 			f.breaks("F3", "process %d has the lease of %s since %v, and makes no call", p.n, r.id, given)
 		}
 		if p.state == processClosed && p.unrest < given && f.unrest < given {

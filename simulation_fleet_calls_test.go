@@ -38,6 +38,10 @@ func (f *fleetSim) begins(p *simProcess, kind roomtoken.CallKind, room, token st
 	f.checkBackoff(c)
 	f.checkOneCall(c)
 	r.calls = append(r.calls, c)
+	if f.called != nil {
+		f.called <- p
+		f.called = nil
+	}
 	return c
 }
 
@@ -191,5 +195,14 @@ func (f *fleetSim) recorded(p *simProcess, what string, r *simRoom) {
 	m := f.names[f.store.Record(r.id).Token.Digest()]
 	if m != nil && m.told > 0 && !m.lost {
 		f.breaks("F6", "%s of process %d leaves %v as the record of %s; it was refused at %v", what, p.n, m, r.id, m.refused)
+	}
+}
+
+// lost notes that the store has refused a grant of the process: it must not hand it out.
+func (f *fleetSim) lost(p *simProcess, rec roomtoken.Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m := f.nameOf(rec.Token); m != nil {
+		p.lost[m] = true
 	}
 }

@@ -51,7 +51,9 @@ type fleetSim struct {
 	dropped   map[string]bool        // refresh tokens that a process may have dropped: their token was refused
 	troubles  []simTrouble
 	holds     []simHold
-	over      bool // the processes are being closed
+	watches   map[*simWatch]bool
+	called    chan *simProcess // not nil: gets the process whose call begins next
+	over      bool             // the processes are being closed
 
 	readOnly    bool          // the store takes no writes
 	writable    time.Duration // until then

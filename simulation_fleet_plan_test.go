@@ -156,7 +156,7 @@ func drawFleet(seed uint64) *fleetPlan {
 	c := &p.config
 	c.IdleAfter = -1
 	c.StoreTimeout = d.between(60*time.Millisecond, 400*time.Millisecond)
-	c.CallTimeout = t.slow + d.between(200*time.Millisecond, t.lifetime/12)
+	c.CallTimeout = max(t.slow, 2*c.StoreTimeout) + d.between(200*time.Millisecond, t.lifetime/12)
 	c.BackoffMin = d.between(100*time.Millisecond, time.Second)
 	c.BackoffMax = c.BackoffMin + d.between(time.Second, 5*time.Second)
 	if d.chance(0.3) {
@@ -236,9 +236,13 @@ func (p *fleetPlan) drawStep(d *dice, s *fleetStep) {
 	switch s.kind {
 	case fleetAsk, fleetAskAll:
 		s.n, s.dur = d.up(0.5, 8), 0
+		if d.chance(0.25) { // they leave early
+			s.dur = d.between(100*time.Microsecond, time.Second)
+		}
 	case fleetNeed:
 		s.dur = d.between(time.Second, life)
-	case fleetStop:
+	case fleetClose, fleetKill, fleetStop:
+		s.n = d.n(2) // in the middle of a call
 		s.dur = d.between(100*time.Millisecond, life)
 	case fleetLink:
 		s.link = linkFault(d.n(int(linkFaults)))

@@ -36,6 +36,9 @@ type simProcess struct {
 	running   int                      // calls of the store
 	calls     map[*simRoom]int         // calls of the source
 	forgot    map[*simRoom]bool        // Forget was called, and no call of the source has begun since
+	lost      map[*simMint]bool        // grants that the store has refused
+	unheard   time.Duration            // when a call of the store failed last
+	heard     time.Duration            // when the news was read first since; 0: not yet
 	published map[string]time.Duration // when a token was published last, by room
 	newest    time.Duration            // when a token was published last
 	unrest    time.Duration            // nothing is wrong with it, or its way to the store, from then on

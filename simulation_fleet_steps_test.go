@@ -24,13 +24,13 @@ func (f *fleetSim) do(ctx context.Context, s fleetStep) {
 	r := f.rooms[max(s.room, 0)]
 	switch s.kind {
 	case fleetAsk:
-		f.ask(ctx, p, r, s.n, 0)
+		f.ask(ctx, p, r, s, 0)
 	case fleetAskAll:
 		for _, p := range alive {
-			f.ask(ctx, p, r, s.n, 0)
+			f.ask(ctx, p, r, s, 0)
 		}
 	case fleetNeed:
-		f.ask(ctx, p, r, 1, s.dur)
+		f.ask(ctx, p, r, fleetStep{n: 1}, s.dur)
 	case fleetWarm:
 		f.warm(ctx, p, s.mask)
 	case fleetWatch:
@@ -45,18 +45,45 @@ func (f *fleetSim) do(ctx context.Context, s fleetStep) {
 		if len(alive) < maxProcesses {
 			f.startProcess()
 		}
-	case fleetClose:
-		if len(alive) > 1 {
-			f.closes(p)
+	case fleetClose, fleetKill, fleetStop:
+		if s.n > 0 {
+			p = f.caller(p)
 		}
-	case fleetKill:
-		if len(alive) > 1 {
-			f.kills(p)
-		}
-	case fleetStop:
-		f.stops(p, s.dur)
+		f.leave(p, s, len(alive))
 	default:
 		f.harm(s, which)
+	}
+}
+
+// caller waits until a process calls the source, for a while, and returns it, in the middle
+// of its call. It returns p if none does.
+func (f *fleetSim) caller(p *simProcess) *simProcess {
+	called := make(chan *simProcess, 1)
+	f.mu.Lock()
+	f.called = called
+	f.mu.Unlock()
+	select {
+	case q := <-called:
+		time.Sleep(f.plan.issuer.fast / 2)
+		p = q
+	case <-time.After(f.plan.issuer.lifetime / 2):
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.called = nil
+	return p
+}
+
+// leave closes, kills or stops a process.
+func (f *fleetSim) leave(p *simProcess, s fleetStep, alive int) {
+	switch {
+	case s.kind == fleetStop:
+		f.stops(p, s.dur)
+	case alive == 1:
+	case s.kind == fleetClose:
+		f.closes(p)
+	default:
+		f.kills(p)
 	}
 }
 
@@ -116,13 +143,20 @@ func (f *fleetSim) harm(s fleetStep, which []*simProcess) {
 	}
 }
 
-// ask calls Token, or TokenValidFor, in the background.
-func (f *fleetSim) ask(ctx context.Context, p *simProcess, r *simRoom, n int, need time.Duration) {
-	for range n {
+// ask calls Token, or TokenValidFor, in the background, for callers as the step has them.
+func (f *fleetSim) ask(ctx context.Context, p *simProcess, r *simRoom, s fleetStep, need time.Duration) {
+	for range s.n {
 		f.mu.Lock()
 		c := f.asks(p, r, need)
+		c.hasty = s.dur > 0
 		f.mu.Unlock()
 		f.goes(func() {
+			ctx := ctx
+			if s.dur > 0 {
+				var leave context.CancelFunc
+				ctx, leave = context.WithTimeout(ctx, s.dur)
+				defer leave()
+			}
 			var tok roomtoken.Token
 			var err error
 			if need > 0 {
@@ -156,18 +190,33 @@ func (f *fleetSim) warm(ctx context.Context, p *simProcess, mask uint64) {
 	})
 }
 
+// simWatch is a watch in progress.
+type simWatch struct {
+	p    *simProcess
+	r    *simRoom
+	last string // the token that it has yielded last
+}
+
 // watch watches a room in the background.
 func (f *fleetSim) watch(ctx context.Context, p *simProcess, r *simRoom, d time.Duration) {
+	w := &simWatch{p: p, r: r}
+	f.mu.Lock()
+	f.watches[w] = true
+	f.mu.Unlock()
 	f.goes(func() {
 		ctx, cancel := context.WithTimeout(ctx, d)
 		defer cancel()
 		for tok, err := range p.m.Watch(ctx, r.id) {
 			f.mu.Lock()
 			if err == nil && !f.over {
+				w.last = tok.Value.Reveal()
 				f.handed(p, r, tok, "Watch")
 			}
 			f.mu.Unlock()
 		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.watches, w)
 	})
 }
 

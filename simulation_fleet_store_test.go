@@ -46,11 +46,22 @@ func (s simStore) fate() linkFate {
 const maxLate = 2 * time.Second
 
 // call makes one call of the store. do does the work, with the lock.
-func (s simStore) call(ctx context.Context, what, room string, do func() error) error {
+func (s simStore) call(ctx context.Context, what, room string, do func() error) (err error) {
 	f, p := s.p.f, s.p
 	if err := p.pass(); err != nil {
 		return err
 	}
+	began := f.now()
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		switch now := f.now(); {
+		case err != nil || now-began >= f.config.StoreTimeout:
+			p.unheard, p.heard = now, 0
+		case what == "News" && p.heard == 0 && began > p.unheard:
+			p.heard = max(now, 1)
+		}
+	}()
 	f.mu.Lock()
 	fate := s.fate()
 	f.storeCalls++
@@ -92,7 +103,7 @@ func (s simStore) call(ctx context.Context, what, room string, do func() error) 
 		}
 		return errStore
 	}
-	err := work()
+	err = work()
 	if fate.fault == linkTwice {
 		err = work()
 	}
@@ -149,6 +160,11 @@ func (s simStore) Acquire(ctx context.Context, ask roomtoken.Ask) (entry roomtok
 
 // Commit implements [roomtoken.Store].
 func (s simStore) Commit(ctx context.Context, lease roomtoken.Lease, result roomtoken.Result) (answer roomtoken.Committed, err error) {
+	defer func() {
+		if err == nil && !answer.Taken && !answer.Newer.IsZero() {
+			s.p.f.lost(s.p, result.Record)
+		}
+	}()
 	err = s.call(ctx, "Commit", lease.RoomID, func() (err error) {
 		f := s.p.f
 		if strings.Contains(result.Failure.Text, canary) {
