@@ -225,3 +225,16 @@ func TestPromise13AnUnreadableRecord(t *testing.T) {
 		}
 	})
 }
+
+// F8: one ask that gets no answer costs its caller a StoreTimeout, and no second one.
+func TestPromise13AnAskWithoutAnAnswer(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		f.rest()
+		f.procs[0].store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreAcquire, Latency: time.Second, Times: 3})
+		began := time.Now()
+		f.procs[0].token("a")
+		if took := time.Since(began); took != 300*time.Millisecond {
+			t.Errorf("a token after %v, want StoreTimeout and what the source takes", took)
+		}
+	})
+}
