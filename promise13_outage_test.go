@@ -93,7 +93,7 @@ func TestPromise13TheStoresTroubleCostsNoToken(t *testing.T) {
 
 // F8: while the store is down a renewal is put off: a short outage costs next to no call, a
 // long one at most one for each process and room; nobody waits.
-func TestPromise13RenewalsAreePutOff(t *testing.T) {
+func TestPromise13RenewalsArePutOff(t *testing.T) {
 	const processes, rooms = 4, 50
 	run := func(outage time.Duration) (calls int) {
 		withFleet(t, processes, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, f *fleet) {
