@@ -230,7 +230,10 @@ func (e *engine) waitForLease(sh *share, busy time.Duration, ask Ask, now monoti
 	pause := pollEvery
 	switch {
 	case !ask.Wait:
-		pause = min(renewEvery, max(e.validUntil(sh.room, now).Sub(now.Mono)/2, firstPoll))
+		pause = renewEvery
+		if left := e.validUntil(sh.room, now).Sub(now.Mono); left > 0 {
+			pause = min(pause, max(left/2, firstPoll))
+		}
 	case sh.woken: // the lease may have ended just after the store was asked
 		pause = firstPoll
 	case !e.share.wakesArrive(now):
