@@ -238,3 +238,31 @@ func TestPromise13AnAskWithoutAnAnswer(t *testing.T) {
 		}
 	})
 }
+
+// F8: in an outage of hours each renewal is put off anew.
+func TestPromise13EachRenewalIsPutOff(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, f *fleet) {
+		p := f.procs[0]
+		p.store.Fail(errors.New("down"), -1, 0)
+		for _, room := range names(40) {
+			p.token(room)
+		}
+		time.Sleep(time.Hour)
+		var ages time.Duration
+		renewals := 0
+		for _, room := range names(40) {
+			calls := f.src.of(room)
+			for i := range calls[1:] {
+				ages += calls[i+1].at - calls[i].at
+				renewals++
+			}
+		}
+		// They are due at an age of 340 to 400 s, and could wait until 560 s.
+		if mean := ages / time.Duration(renewals); mean < 440*time.Second || mean > 490*time.Second {
+			t.Errorf("%d renewals at a mean age of %v", renewals, mean)
+		}
+		if s := p.m.Stats(); s.Lapses > 0 {
+			t.Errorf("%d lapses", s.Lapses)
+		}
+	})
+}
