@@ -231,7 +231,7 @@ func (e *engine) waitForLease(sh *share, busy time.Duration, ask Ask, now monoti
 	switch {
 	case !ask.Wait:
 		pause = renewEvery
-		if left := e.validUntil(sh.room, now).Sub(now.Mono); left > 0 { // or somebody has to wait soon
+		if left := e.validUntil(sh.room, now).Sub(now.Mono); left > 0 {
 			pause = min(pause, max(left/2, firstPoll))
 		}
 	case sh.woken: // the lease may have ended just after the store was asked

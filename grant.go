@@ -86,6 +86,9 @@ func (e *engine) publish(r *room, g grantRecord, now monotime.Reading) {
 	r.lifetime, r.renewLeft = g.lifetime, g.renewLeft
 	r.generation++
 	r.need.Store(0)
+	if sh := e.share.known(r); sh != nil {
+		sh.putOff, sh.lookAt, sh.polls = 0, 0, 0
+	}
 	e.replace(r, g.rec)
 }
 

@@ -321,3 +321,39 @@ func TestPromise13MissedNews(t *testing.T) {
 		}
 	})
 }
+
+// F6: an ask carries the refusal that the store has not been told of.
+func TestPromise13AnAskCarriesTheRefusal(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		p := f.procs[0]
+		refused := p.token("a")
+		f.rest()
+		p.store.Fail(errors.New("down"), -1, roomtokentest.StoreReject)
+		f.src.fail(errDown)
+		p.m.Invalidate("a", refused)
+		p.askWithin(100*time.Millisecond, "a")
+		late := f.start(roomtoken.Config{})
+		if tok, err := late.m.Token(context.Background(), "a"); err == nil {
+			t.Errorf("another process has adopted %s", tok.Value.Reveal())
+		}
+		p.store.Clear()
+	})
+}
+
+// F6: nor is a refused token adopted from an answer that was under way when it was refused.
+func TestPromise13ALateAnswerBringsNoRefusedToken(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		refused := f.procs[0].token("a")
+		f.rest()
+		late := f.start(roomtoken.Config{StoreTimeout: 5 * time.Second})
+		f.rest()
+		late.store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreAcquire, After: true, Latency: 3 * time.Second})
+		waiting := late.ask(context.Background(), "a")
+		time.Sleep(100 * time.Millisecond)
+		f.procs[0].m.Invalidate("a", refused)
+		time.Sleep(4 * time.Second)
+		if got := late.served(waiting); got.Value.Equal(refused.Value) {
+			t.Error("it was adopted")
+		}
+	})
+}

@@ -204,6 +204,9 @@ func (e *engine) closeSharing() {
 	s := e.share
 	s.emptyQueues()
 	s.outbox.again = nil
+	if s.link.down {
+		s.outbox.next = nil
+	}
 	for c := range e.calls {
 		if c.lease != nil {
 			e.giveBack(c.lease)

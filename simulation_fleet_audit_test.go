@@ -10,13 +10,16 @@ import (
 func (f *fleetSim) audit() {
 	for _, p := range f.alive() {
 		faults := p.m.CheckInvariants()
-		down := p.m.Stats().StoreDown
+		stats := p.m.Stats()
 		f.mu.Lock()
 		for _, fault := range faults {
 			f.breaks("0", "process %d: %s", p.n, fault)
 		}
-		f.checkDown(p, down)
+		f.checkDown(p, stats.StoreDown)
 		f.checkAsks(p)
+		if n := int(stats.LeasesLost); n > len(p.lost) {
+			f.breaks("F5", "process %d has lost %d leases, it says, and the store has refused %d of its grants", p.n, n, len(p.lost))
+		}
 		for _, r := range f.rooms {
 			if tok, ok := p.m.Cached(r.id); ok {
 				f.handed(p, r, tok, "Cached")

@@ -161,7 +161,7 @@ func (s simStore) Acquire(ctx context.Context, ask roomtoken.Ask) (entry roomtok
 // Commit implements [roomtoken.Store].
 func (s simStore) Commit(ctx context.Context, lease roomtoken.Lease, result roomtoken.Result) (answer roomtoken.Committed, err error) {
 	defer func() {
-		if err == nil && !answer.Taken && !answer.Newer.IsZero() {
+		if err == nil && !answer.Taken && !answer.Newer.IsZero() && !answer.Newer.Token.Equal(result.Record.Token) {
 			s.p.f.lost(s.p, result.Record)
 		}
 	}()
