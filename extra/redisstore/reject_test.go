@@ -68,6 +68,19 @@ func TestTombstoneEndsWithItsToken(t *testing.T) {
 	t.Error("the tombstone is still there")
 }
 
+// A tombstone is there for as long as it was ever told.
+func TestTombstoneIsToldAgain(t *testing.T) {
+	f := newFleet(t)
+	refused := rejection("room", "one")
+	must(t, f.Reject(t.Context(), refused))
+	refused.Left = 0
+	must(t, f.Reject(t.Context(), refused))
+	l := f.lease(ask("room"))
+	if f.commit(l, roomtoken.Result{Record: record(l, "one")}).Taken {
+		t.Error("the refused token came back")
+	}
+}
+
 // A room has 16 tombstones at most. Those that are told again stay in their place.
 func TestOldestTombstoneGoes(t *testing.T) {
 	f := newFleet(t)
