@@ -13,38 +13,63 @@ import (
 // queue.
 func (e *engine) begin(r *room, forCaller bool, as role) {
 	e.mu.assertHeld()
-	e.begun++
-	now := e.clock.Look() // the token's age counts from here
-	ctx := e.life
+	now := e.clock.Look()
+	c := e.newCall(r, forCaller, as, now)
+	e.keepLease(c)
+	e.run(c, now)
+}
+
+// newCall makes the room's next call and takes a slot for it.
+func (e *engine) newCall(r *room, forCaller bool, as role, now monotime.Reading) *call {
 	if d := r.demand; d != nil {
 		e.lane.Remove(d)
-		if of := d.ctx(); of != nil && r.wanted(e.valid(r.rec, now, 0)) {
-			ctx = valuesCtx{e.life, context.WithoutCancel(of)}
-		}
 	}
 	c := &call{
 		room:      r,
 		roomID:    r.rec.roomID(),
-		number:    e.begun,
 		forCaller: forCaller,
-		forced:    r.waiters() != nil && r.waiters().forced > 0,
-		failing:   r.failure.total() > 0,
+		as:        as,
 		sick:      e.sick(r),
-		chronic:   e.sick(r) && r.failure.total() > 1,
 		inLane:    as == passing,
 		began:     now,
 	}
-	e.choose(c, now)
 	r.call = c
 	e.count(c, 1)
-	switch as {
+	e.number(c, now)
+	e.pace.Began(now.Mono)
+	return c
+}
+
+// number numbers a call among those that begin.
+func (e *engine) number(c *call, now monotime.Reading) {
+	e.begun++
+	c.number = e.begun
+	switch c.as {
 	case probing:
 		e.breaker.BeganProbe(c.number)
 	case passing:
 		e.breaker.BeganInLane(c.number, now.Mono)
 	case ordinary, nobody:
 	}
-	e.pace.Began(now.Mono)
+}
+
+// run calls the source. The token's age counts from now.
+func (e *engine) run(c *call, now monotime.Reading) {
+	r := c.room
+	ctx := e.life
+	if d := r.demand; d != nil {
+		if of := d.ctx(); of != nil && r.wanted(e.valid(r.rec, now, 0)) {
+			ctx = valuesCtx{e.life, context.WithoutCancel(of)}
+		}
+	}
+	if e.begun != c.number { // others have begun while it asked the store
+		e.number(c, now)
+	}
+	c.began = now
+	c.forced = r.waiters() != nil && r.waiters().forced > 0
+	c.failing = r.failure.total() > 0
+	c.chronic = e.sick(r) && r.failure.total() > 1
+	e.choose(c, now)
 	e.report(Event{Kind: EventCallBegun, RoomID: c.roomID, Call: c.kind})
 	e.flights.Go(c.roomID,
 		func() error { e.invoke(ctx, c); return nil },

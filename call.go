@@ -7,14 +7,14 @@ import (
 	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
-// call is one call to the source. The engine's lock guards it, except for what begin
+// call is one call to the source, with what is said to the store before and after it. The engine's lock guards it, except for what run
 // sets and nobody changes, for returned, and for outcome, which belongs to the call's
 // own goroutine until the call ends.
 type call struct {
 	room      *room // Forget replaces it
 	roomID    string
 	kind      CallKind
-	number    uint64 // the first call of a Manager has 1
+	number    uint64 // the first call of a Manager has 1; it is none while a room is only looked up
 	refresh   Token  // what Refresh is called with
 	forCaller bool   // somebody waited when it began: it takes one of the callers' slots
 	forced    bool   // the room's token was valid, but did not live long enough for a caller
@@ -22,10 +22,14 @@ type call struct {
 	sick      bool   // the same, and calls have not come back since
 	chronic   bool   // its room has failed more than once, and calls have not come back since
 	inLane    bool   // see breaker.Breaker
+	as        role   // why it may begin
+	phase     phase  // changes; without a store it is running
 	began     monotime.Reading
 	returned  atomic.Bool // the source has returned
 
 	outcome outcome
+
+	lease *Lease // that it has to end; nil: none
 
 	orphaned  bool     // its room was forgotten: it answers waiters and changes nothing else
 	waiters   *waiters // if it is orphaned: those who waited then; nil: nobody did

@@ -21,7 +21,7 @@ func (e *engine) close() error {
 	defer timeout.stop()
 	for {
 		e.mu.Lock()
-		calls, others := len(e.calls), e.scheduling || e.forgetting || e.delivering && e.deliverer != me
+		calls, others := len(e.calls), e.scheduling || e.forgetting || e.sharing() || e.delivering && e.deliverer != me
 		progress := e.progress.wait()
 		e.mu.Unlock()
 		if calls == 0 && !others {
@@ -64,6 +64,9 @@ func (e *engine) shutDown() []*slots {
 	e.memo = memo{}
 	e.waiting = 0
 	e.emptyQueues()
+	if e.share != nil {
+		e.closeSharing()
+	}
 	return e.cache.clear()
 }
 

@@ -80,6 +80,16 @@ type Config struct {
 	// [Manager.ResetBackoff].
 	MaxRetryAfter time.Duration
 
+	// Store is where the processes of a fleet share tokens: all that are given the same one
+	// make one create per room together, and one refresh per renewal. A Store that is slow
+	// or down costs sharing, never a token. It must not be a nil pointer. Defaults to none:
+	// this process shares nothing.
+	Store Store
+
+	// StoreTimeout is how long the Manager waits for an answer of the Store, whatever the
+	// Store does. Defaults to 250 ms.
+	StoreTimeout time.Duration
+
 	// Clock is a clock for tests. Prefer testing/synctest, which needs none; a
 	// *clock.Mock is the second choice. Defaults to the real clock.
 	//
@@ -116,6 +126,7 @@ const (
 	defaultBackoffMin         = 500 * time.Millisecond
 	defaultBackoffMax         = 30 * time.Second
 	defaultMaxRetryAfter      = 10 * time.Minute
+	defaultStoreTimeout       = 250 * time.Millisecond
 
 	maxRefreshAfter = 0.85
 )
@@ -177,9 +188,17 @@ func (c Config) withDefaults() (Config, error) {
 		refuse("MaxRetryAfter", c.MaxRetryAfter, "more than 0 and at most 24h, or 0 for the default")
 	}
 
+	setDefault(&c.StoreTimeout, defaultStoreTimeout)
+	if c.StoreTimeout < 0 {
+		refuse("StoreTimeout", c.StoreTimeout, "more than 0, or 0 for the default")
+	}
+	if isNil(c.Store) {
+		errs = append(errs, fmt.Errorf("roomtoken: Config.Store is a nil %T", c.Store))
+	}
+
 	// A time longer than any token lives is as good as for ever. Sums with it must not
 	// overflow.
-	for _, d := range []*time.Duration{&c.MinValidity, &c.IdleAfter, &c.CallTimeout, &c.MaxWait, &c.BackoffMin, &c.BackoffMax} {
+	for _, d := range []*time.Duration{&c.MinValidity, &c.IdleAfter, &c.CallTimeout, &c.MaxWait, &c.BackoffMin, &c.BackoffMax, &c.StoreTimeout} {
 		*d = min(*d, maxLife)
 	}
 	return c, errors.Join(errs...)

@@ -100,6 +100,7 @@ func TestUnwelcome(t *testing.T) {
 		{thisModule + "/internal/refresh", thisModule, false},
 		{thisModule + "/telnyx/telnyxtest", thisModule, true},
 		{thisModule + "/roomtokentest", thisModule, true},
+		{thisModule + "/storetest", thisModule, true},
 		{"golang.org/x/sync/singleflight", "golang.org/x/sync", false},
 		{"github.com/benbjohnson/clock", "github.com/benbjohnson/clock", false},
 		{"github.com/cenkalti/backoff/v4", "github.com/cenkalti/backoff/v4", false},

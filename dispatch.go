@@ -15,17 +15,22 @@ const (
 // dispatch begins calls while there are rooms that may have one and free slots.
 func (e *engine) dispatch(now monotime.Reading) {
 	e.mu.assertHeld()
-	for !e.closed && len(e.calls) < e.config.MaxConcurrentCalls {
+	for !e.closed && len(e.calls) < e.config.MaxConcurrentCalls && e.mayBegin() {
 		r, as := e.nextReady(now)
 		if as == nobody {
 			break
 		}
 		forCaller := r.queue == callerQueue || r.queue == sickCallerQueue
 		e.move(r, noQueue, 0)
-		e.begin(r, forCaller, as)
+		if e.asksFirst(r) {
+			e.ask(r, forCaller, as)
+		} else {
+			e.begin(r, forCaller, as)
+		}
 		e.rerank(r, now)
 		e.countState(r, now)
 	}
+	e.lookUpInLine(now)
 	if at := e.opens(now); at > 0 && at.Before(e.sleepUntil) {
 		e.sleepUntil = at
 		e.wakeScheduler()
@@ -226,6 +231,11 @@ func (e *engine) opens(now monotime.Reading) (at monotime.Time) {
 	}
 	earlier(e.breaker.Opens(now.Mono))
 	earlier(e.pace.Opens(now.Mono))
+	if e.share != nil {
+		if _, at, ok := e.share.looks.Min(); ok && at.After(now.Mono) {
+			earlier(at)
+		}
+	}
 	if e.lane.Len() > 0 && (e.breaker.Guarded() || !e.window.Full()) {
 		if t, ok := e.breaker.LaneOpens(now.Mono); ok {
 			earlier(t)

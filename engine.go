@@ -37,6 +37,7 @@ type engine struct {
 
 	cache   *cache       // read without mu, written with it
 	flights flight.Group // needs no lock
+	share   *sharing     // with a Store; else nil. Constant, see there
 
 	// mu guards all that follows, and everything in rooms, calls and demands. It is the
 	// only lock. It is never held over a call to a source, an observer, a logger or a
@@ -120,6 +121,7 @@ func newEngine(source TokenSource, config Config, renewal policy.Renewal) *engin
 	if e.memory < 0 {
 		e.memory = defaultIdleAfter
 	}
+	e.share = newSharing(e.config)
 	e.emptyQueues()
 	e.life, e.end = context.WithCancelCause(context.Background())
 	e.closing = e.life.Done()
@@ -148,6 +150,9 @@ func (e *engine) lookUp(roomID string) *room {
 func (e *engine) move(r *room, to queueID, key monotime.Time) {
 	if r.queue != to && r.queue != noQueue {
 		e.queues[r.queue].Remove(r)
+	}
+	if !inLine(to) {
+		e.share.leaveLine(r)
 	}
 	r.queue = to
 	if to != noQueue {
@@ -243,6 +248,7 @@ func (e *engine) mend(r *room) {
 	if f := r.failure; f != nil && f.permanent > 0 && !f.own && f.mended != e.breaker.Mended() {
 		f.permanent, f.mended = 1, e.breaker.Mended()
 		r.nextAttempt = f.asked
+		e.share.retry(r.rec.roomID())
 	}
 }
 

@@ -168,9 +168,13 @@ func (e *engine) explain(err *Error, r *room, now monotime.Reading) {
 		if err.Err == nil {
 			err.Err = &timeoutError{after: e.config.CallTimeout}
 		}
+	case r.call != nil && r.call.phase != running:
+		err.state = "the store is being asked"
 	case r.call != nil:
 		err.state = fmt.Sprintf("a %v has been in flight for %v", r.call.kind, r.call.took(now).Round(time.Millisecond))
 	case next.After(now.Mono):
+	case e.leasedElsewhere(r, now) > 0:
+		err.state = fmt.Sprintf("another process is getting it, for %v more at most", e.leasedElsewhere(r, now).Round(time.Millisecond))
 	case inLine(r.queue):
 		err.state = "its call waits in line"
 		if len(e.calls) == e.config.MaxConcurrentCalls {

@@ -22,19 +22,21 @@ const (
 	// Err, Failures, and Until if the time of the next attempt is known.
 	EventCallEnded
 	// EventTokenPublished: callers get a new token from now on. Sets Call,
-	// Fingerprint, ExpiresAt, Generation, Failures.
+	// Fingerprint, ExpiresAt, Generation, Failures. A token that another process has got
+	// comes with ReasonAdopted instead of Call.
 	EventTokenPublished
 	// EventFellBack: a create takes the place of a refresh. Sets Reason.
 	EventFellBack
-	// EventTokenInvalidated: Invalidate dropped a token. Sets Fingerprint.
+	// EventTokenInvalidated: a token was dropped because Invalidate was called, in this
+	// process or in another. Sets Fingerprint.
 	EventTokenInvalidated
 	// EventRoomForgotten: Forget dropped a room.
 	EventRoomForgotten
 	// EventRoomEvicted: the Manager dropped a room. Sets Reason.
 	EventRoomEvicted
 	// EventHeldBack: calls wait until Until: all of them after a rate limit, else all but
-	// those of rooms that have not failed. RoomID is the room whose call led to it. Sets
-	// Err, Until.
+	// those of rooms that have not failed. RoomID is the room whose call led to it; "" if
+	// it was another process's. Sets Err, Until.
 	EventHeldBack
 	// EventTokenLost: a room in use has no token any more, because it could not be
 	// renewed in time. Sets Err.
@@ -42,6 +44,19 @@ const (
 	// EventRecovered: the source answers again after an outage, or after its credential
 	// was refused; not after a rate limit alone. RoomID is the room whose call showed it. Sets Duration, of the outage, and Rooms.
 	EventRecovered
+	// EventStoreDown: the Store does not answer, or takes no writes: tokens are not
+	// shared. Once per outage. Sets Err and Until, the next try.
+	EventStoreDown
+	// EventStoreUp: the Store is back after EventStoreDown. Sets Duration, of the outage.
+	EventStoreUp
+	// EventLeaseLost: the Store refused the token of a call because another process had
+	// got one meanwhile. Callers get the other one from now on. Sets Fingerprint, of the
+	// token that was refused.
+	EventLeaseLost
+	// EventRecordUnreadable: what the Store has for a room is damaged, sealed with an
+	// unknown key, or of a schema that this release does not know. It counts as absent.
+	// Sets Err.
+	EventRecordUnreadable
 )
 
 var eventNames = [...]string{
@@ -56,6 +71,10 @@ var eventNames = [...]string{
 	EventHeldBack:         "calls held back",
 	EventTokenLost:        "token lost",
 	EventRecovered:        "source is back",
+	EventStoreDown:        "store is down",
+	EventStoreUp:          "store is back",
+	EventLeaseLost:        "lease lost",
+	EventRecordUnreadable: "record unreadable",
 }
 
 // String returns the kind as text, such as "token published".
@@ -66,13 +85,14 @@ func (k EventKind) String() string {
 	return fmt.Sprintf("EventKind(%d)", uint8(k))
 }
 
-// Reasons for which a room was evicted or a create took the place of a refresh
-// (Event.Reason).
+// Reasons for which a room was evicted or a create took the place of a refresh, and where
+// a token came from (Event.Reason).
 const (
 	ReasonIdle            = "idle"                       // not asked for during IdleAfter, and its token has expired
 	ReasonMaxRooms        = "MaxRooms reached"           // another room needed the space
 	ReasonRefreshRejected = "refresh token rejected"     // the source refused the refresh token
 	ReasonRefreshLapsed   = "refresh token lapsed"       // the refresh token expired before the renewal
+	ReasonAdopted         = "adopted"                    // another process got the token
 	ReasonRefreshFailing  = "refresh fails, trying both" // from the third consecutive failure on, create and refresh alternate
 )
 

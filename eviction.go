@@ -109,6 +109,7 @@ func (e *engine) drop(r *room) {
 	e.move(r, noQueue, 0)
 	e.recency.Remove(r)
 	e.cache.remove(r.rec)
+	e.forgetShare(r)
 	r.dropRefresh() // a Token in somebody's hands keeps the room alive, see record.secret
 	if d := r.demand; d != nil {
 		e.lane.Remove(d)

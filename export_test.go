@@ -72,14 +72,17 @@ func (m *Manager) CheckInvariants() (faults []string) {
 			fault("room %q is orphaned, yet somebody wants its token", id)
 		}
 		if c := r.call; c != nil {
-			calls++
 			if c.room != r {
 				fault("room %q: its call belongs to another", id)
 			}
-			if _, ok := e.calls[c]; !ok {
-				fault("room %q: its call is not counted", id)
+			_, counted := e.calls[c]
+			if want := c.phase == running || c.phase == asking; counted != want {
+				fault("room %q: its call is counted is %v, want %v", id, counted, want)
 			}
-			if c.forCaller {
+			if counted {
+				calls++
+			}
+			if counted && c.forCaller {
 				callerCalls++
 			}
 			if r.queue != noQueue {
@@ -171,8 +174,44 @@ func (m *Manager) CheckInvariants() (faults []string) {
 	for i := range e.cache.shards {
 		shards += e.cache.shards[i].live
 	}
+	for _, problem := range e.checkSharing() {
+		faults = append(faults, problem)
+	}
 	check("records in shards", shards, len(seen))
 	return faults
+}
+
+// checkSharing returns what is wrong with what an engine knows of its Store.
+func (e *engine) checkSharing() (problems []string) {
+	s := e.share
+	if s == nil {
+		return nil
+	}
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	n := 0
+	for c := range e.calls {
+		if c.phase == asking {
+			n++
+		}
+	}
+	if s.asking != n {
+		problem("%d calls ask for a lease, counted %d", n, s.asking)
+	}
+	if s.running > storePlaces || s.abandoned > s.running || s.abandoned < 0 {
+		problem("%d calls of the store run, %d of them given up", s.running, s.abandoned)
+	}
+	for r, sh := range s.rooms {
+		if sh.room != r || r.life == dropped {
+			problem("what is known of the store's room %q belongs to another, or to none", r.rec.roomID())
+		}
+		if !sh.lease.IsZero() && r.call == nil {
+			problem("room %q keeps a lease without a call", r.rec.roomID())
+		}
+		if sh.position.Queued() && !inLine(r.queue) {
+			problem("room %q is to be looked up, but stands in no line", r.rec.roomID())
+		}
+	}
+	return problems
 }
 
 // checkDemand returns what is wrong with a room's demand.

@@ -60,11 +60,8 @@ func (f *failureState) total() int {
 	return f.transient + f.permanent
 }
 
-// refusalsOnly returns the memory of the tokens that were refused, nil if there is none.
+// refusalsOnly returns the memory of the tokens that were refused.
 func (f *failureState) refusalsOnly() *failureState {
-	if f == nil || f.refused.IsZero() {
-		return nil
-	}
 	return &failureState{refusals: f.refusals, refused: f.refused, handOutAge: f.handOutAge}
 }
 
@@ -76,5 +73,5 @@ type grantRecord struct {
 	rec       *record
 	lifetime  time.Duration // of the token
 	renewLeft time.Duration // see room
-	number    uint64        // of the call that got it
+	number    uint64        // of the call that got it; 0: it came from the store
 }

@@ -33,6 +33,7 @@ func (e *engine) finish(c *call, panicked error) {
 	if c.outcome.verdict == granted {
 		e.accept(c, now) // or find the grant unusable, which is a failure
 	}
+	limited := e.breaker.Limited()
 	change := e.judgeSource(c, c.outcome, inFlight, now)
 	fellBack := e.judgeRoom(c, c.outcome, now)
 	if c.retry && c.outcome.err != nil { // ResetBackoff came while it ran
@@ -44,10 +45,17 @@ func (e *engine) finish(c *call, panicked error) {
 	}
 	e.follow(change, c, c.outcome, now)
 	e.answer(c, now)
+	e.commit(c, now)
+	if limited && !e.breaker.Limited() {
+		e.tellHold(0, Failure{}, now)
+	}
 	if r.life == orphaned {
 		e.drop(r)
 	}
 	e.settle(r, now)
+	if r.call == nil {
+		e.dropLease(r) // the create for which it was kept does not begin
+	}
 	e.wakeInVain(r, now)
 }
 
@@ -66,8 +74,11 @@ func (e *engine) judgeSource(c *call, o outcome, inFlight int, now monotime.Read
 	switch o.verdict {
 	case limited:
 		wait := min(o.wait, e.config.MaxRetryAfter)
-		change = e.breaker.RateLimited(bc, o.err, wait, now.Mono)
+		delay := e.probeDelay(wait)
+		change = e.breaker.RateLimited(bc, o.err, wait+delay, now.Mono)
 		if change.Later {
+			left := e.breaker.Opens(now.Mono).Sub(now.Mono) - delay
+			e.tellHold(left, Failure{Kind: FailureRateLimited, Count: 1, Text: failureText(c)}, now)
 			e.pace.RateLimited(now.Mono, e.breaker.Opens(now.Mono))
 		}
 		e.window.Ended(window.Refusal, c.began.Mono, now.Mono, inFlight)
@@ -253,7 +264,7 @@ func (e *engine) reportEnd(c *call, now monotime.Reading) {
 	}
 	e.report(ended)
 	if c.result != nil && !c.orphaned {
-		e.reportToken(c.room, c.kind, c.recovered)
+		e.reportToken(c.room, c.kind, c.recovered, "")
 	}
 }
 
@@ -280,7 +291,7 @@ func (e *engine) noteCall(c *call, ended Event, now monotime.Reading) {
 }
 
 // reportToken reports that the room has a new token.
-func (e *engine) reportToken(r *room, kind CallKind, recovered int) {
+func (e *engine) reportToken(r *room, kind CallKind, recovered int, reason string) {
 	if e.observe == nil {
 		return
 	}
@@ -288,7 +299,7 @@ func (e *engine) reportToken(r *room, kind CallKind, recovered int) {
 		Kind: EventTokenPublished, RoomID: r.rec.roomID(), Call: kind,
 		Fingerprint: e.fingerprint(r.rec.secret()),
 		ExpiresAt:   r.rec.token().ExpiresAt, Generation: uint64(r.generation),
-		Failures: recovered,
+		Failures: recovered, Reason: reason,
 	})
 }
 

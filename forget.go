@@ -8,10 +8,13 @@ func (e *engine) forget(roomID string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.memo.forget(roomID)
+	e.share.retry(roomID)
 	old := e.lookUp(roomID)
 	if old == nil || old.life == orphaned {
 		return
 	}
+	now := e.clock.Now()
+	e.withdraw(old, now)
 	e.report(Event{Kind: EventRoomForgotten, RoomID: roomID})
 	if c := old.call; c != nil && !c.orphaned { // the call is theirs who wait for it now
 		c.orphaned = true
@@ -25,9 +28,9 @@ func (e *engine) forget(roomID string) {
 	d := old.demand
 	watched := d != nil && len(d.watches) > 0
 	if old.call == nil && !watched {
+		e.dispatch(now) // what was withdrawn had a slot
 		return
 	}
-	now := e.clock.Now()
 	fresh := newRoom(roomID, now)
 	fresh.rec.lastUsed.Store(old.rec.lastUsed.Load() &^ dormantMark)
 	if fresh.call = old.call; fresh.call != nil {

@@ -115,7 +115,11 @@ func (e *engine) handOut(r *room, now monotime.Reading) {
 		return // it has not lasted so long: another is created
 	}
 	e.publish(r, *g, now)
-	e.reportToken(r, CallCreate, 0)
+	if g.number == 0 {
+		e.reportAdopted(r)
+	} else {
+		e.reportToken(r, CallCreate, 0, "")
+	}
 	if d := r.demand; d != nil {
 		if d.waiters != nil {
 			d.waiters.servedBy = g.number
@@ -234,6 +238,9 @@ func (e *engine) isRejected(c *call, token Secret) bool {
 		if s.Equal(token) {
 			return true
 		}
+	}
+	if sh := e.share.known(c.room); sh != nil && sh.refuses(token.Digest()) {
+		return true
 	}
 	f := c.room.failure
 	return !c.orphaned && f != nil && !f.refused.IsZero() && f.refused.Equal(token)

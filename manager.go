@@ -30,7 +30,8 @@ type Manager struct {
 // everything that is wrong: a source that is nil or holds a nil pointer, and every invalid
 // field of config.
 //
-// It starts one goroutine, which [Manager.Close] ends.
+// It starts one goroutine; with a [Store] one more for its news, and one for its wakes if it
+// is a [Waker]. [Manager.Close] ends them.
 func NewManager(source TokenSource, config Config) (*Manager, error) {
 	full, err := config.withDefaults()
 	if err := errors.Join(checkSource(source), err); err != nil {
@@ -38,6 +39,9 @@ func NewManager(source TokenSource, config Config) (*Manager, error) {
 	}
 	e := newEngine(source, full, full.renewal(config.MinValidity > 0))
 	go e.schedule()
+	if e.share != nil {
+		e.startSharing()
+	}
 	return &Manager{cache: e.cache, clock: e.clock, engine: e}, nil
 }
 
@@ -46,11 +50,17 @@ func checkSource(source TokenSource) error {
 	if source == nil {
 		return errors.New("roomtoken: NewManager needs a TokenSource, not nil")
 	}
-	v := reflect.ValueOf(source)
-	if k := v.Kind(); (k == reflect.Pointer || k == reflect.Func) && v.IsNil() {
+	if isNil(source) {
 		return fmt.Errorf("roomtoken: NewManager needs a TokenSource, not a nil %T", source)
 	}
 	return nil
+}
+
+// isNil reports whether v, which is not nil itself, holds a nil pointer or function.
+func isNil(v any) bool {
+	value := reflect.ValueOf(v)
+	k := value.Kind()
+	return (k == reflect.Pointer || k == reflect.Func) && value.IsNil()
 }
 
 const notMade = "roomtoken: the Manager is nil or zero: NewManager makes one"

@@ -26,6 +26,7 @@ func (e *engine) resetBackoff(roomIDs []string) {
 				}
 			}
 			e.memo.forget(id)
+			e.share.retry(id)
 			if r := e.lookUp(id); r != nil {
 				e.resetRoom(r, now)
 			}
@@ -51,6 +52,7 @@ type resetMark struct {
 
 // resetRoom makes the room try now.
 func (e *engine) resetRoom(r *room, now monotime.Reading) {
+	e.share.retry(r.rec.roomID())
 	f := r.failure
 	if f == nil || !f.at.After(e.reset.at) {
 		r.nextAttempt = 0

@@ -66,6 +66,7 @@ func (e *engine) plan(r *room, now monotime.Reading) {
 	}
 	e.move(r, to, key)
 	e.enterLane(r, now)
+	e.enterLooks(r, now)
 	e.countState(r, now)
 	if to == timerQueue && key.Before(e.sleepUntil) {
 		e.wakeScheduler()
@@ -90,8 +91,8 @@ func (e *engine) destination(r *room, now monotime.Reading) (to queueID, key mon
 	}
 	valid := e.valid(r.rec, now, 0)
 	if r.wanted(valid) {
-		if r.nextAttempt.After(now.Mono) {
-			return timerQueue, r.nextAttempt, false
+		if next := max(r.nextAttempt, e.nextAsk(r, true, now)); next.After(now.Mono) {
+			return timerQueue, next, false
 		}
 		to, key = e.demandLine(r, now)
 		return to, key, false
@@ -102,7 +103,7 @@ func (e *engine) destination(r *room, now monotime.Reading) (to queueID, key mon
 		}
 		return noQueue, 0, false
 	}
-	due := max(e.renewalDue(r, now), r.nextAttempt)
+	due := max(e.renewalDue(r, now), r.nextAttempt, e.nextAsk(r, false, now))
 	switch idle := e.idle(r, now); {
 	case due.After(now.Mono) && valid: // without a token it is among the first to be evicted
 		return timerQueue, min(due, e.validUntil(r, now)), false

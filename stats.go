@@ -62,6 +62,13 @@ type Stats struct {
 	// calls come back after an outage or a rate limit.
 	Window int
 
+	// The counters of Config.Store; all zero without one.
+	StoreCalls    uint64 // calls of the Store's methods begun
+	StoreFailures uint64 // those that failed or were given up at StoreTimeout
+	Adopted       uint64 // tokens that another process got
+	LeasesLost    uint64 // tokens of this process that the Store refused because its lease had passed to another
+	StoreDown     bool   // the Store does not answer: this process is on its own
+
 	EventsDropped  uint64 // because OnEvent or Logger was too slow
 	ObserverPanics uint64 // contained
 }

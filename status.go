@@ -83,6 +83,10 @@ func (e *engine) statistics() Stats {
 	s := e.stats
 	s.Rooms = e.rooms
 	s.CallsInFlight = len(e.calls)
+	if e.share != nil {
+		s.CallsInFlight -= e.share.asking
+		s.StoreDown = e.share.link.down
+	}
 	s.CallsOverdue = e.overdue
 	s.CallsQueued = e.queued()
 	now := e.clock.Now()
@@ -201,7 +205,7 @@ func (e *engine) statusWithoutFingerprint(r *room, now monotime.Reading) RoomSta
 			s.Waiters = d.waiters.count
 		}
 	}
-	if r.call != nil {
+	if r.call != nil && r.call.phase == running {
 		s.InFlight = r.call.kind
 		return s
 	}

@@ -30,7 +30,7 @@ import (
 // is an error of that call.
 type Store interface {
 	// Load looks up rooms, at most [MaxLoad], in their order. It sets only Now, Record,
-	// Unreadable and, of a failure in force, NotBefore and Failure.
+	// Unreadable and, where there is no record, NotBefore and Failure of a failure in force.
 	Load(ctx context.Context, roomIDs []string) ([]Entry, error)
 
 	// Acquire asks for a room. In this order:
@@ -158,7 +158,7 @@ type Ask struct {
 	Newer   uint64    // the version that the asker has; 0: none
 	Refused Rejection // the token that the asker knows to be refused; the zero Digest: none
 
-	TTL   time.Duration // of the lease, from now on
+	TTL   time.Duration // of the lease, from now on; a Look has it, too
 	Look  bool          // give no lease
 	Wait  bool          // somebody waits for the answer: tell when another's lease ends
 	Fresh bool          // disregard the failure: somebody asked for a new attempt

@@ -208,6 +208,8 @@ func (w *waiter) answer(valid bool, now monotime.Reading) answer {
 		return refuse
 	case r.call != nil || r.pending() != nil:
 		return stay
+	case e.badCredential() && (e.mayBeInStore(r, now) || e.vouched()):
+		return stay
 	case e.breaker.State() == breaker.Refused, e.breaker.State() == breaker.Suspect && !e.innocent(r):
 		return refuse
 	default:
@@ -230,7 +232,7 @@ func (e *engine) tooShort(r *room, atLeast time.Duration) bool {
 func (w *waiter) inVain(r *room, now monotime.Reading) bool {
 	e := w.engine
 	next := e.nextAllowed(r, now)
-	return r.call == nil && next.After(w.deadline) && (r.failure.hasFailed() || r.pending() != nil || e.breaker.Err() != nil)
+	return r.call == nil && !e.mayBeInStore(r, now) && next.After(w.deadline) && (r.failure.hasFailed() || r.pending() != nil || e.breaker.Err() != nil)
 }
 
 // signOn makes the waiter a member of the room's cohort. valid: the room has a valid

@@ -20,6 +20,9 @@ func (e *engine) warm(ctx context.Context, roomIDs []string) error {
 		}
 		errs = append(errs, err)
 	}
+	if e.share != nil {
+		e.warmFromStore(ctx, roomIDs)
+	}
 	// All of them sign on before the first is waited for, so that a room that fails
 	// does not delay the others.
 	waiters := make([]*waiter, 0, len(roomIDs))

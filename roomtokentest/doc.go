@@ -1,6 +1,6 @@
-// Package roomtokentest provides a scriptable [roomtoken.TokenSource] for tests.
-// It needs no network and no sleeping: tests script failures, hold calls in
-// flight, and choose the clock.
+// Package roomtokentest provides a scriptable [roomtoken.TokenSource] for tests, and a
+// [roomtoken.Store] in memory. They need no network and no sleeping: tests script
+// failures, hold calls in flight, and choose the clock.
 //
 //	src := &roomtokentest.Source{}
 //	manager, err := roomtoken.NewManager(src, roomtoken.Config{})
@@ -10,6 +10,15 @@
 //	go manager.Token(ctx, "lobby")
 //	err = src.WaitCalls(ctx, 1)       // returns once one is in flight
 //	hold.Release()
+//
+// A fleet is several Managers with one [Store]:
+//
+//	store := &roomtokentest.Store{}
+//	first, err := roomtoken.NewManager(src, roomtoken.Config{Store: store.Process()})
+//	second, err := roomtoken.NewManager(src, roomtoken.Config{Store: store.Process()})
+//	...
+//	store.Flush()                      // it was started anew
+//	store.Degrade(errors.New("full"))  // it takes no writes
 //
 // # Time
 //

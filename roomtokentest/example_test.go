@@ -102,3 +102,48 @@ func ExampleSource_rotate() {
 	// the first one is rejected: true
 	// the second one: <nil>
 }
+
+// Two processes share a room: the second one waits for the first, and gets its token.
+func ExampleStore() {
+	ctx, mock := context.Background(), clock.NewMock()
+	first := &roomtokentest.Store{Clock: mock}
+	second := first.Process()
+
+	entry, _ := first.Acquire(ctx, roomtoken.Ask{RoomID: "lobby", ID: "1", TTL: 10 * time.Second})
+	lease := entry.Lease
+	mock.Add(4 * time.Second)
+	entry, _ = second.Acquire(ctx, roomtoken.Ask{RoomID: "lobby", ID: "2", TTL: 10 * time.Second})
+	fmt.Println("the other has it for", entry.Busy)
+
+	_, _ = first.Commit(ctx, lease, roomtoken.Result{Record: roomtoken.Record{
+		Version:  lease.Version + 1,
+		Token:    roomtoken.NewSecret("token of lobby"),
+		Began:    lease.Granted,
+		Lifetime: time.Minute,
+	}})
+	entry, _ = second.Acquire(ctx, roomtoken.Ask{RoomID: "lobby", ID: "3", TTL: 10 * time.Second})
+	fmt.Println(entry.Record.Token.Reveal())
+	// Output:
+	// the other has it for 6s
+	// token of lobby
+}
+
+// The answer to the next Commit of one process is lost: it is on its own, but the others
+// have the record.
+func ExampleStore_Next() {
+	ctx, store := context.Background(), &roomtokentest.Store{}
+	store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreCommit, Err: errors.New("connection reset"), After: true})
+
+	entry, _ := store.Acquire(ctx, roomtoken.Ask{RoomID: "lobby", ID: "1", TTL: time.Minute})
+	_, err := store.Commit(ctx, entry.Lease, roomtoken.Result{Record: roomtoken.Record{
+		Version:  1,
+		Token:    roomtoken.NewSecret("token of lobby"),
+		Began:    entry.Lease.Granted,
+		Lifetime: time.Minute,
+	}})
+	fmt.Println(err)
+	fmt.Println(store.Record("lobby").Token.Reveal())
+	// Output:
+	// connection reset
+	// token of lobby
+}

@@ -142,6 +142,9 @@ func (b *Breaker) MayProbe(now monotime.Time) bool {
 	return b.Guarded() && b.probe == 0 && b.Opens(now) == 0
 }
 
+// Older reports whether all that is known of the source is older than t.
+func (b *Breaker) Older(t monotime.Time) bool { return b.news.Before(t) }
+
 // BeganProbe notes that a call begins as the probe.
 func (b *Breaker) BeganProbe(number uint64) { b.probe = number }
 
@@ -269,8 +272,14 @@ func (b *Breaker) RateLimited(c Call, err error, wait time.Duration, now monotim
 	if b.state == Outage { // it is up
 		b.state, b.step, b.until = Open, 0, 0
 	}
+	return b.Told(err, now.Add(wait))
+}
+
+// Told notes a rate limit, of another process or of this one, that holds calls back until
+// the given time.
+func (b *Breaker) Told(err error, until monotime.Time) Change {
 	before := b.heldUntil
-	b.heldUntil = max(before, now.Add(wait))
+	b.heldUntil = max(before, until)
 	b.limited = true
 	blamed := b.state != Refused
 	if blamed {
@@ -278,6 +287,21 @@ func (b *Breaker) RateLimited(c Call, err error, wait time.Duration, now monotim
 	}
 	return Change{Later: b.heldUntil.After(before), Blamed: blamed}
 }
+
+// Lifted notes that a call of another process was answered after the rate limit.
+func (b *Breaker) Lifted(now monotime.Time) Change {
+	if !b.limited {
+		return Change{}
+	}
+	b.heldUntil = min(b.heldUntil, now)
+	return b.answered(Call{Began: now}, b.state, now)
+}
+
+// HeldUntil returns the end of the last rate limit.
+func (b *Breaker) HeldUntil() monotime.Time { return b.heldUntil }
+
+// Limited reports whether no call was answered since a rate limit.
+func (b *Breaker) Limited() bool { return b.limited }
 
 // Reset forgets everything but the calls in flight.
 func (b *Breaker) Reset(now monotime.Time) {

@@ -37,6 +37,7 @@ type Pace struct {
 	at      monotime.Time // when that was
 	limited monotime.Time // the last rate limit
 	next    monotime.Time // no call begins before
+	gap     time.Duration // that the last call left before next
 	waiting bool          // a call was held back at next: its lateness is the timer's
 
 	successes recent
@@ -73,6 +74,7 @@ func (p *Pace) Opens(now monotime.Time) monotime.Time {
 func (p *Pace) Began(now monotime.Time) {
 	rate := p.Rate(now)
 	if rate == 0 {
+		p.gap = 0
 		return
 	}
 	from := now
@@ -80,8 +82,12 @@ func (p *Pace) Began(now monotime.Time) {
 		from = p.next
 	}
 	gap := math.Min(float64(time.Second)/rate, float64(monotime.Never)) // the slowest rates would overflow
-	p.next, p.waiting = from.Add(time.Duration(gap)), false
+	p.gap = time.Duration(gap)
+	p.next, p.waiting = from.Add(p.gap), false
 }
+
+// Unused notes that a call for which Began was called does not begin after all.
+func (p *Pace) Unused() { p.next = p.next.Add(-p.gap) }
 
 // Succeeded notes a success.
 func (p *Pace) Succeeded(now monotime.Time) { p.successes.add(now) }

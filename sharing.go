@@ -1,0 +1,223 @@
+package roomtoken
+
+import (
+	"crypto/rand"
+	"time"
+
+	"github.com/roomtoken/roomtoken/internal/monotime"
+	"github.com/roomtoken/roomtoken/internal/queue"
+)
+
+// sharing is what an engine with a Store knows beside its rooms. The engine's lock guards
+// it. An engine without a Store has a nil one, whose methods do nothing.
+type sharing struct {
+	store   Store         // constant
+	timeout time.Duration // Config.StoreTimeout; constant
+
+	rooms map[*room]*share                    // what is known of the store's entry of a room
+	looks *queue.Queue[monotime.Time, *share] // rooms in line, by when the store is asked whether it has a token
+	fresh map[string]struct{}                 // rooms whose next ask disregards the failure: they were forgotten or reset
+
+	link   link
+	outbox outbox
+
+	running   int // calls of the store that have not returned
+	abandoned int // those of them for which nobody waits any longer
+	asking    int // calls in engine.calls that ask for a lease; no source call has begun
+
+	granted monotime.Time // when the newest record began that another process got
+
+	loops  int           // goroutines that read the news and wait for wakes
+	heard  monotime.Time // when a wake came last; 0: never
+	cursor string        // of the news
+	missed *cursor       // the rooms that are yet to be looked up again, because news was missed; nil: none
+	hold   string        // the ID of the hold that was learned last; "": none
+	held   monotime.Time // until when this process holds its calls back because of it
+	over   bool          // that it is over was learned, too
+}
+
+// share is what a process knows of the store's entry of a room.
+type share struct {
+	room *room
+
+	version uint64 // of the newest record that is known; 0: none
+	lease   Lease  // kept for the create that follows a refused refresh token
+
+	// The clock of the store when it was asked last, and the process's own before that:
+	// so nothing is taken for younger than it is.
+	storeTime StoreTime
+	asked     monotime.Reading
+
+	granted monotime.Time // when the last lease came that it got
+
+	lookAt monotime.Time // another has the lease: the store is not asked before; 0: it has not
+	leased monotime.Time // when that lease ends
+	polls  int           // asks in a row that found another's lease
+	waits  bool          // the last of them left word to be woken
+	woken  bool          // a wake came while the store was asked
+
+	putOff monotime.Time // no renewal without the store before; 0: not drawn yet
+	looked monotime.Time // when the store was asked last
+
+	refused []refusal // tokens that must not be adopted
+
+	position queue.Position // in sharing.looks
+}
+
+// refusal is a token that was refused, for as long as it would have lived.
+type refusal struct {
+	Rejection
+	until monotime.Time
+}
+
+// maxRefusals is how many refused tokens of a room a process remembers.
+const maxRefusals = 8
+
+func newSharing(config Config) *sharing {
+	if config.Store == nil {
+		return nil
+	}
+	s := &sharing{
+		store:   config.Store,
+		timeout: config.StoreTimeout,
+		rooms:   make(map[*room]*share),
+		fresh:   make(map[string]struct{}),
+	}
+	s.emptyQueues()
+	return s
+}
+
+// emptyQueues makes the queue of looks anew.
+func (s *sharing) emptyQueues() {
+	s.looks = queue.New[monotime.Time](func(sh *share) *queue.Position { return &sh.position })
+}
+
+// of returns what is known of the room, created if need be.
+func (s *sharing) of(r *room) *share {
+	sh := s.rooms[r]
+	if sh == nil {
+		sh = &share{room: r}
+		s.rooms[r] = sh
+	}
+	return sh
+}
+
+// known returns what is known of the room, nil if nothing is.
+func (s *sharing) known(r *room) *share {
+	if s == nil {
+		return nil
+	}
+	return s.rooms[r]
+}
+
+// leaveLine notes that the room stands in no line any more.
+func (s *sharing) leaveLine(r *room) {
+	if sh := s.known(r); sh != nil {
+		s.looks.Remove(sh)
+	}
+}
+
+// retry makes the room's next ask disregard the failure that the store knows.
+func (s *sharing) retry(roomID string) {
+	if s == nil {
+		return
+	}
+	if len(s.fresh) >= maxMemo {
+		clear(s.fresh)
+	}
+	s.fresh[roomID] = struct{}{}
+}
+
+// wakesArrive reports whether a wake, or a sign that they arrive, came of late.
+func (s *sharing) wakesArrive(now monotime.Reading) bool {
+	return s.heard > 0 && now.Mono.Sub(s.heard) < 15*time.Second
+}
+
+// refuse remembers a token that must not be adopted.
+func (sh *share) refuse(rejection Rejection, now monotime.Reading) {
+	kept := sh.refused[:0]
+	for _, old := range sh.refused {
+		if old.until.After(now.Mono) && old.Token != rejection.Token {
+			kept = append(kept, old)
+		}
+	}
+	if len(kept) == maxRefusals {
+		kept = append(kept[:0], kept[1:]...)
+	}
+	sh.refused = append(kept, refusal{rejection, now.Mono.Add(rejection.Left)})
+}
+
+// refuses reports whether the token must not be adopted.
+func (sh *share) refuses(token Digest) bool {
+	for _, r := range sh.refused {
+		if r.Token == token {
+			return true
+		}
+	}
+	return false
+}
+
+// lastRefused returns the token that was refused last, for the store; the zero Rejection
+// if there is none that would still live.
+func (sh *share) lastRefused(now monotime.Reading) Rejection {
+	if len(sh.refused) == 0 {
+		return Rejection{}
+	}
+	last := sh.refused[len(sh.refused)-1]
+	if last.Left = last.until.Sub(now.Mono); last.Left <= 0 {
+		return Rejection{}
+	}
+	return last.Rejection
+}
+
+// forgetShare drops what is known of a room that is dropped, and gives its lease back.
+func (e *engine) forgetShare(r *room) {
+	if e.share != nil {
+		e.dropLease(r)
+		delete(e.share.rooms, r)
+	}
+}
+
+// leasedElsewhere returns for how long another process may yet get the room's token, 0 if
+// none does.
+func (e *engine) leasedElsewhere(r *room, now monotime.Reading) time.Duration {
+	sh := e.share.known(r)
+	if sh == nil || sh.lookAt == 0 {
+		return 0
+	}
+	return max(sh.leased.Sub(now.Mono), 0)
+}
+
+// startSharing begins to listen to the fleet. It needs no lock.
+func (e *engine) startSharing() {
+	e.share.loops = 1
+	waker, ok := e.share.store.(Waker)
+	if ok {
+		e.share.loops++
+		go e.awaitWakes(waker)
+	}
+	go e.readNews()
+}
+
+// closeSharing gives back the leases of the calls in flight.
+func (e *engine) closeSharing() {
+	s := e.share
+	s.emptyQueues()
+	s.outbox.again = nil
+	for c := range e.calls {
+		if c.lease != nil {
+			e.giveBack(c.lease)
+			c.lease = nil
+		}
+	}
+	clear(s.rooms)
+}
+
+// sharing reports whether something is under way that Close waits for.
+func (e *engine) sharing() bool {
+	s := e.share
+	return s != nil && (s.loops > 0 || s.running > s.abandoned || len(s.outbox.next) > 0 && !s.link.down)
+}
+
+// newAskID returns a name for an ask that no other process draws.
+func newAskID() string { return rand.Text() }
