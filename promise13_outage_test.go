@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ var storeFaults = map[string]roomtokentest.StoreFault{
 	"answers too late":  {Latency: 2 * time.Second, After: true, Times: -1},
 	"loses its answers": {Err: errors.New("connection reset"), After: true, Times: -1},
 	"panics":            {Do: func(context.Context) error { panic("store") }, Times: -1},
+	"calls Goexit":      {Do: func(context.Context) error { runtime.Goexit(); return nil }, Times: -1},
 }
 
 // F8: whatever the store does, hits go on, and a caller without a token waits at most two
