@@ -72,7 +72,7 @@ func (f *fleetSim) checkAsks(p *simProcess) {
 	}
 	p.window = asksWindow{now, p.asks}
 	for _, r := range f.rooms {
-		if now-length < max(f.unrest, r.unrest, r.refusals, r.fresh) {
+		if w.from < max(f.unrest, r.unrest, r.refusals, r.fresh) {
 			return
 		}
 	}

@@ -37,6 +37,7 @@ func (f *fleetSim) begins(p *simProcess, kind roomtoken.CallKind, room, token st
 	f.checkHolds(c)
 	f.checkBackoff(c)
 	f.checkOneCall(c)
+	c.holdBack = f.holdBack(r)
 	r.calls = append(r.calls, c)
 	if f.called != nil {
 		f.called <- p
@@ -73,7 +74,7 @@ func (f *fleetSim) checkBackoff(c *simCall) {
 	}
 	if c.p.forgot[r] { // its first attempt disregards the failure
 		delete(c.p.forgot, r)
-		r.forgotten = true
+		r.forgotten, r.fresh = true, now
 		return
 	}
 	if max(f.unrest, r.unrest) > r.failedAt-f.leaseTTL() || r.failedAt <= r.fresh || r.failures == 0 || f.plan.needs {
@@ -117,6 +118,31 @@ func (f *fleetSim) checkOneCall(c *simCall) {
 	}
 }
 
+// holdBack returns at which age the next token of a room is handed out, at the earliest:
+// later with each token in a row that was refused early.
+func (f *fleetSim) holdBack(r *simRoom) time.Duration {
+	n := 0
+	for i := len(r.mints) - 1; i >= 0 && r.mints[i].early && r.mints[i].began > r.fresh; i-- {
+		if r.mints[i].told == 0 {
+			return 0
+		}
+		n++
+	}
+	if n < 2 {
+		return 0
+	}
+	return backoffStep(f.backoff(), n-1)
+}
+
+// backoffStep returns the shortest wait after so many failures in a row.
+func backoffStep(b policy.Backoff, failures int) time.Duration {
+	step := b.Min
+	for i := 1; i < failures && step < b.Max/3*2; i++ {
+		step = min(2*step, b.Max/3*2)
+	}
+	return step
+}
+
 // ends notes what came of a call of the source.
 func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, error) {
 	f.mu.Lock()
@@ -137,6 +163,10 @@ func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, err
 	}
 	m.came = now
 	r.mints = append(r.mints, m)
+	if f.came != nil {
+		f.came <- c
+		f.came = nil
+	}
 	r.failures, r.forgotten = 0, false
 	return m.grant(p), nil
 }
@@ -160,15 +190,11 @@ func (f *fleetSim) fails(c *simCall, err error) {
 			r.failures = 1
 		}
 		r.permanent, r.failedAt = permanent, now
-		backoff := policy.Backoff{Min: f.config.BackoffMin, Max: f.config.BackoffMax}
+		backoff := f.backoff()
 		if permanent {
 			backoff = policy.Permanent
 		}
-		step := backoff.Min
-		for i := 1; i < r.failures && step < backoff.Max/3*2; i++ {
-			step = min(2*step, backoff.Max/3*2)
-		}
-		r.notBefore = now + max(step, c.wait)
+		r.notBefore = now + max(backoffStep(backoff, r.failures), c.wait)
 	}
 }
 
@@ -182,6 +208,9 @@ func (f *fleetSim) told(token roomtoken.Digest) {
 // committed checks a record that the store has taken.
 func (f *fleetSim) committed(p *simProcess, r *simRoom, rec roomtoken.Record) {
 	m := f.names[rec.Token.Digest()]
+	if m != nil {
+		m.shared = true
+	}
 	switch {
 	case m == nil || m.room != r:
 		f.breaks("F5", "process %d commits %s a token of another room", p.n, r.id)
