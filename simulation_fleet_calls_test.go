@@ -28,7 +28,9 @@ func (f *fleetSim) begins(p *simProcess, kind roomtoken.CallKind, room, token st
 		f.breaks("2", "process %d: a second call for %s", p.n, r.id)
 	}
 	p.calls[r]++
-	if tok, ok := p.m.Cached(r.id); ok && !f.plan.needs {
+	tok, had := p.m.Cached(r.id)
+	c.renews = had
+	if had && !f.plan.needs {
 		m := f.mints[tok.Value.Reveal()]
 		if age, due := now-m.leased, f.renewal().Age(m.lifetime, 0, 1)-3*f.config.StoreTimeout; age < due && m.refused == 0 {
 			f.breaks("2", "process %d calls for %s, whose token %v is %v old; it is due at %v", p.n, r.id, m, age, due)
@@ -126,7 +128,9 @@ func (f *fleetSim) holdBack(r *simRoom) time.Duration {
 		if r.mints[i].told == 0 {
 			return 0
 		}
-		n++
+		if n++; r.mints[i].renewed { // its process knew nothing of the refusals before
+			break
+		}
 	}
 	if n < 2 {
 		return 0
@@ -150,6 +154,7 @@ func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, err
 	p, r, now := c.p, c.r, f.now()
 	f.note("  process %d: %v(%s) ends with %v, %v", p.n, c.kind, r.id, m, err)
 	p.calls[r]--
+	r.ended, r.endedBy = now, p
 	for i, other := range r.calls {
 		if other == c {
 			r.calls = append(r.calls[:i:i], r.calls[i+1:]...)

@@ -86,6 +86,8 @@ type simRoom struct {
 	notBefore time.Duration // no process may call before
 	fresh     time.Duration // when Forget was called last
 
+	ended    time.Duration // when a call ended last
+	endedBy  *simProcess
 	rejected time.Duration // when a refresh token was refused last
 	by       *simProcess   // whose call that was
 	leased   time.Duration // when it had begun

@@ -17,6 +17,7 @@ type simMint struct {
 	by       *simProcess // whose call it was
 	began    time.Duration
 	leased   time.Duration // when the lease was given, about
+	renewed  bool          // its process had a token before
 	shared   bool          // it was the room's record
 	came     time.Duration // when the process had it; 0: it never has
 	ends     time.Duration
@@ -50,6 +51,7 @@ type simCall struct {
 	uses     *simMint // whose refresh token it uses
 	began    time.Duration
 	leased   time.Duration // when its lease was given, about
+	renews   bool          // its process has a token
 	holdBack time.Duration // of its token, at least
 	wait     time.Duration // that its error asks for
 }
@@ -164,6 +166,7 @@ func (f *fleetSim) mint(c *simCall, token string) *simMint {
 	m := &simMint{n: len(f.mints) + 1, room: c.r, kind: c.kind, by: c.p, began: c.began, leased: c.leased, refusedIn: map[*simProcess]bool{}}
 	m.lifetime = time.Duration(float64(t.lifetime) * (0.9 + 0.1*d.float()))
 	m.ends = now + m.lifetime
+	m.renewed = c.renews
 	m.holdBack = min(c.holdBack, m.lifetime/3)
 	if c.uses != nil {
 		c.uses.spent = true
