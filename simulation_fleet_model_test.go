@@ -53,6 +53,7 @@ type fleetSim struct {
 	holds     []simHold
 	watches   map[*simWatch]bool
 	called    chan *simProcess // not nil: gets the process whose call begins next
+	came      chan *simCall    // not nil: gets the call that brings a token next
 	over      bool             // the processes are being closed
 
 	readOnly    bool          // the store takes no writes
@@ -85,6 +86,8 @@ type simRoom struct {
 	notBefore time.Duration // no process may call before
 	fresh     time.Duration // when Forget was called last
 
+	ended    time.Duration // when a call ended last
+	endedBy  *simProcess
 	rejected time.Duration // when a refresh token was refused last
 	by       *simProcess   // whose call that was
 	leased   time.Duration // when it had begun
@@ -165,6 +168,10 @@ func (f *fleetSim) inLine() bool { return f.plan.config.MaxConcurrentCalls > 0 }
 // since then.
 func (p *simProcess) isFine(since time.Duration) bool {
 	return p.state == processRuns && p.unrest <= since && p.f.unrest <= since && p.started <= since
+}
+
+func (f *fleetSim) backoff() policy.Backoff {
+	return policy.Backoff{Min: f.config.BackoffMin, Max: f.config.BackoffMax}
 }
 
 func (f *fleetSim) renewal() policy.Renewal {

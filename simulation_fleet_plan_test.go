@@ -239,6 +239,8 @@ func (p *fleetPlan) drawStep(d *dice, s *fleetStep) {
 		if d.chance(0.25) { // they leave early
 			s.dur = d.between(100*time.Microsecond, time.Second)
 		}
+	case fleetRefuse:
+		s.n, s.dur = d.n(2), 0 // as soon as a process has got it
 	case fleetNeed:
 		s.dur = d.between(time.Second, life)
 	case fleetClose, fleetKill, fleetStop:

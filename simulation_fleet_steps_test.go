@@ -2,6 +2,7 @@ package roomtoken_test
 
 import (
 	"context"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -36,6 +37,10 @@ func (f *fleetSim) do(ctx context.Context, s fleetStep) {
 	case fleetWatch:
 		f.watch(ctx, p, r, s.dur)
 	case fleetRefuse:
+		if s.n > 0 {
+			p, r = f.receiver(p, r)
+			alive = f.alive()
+		}
 		f.refuse(p, r, alive, s.mask)
 	case fleetForget:
 		f.forget(p, r)
@@ -72,6 +77,25 @@ func (f *fleetSim) caller(p *simProcess) *simProcess {
 	defer f.mu.Unlock()
 	f.called = nil
 	return p
+}
+
+// receiver waits until a process gets a token, for a while, and returns it and its room:
+// the token is not committed yet. It returns p and r if none does.
+func (f *fleetSim) receiver(p *simProcess, r *simRoom) (*simProcess, *simRoom) {
+	came := make(chan *simCall, 1)
+	f.mu.Lock()
+	f.came = came
+	f.mu.Unlock()
+	select {
+	case c := <-came:
+		synctest.Wait()
+		p, r = c.p, c.r
+	case <-time.After(f.plan.issuer.lifetime / 2):
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.came = nil
+	return p, r
 }
 
 // leave closes, kills or stops a process.
@@ -223,7 +247,7 @@ func (f *fleetSim) watch(ctx context.Context, p *simProcess, r *simRoom, d time.
 // refuse invalidates what a process has, in that process and in some others.
 func (f *fleetSim) refuse(p *simProcess, r *simRoom, alive []*simProcess, mask uint64) {
 	tok, ok := p.m.Cached(r.id)
-	if !ok {
+	if !ok || p.state != processRuns {
 		return
 	}
 	for _, q := range alive {
@@ -239,6 +263,7 @@ func (f *fleetSim) refuse(p *simProcess, r *simRoom, alive []*simProcess, mask u
 			r.refusals = f.now()
 			if m.refused == 0 {
 				m.refused, m.refusedBy = f.now(), q
+				m.early = m.shared && f.now()-m.began < f.renewal().Age(m.lifetime, 0, 1)-3*f.config.StoreTimeout
 			}
 		} else if q == p {
 			f.breaks("7", "process %d: Invalidate of the token of %s that it hands out returns false", p.n, r.id)
