@@ -8,15 +8,13 @@ func (e *engine) forget(roomID string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.memo.forget(roomID)
-	if e.share != nil {
-		e.share.refresh(roomID)
-	}
+	e.share.retry(roomID)
 	old := e.lookUp(roomID)
 	if old == nil || old.life == orphaned {
 		return
 	}
 	now := e.clock.Now()
-	e.withdraw(old, now)
+	e.withdraw(old)
 	e.report(Event{Kind: EventRoomForgotten, RoomID: roomID})
 	if c := old.call; c != nil && !c.orphaned { // the call is theirs who wait for it now
 		c.orphaned = true
