@@ -3,6 +3,8 @@ package fleet_test
 import (
 	"testing"
 	"time"
+
+	"github.com/roomtoken/roomtoken"
 )
 
 // outage is how long a fault lasts. It is longer than tokens live, so that all are renewed
@@ -82,6 +84,15 @@ func TestTheStoresTroubleCostsNoToken(t *testing.T) {
 			f := newFleet(t, lifetime, p.addr)
 			f.brief()
 			f.outlive(func() { fault(s, p) })
+			if name == "FLUSHALL in a loop" { // it answers
+				return
+			}
+			for _, p := range f.workers {
+				s := p.stats()
+				if down, up := s.count(roomtoken.EventStoreDown), s.count(roomtoken.EventStoreUp); down < 1 || up != down || s.StoreDown {
+					t.Errorf("%s: the store was down %d times, and up again %d times", p.name, down, up)
+				}
+			}
 		})
 	}
 }
