@@ -23,7 +23,7 @@ type issuer struct {
 
 	mu      sync.Mutex
 	rooms   map[string]*issued
-	tokens  map[string]string        // the room that a token is for
+	tokens  map[string]minted        // what was given out, by token
 	holds   map[string]chan struct{} // rooms whose calls wait
 	passed  []func()                 // ends the holds of calls that still wait
 	arrived chan struct{}            // closed, and made anew, with each call
@@ -38,6 +38,12 @@ type issued struct {
 	generations        map[int]int // how many refreshes were made with the refresh token of a generation
 	live               map[string]int
 	newest             string // its newest token
+}
+
+// minted says for which room a token is, and when it ends.
+type minted struct {
+	room string
+	ends time.Time
 }
 
 // request is what a worker sends to an issuer.
@@ -57,7 +63,7 @@ func startIssuer(t *testing.T, lifetime time.Duration) *issuer {
 	t.Helper()
 	i := &issuer{
 		lifetime: lifetime,
-		rooms:    map[string]*issued{}, tokens: map[string]string{}, holds: map[string]chan struct{}{},
+		rooms:    map[string]*issued{}, tokens: map[string]minted{}, holds: map[string]chan struct{}{},
 		arrived: make(chan struct{}),
 	}
 	server := httptest.NewServer(i)
@@ -122,7 +128,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	n := len(i.tokens)
 	g := grant{Token: fmt.Sprintf("token-%d", n), Refresh: fmt.Sprintf("refresh-%d", n), Lifetime: i.lifetime}
-	i.tokens[g.Token] = room
+	i.tokens[g.Token] = minted{room, time.Now().Add(i.lifetime)}
 	known.live[g.Refresh] = generation
 	known.newest = g.Token
 	_ = json.NewEncoder(w).Encode(g)
@@ -133,7 +139,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (i *issuer) know(room, token string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.tokens[token] = room
+	i.tokens[token] = minted{room, time.Now().Add(i.lifetime)}
 	refresh := "refresh" + strings.TrimPrefix(token, "token")
 	i.rooms[room] = &issued{generations: map[int]int{}, live: map[string]int{refresh: 0}}
 }
@@ -210,12 +216,18 @@ func (i *issuer) spentTwice() []string {
 	return append([]string(nil), i.spent...)
 }
 
-// isFor reports whether the issuer has given out the token for that room.
-func (i *issuer) isFor(room, token string) bool {
+// check returns what is wrong with a token that a worker hands out: it must be the room's,
+// and must not be taken for one that lives longer than it does.
+func (i *issuer) check(room string, got answer) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	of, ok := i.tokens[token]
-	return ok && of == room
+	switch of, ok := i.tokens[got.Token]; {
+	case !ok || of.room != room:
+		return fmt.Errorf("room %q: got %q, which is not its token", room, got.Token)
+	case got.ExpiresAt.After(of.ends):
+		return fmt.Errorf("room %q: the token is taken for one that lives %v longer than it does", room, got.ExpiresAt.Sub(of.ends))
+	}
+	return nil
 }
 
 // await waits until so many calls have arrived for a room.

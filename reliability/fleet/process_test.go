@@ -168,8 +168,8 @@ func (p *process) served(a *asking, rooms ...string) (tokens []string) {
 		if got.Err != "" {
 			p.Fatalf("%s: room %q: %s", p.name, rooms[i], got.Err)
 		}
-		if !p.issuer.isFor(rooms[i], got.Token) {
-			p.Fatalf("%s: room %q: got %q, which is not its token", p.name, rooms[i], got.Token)
+		if err := p.issuer.check(rooms[i], got); err != nil {
+			p.Fatalf("%s: %v", p.name, err)
 		}
 		tokens = append(tokens, got.Token)
 	}

@@ -112,6 +112,7 @@ type Ask struct {
 // answer is what a caller of Token got.
 type answer struct {
 	Token     string
+	ExpiresAt time.Time
 	Err       string
 	Permanent bool // as errors.Is says
 	NotFound  bool
@@ -122,7 +123,7 @@ type answer struct {
 func (w *Worker) token(ctx context.Context, room string, atLeast time.Duration) answer {
 	began := time.Now()
 	token, err := w.manager.TokenValidFor(ctx, room, atLeast)
-	a := answer{Token: token.Value.Reveal(), Took: time.Since(began)}
+	a := answer{Token: token.Value.Reveal(), ExpiresAt: token.ExpiresAt, Took: time.Since(began)}
 	if err != nil {
 		a.Err = err.Error()
 		a.Permanent = errors.Is(err, roomtoken.ErrPermanent)
