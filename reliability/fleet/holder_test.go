@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/roomtoken/roomtoken"
 )
 
 // short sets how long a call may take, and the store; a lease lasts for their sum, twice the
@@ -97,9 +99,10 @@ func TestStoppedForLongerThanTheLease(t *testing.T) {
 // process: not even if its call brings the same token.
 func TestARefusedTokenDoesNotComeBack(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, time.Hour, startRedis(t).addr)
+	s := startRedis(t)
+	f := newFleet(t, time.Hour, s.addr)
 	f.short()
-	f.settings.Stolid = true
+	f.settings.Stolid, f.settings.Prefix = true, prefix
 	f.startAll(2)
 	stopped, other := f.workers[0], f.workers[1]
 	f.issuer.hold("a")
@@ -115,6 +118,9 @@ func TestARefusedTokenDoesNotComeBack(t *testing.T) {
 	time.Sleep(time.Second) // the news has it
 	stopped.signal(syscall.SIGCONT)
 	time.Sleep(2 * time.Second) // its commit is there
+	if digest := roomtoken.NewSecret(refused).Digest(); s.fields("a")["digest"] == string(digest[:]) {
+		t.Error("the token that was refused is in the store")
+	}
 	f.issuer.repeat("a", "")
 	f.issuer.refuseWith(nil)
 	f.start()
