@@ -161,11 +161,13 @@ func (c cluster) move(key string) {
 
 // owns reports whether the node itself says that it serves the slot.
 func (s *server) owns(slot int64) bool {
-	shards, err := s.ClusterSlots(context.Background()).Result()
+	ctx := context.Background()
+	shards, err := s.ClusterShards(ctx).Result()
 	s.check(err)
+	id := s.ClusterMyID(ctx).Val()
 	for _, shard := range shards {
-		if int64(shard.Start) <= slot && slot <= int64(shard.End) {
-			return len(shard.Nodes) > 0 && shard.Nodes[0].Addr == s.addr
+		if len(shard.Nodes) == 1 && shard.Nodes[0].ID == id {
+			return slices.ContainsFunc(shard.Slots, func(r redis.SlotRange) bool { return r.Start <= slot && slot <= r.End })
 		}
 	}
 	return false

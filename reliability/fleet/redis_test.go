@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -51,12 +52,12 @@ func startServer(t *testing.T, program string, args ...string) *server {
 	for range 5 { // somebody else may take the port first
 		port := freePort(t)
 		s.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		s.args = append(args[:len(args):len(args)], "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", dir)
+		s.args = append(slices.Clip(args), "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", dir)
 		if program == "redis-server" {
 			s.args = append(s.args, "--save", "", "--appendonly", "no")
 		}
 		s.Client = redis.NewClient(&redis.Options{Addr: s.addr, MaxRetries: -1})
-		t.Cleanup(func() { _ = s.Client.Close() })
+		t.Cleanup(func() { _ = s.Close() })
 		if s.restart() {
 			return s
 		}
