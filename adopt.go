@@ -30,6 +30,7 @@ func (e *engine) adoptIf(r *room, rec Record, now monotime.Reading, ok func(left
 	}
 	sh.version = rec.Version
 	c := grantOf(r, rec, e.clock, sh)
+	e.share.granted = max(e.share.granted, c.began.Mono.Add(-max(sh.storeTime.Sub(rec.Began), 0)))
 	if rec.Token.Equal(r.rec.secret()) || e.isRejected(c, rec.Token) {
 		return
 	}
@@ -47,7 +48,6 @@ func (e *engine) adoptIf(r *room, rec Record, now monotime.Reading, ok func(left
 	e.keepRefresh(c, c.outcome.grant, now)
 	g := grantRecord{rec: token, lifetime: lifetime, renewLeft: e.adoptedRenewLeft(r, rec, token, lifetime, left)}
 	r.failure, r.nextAttempt = nil, 0
-	sh.putOff, sh.lookAt, sh.polls = 0, 0, 0
 	if left-g.renewLeft < minCallGap {
 		r.nextAttempt = now.Mono.Add(minCallGap)
 	}
@@ -68,6 +68,10 @@ func (e *engine) adoptIf(r *room, rec Record, now monotime.Reading, ok func(left
 		d.watches.wake()
 	}
 }
+
+// vouched reports whether another process has got a token since a call of this one showed
+// that the credential is bad: then callers need not be refused before the next probe.
+func (e *engine) vouched() bool { return e.share != nil && e.breaker.Older(e.share.granted) }
 
 // grantOf returns a record as the grant of a call that began when the store was asked.
 func grantOf(r *room, rec Record, clock *monotime.Clock, sh *share) *call {

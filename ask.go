@@ -61,7 +61,7 @@ func (e *engine) ask(r *room, forCaller bool, as role) {
 // lookUpInLine asks the store for rooms that stand in line.
 func (e *engine) lookUpInLine(now monotime.Reading) {
 	s := e.share
-	for !e.closed && !e.storeDown() && s.mayAsk() {
+	for !e.storeDown() && s.mayAsk() && !e.closed {
 		sh, at, ok := s.looks.Min()
 		if !ok || at.After(now.Mono) {
 			return
@@ -78,9 +78,6 @@ func (e *engine) lookUpInLine(now monotime.Reading) {
 // enterLooks lets the store be asked for the room while it stands in line.
 func (e *engine) enterLooks(r *room, now monotime.Reading) {
 	s := e.share
-	if s == nil {
-		return
-	}
 	if !inLine(r.queue) || e.storeDown() {
 		s.leaveLine(r)
 		return
@@ -99,13 +96,13 @@ func (e *engine) enterLooks(r *room, now monotime.Reading) {
 	s.looks.Set(sh, at)
 }
 
-// mayBeInStore reports whether a room in line will soon be looked up in the store, and was
-// not of late.
+// mayBeInStore reports whether a room without a token will be looked up in the store as
+// soon as somebody waits for it, and was not of late.
 func (e *engine) mayBeInStore(r *room, now monotime.Reading) bool {
-	if e.storeDown() || !inLine(r.queue) {
+	if e.storeDown() || r.pending() != nil || r.nextAttempt.After(now.Mono) {
 		return false
 	}
-	sh := e.share.rooms[r]
+	sh := e.share.known(r)
 	return sh == nil || sh.looked == 0 || now.Mono.Sub(sh.looked) >= lookAgain
 }
 
@@ -113,15 +110,12 @@ func (e *engine) mayBeInStore(r *room, now monotime.Reading) bool {
 func (e *engine) acquire(c *call, now monotime.Reading) {
 	r := c.room
 	s, sh := e.share, e.share.of(r)
-	if _, ok := s.fresh[c.roomID]; ok {
-		sh.fresh = true
-		delete(s.fresh, c.roomID)
-	}
+	_, fresh := s.fresh[c.roomID]
 	sh.looked, sh.woken = now.Mono, false
 	ask := Ask{
 		RoomID: c.roomID, ID: newAskID(),
 		Newer: sh.version, Refused: sh.lastRefused(now),
-		TTL: e.leaseTTL(), Look: c.phase == looking, Fresh: sh.fresh,
+		TTL: e.leaseTTL(), Look: c.phase == looking, Fresh: fresh,
 		Wait: r.wanted(e.valid(r.rec, now, 0)),
 	}
 	var entry Entry
@@ -175,7 +169,10 @@ func (e *engine) asked(c *call, ask Ask, entry Entry, now monotime.Reading) {
 	}
 	sh := e.share.of(r)
 	sh.storeTime, sh.asked = entry.Now, c.began
-	sh.lookAt, sh.fresh = 0, sh.fresh && ask.Look && entry.Record.IsZero()
+	sh.lookAt = 0
+	if !ask.Look || !entry.Record.IsZero() {
+		delete(e.share.fresh, c.roomID)
+	}
 	if entry.Busy <= 0 {
 		sh.polls = 0
 	}
@@ -191,7 +188,7 @@ func (e *engine) asked(c *call, ask Ask, entry Entry, now monotime.Reading) {
 		if !ask.Fresh {
 			e.learnFailure(r, entry, now)
 		}
-		c.lease = &entry.Lease
+		c.lease, sh.granted = &entry.Lease, now.Mono
 		if c.phase != asking || now.Mono.Sub(c.began.Mono) > 2*e.share.timeout { // it would end during the call
 			e.giveBack(&entry.Lease)
 			e.endAsk(c, now)
@@ -219,7 +216,7 @@ func (e *engine) judgeWrites(entry Entry, now monotime.Reading) {
 		if l.tookNoWrites(entry.Now, now.Mono) {
 			e.reportStoreDown(entry.Degraded, now)
 		}
-	case !entry.Lease.IsZero(), entry.Record.Began > l.refused:
+	case !entry.Lease.IsZero(), entry.Record.Began > l.refused: // another process has written it since
 		l.refusals = 0
 		e.reportStoreUp(now)
 	}
@@ -233,7 +230,10 @@ func (e *engine) waitForLease(sh *share, busy time.Duration, ask Ask, now monoti
 	pause := pollEvery
 	switch {
 	case !ask.Wait:
-		pause = min(renewEvery, max(e.validUntil(sh.room, now).Sub(now.Mono)/2, firstPoll))
+		pause = renewEvery
+		if left := e.validUntil(sh.room, now).Sub(now.Mono); left > 0 {
+			pause = min(pause, max(left/2, firstPoll))
+		}
 	case sh.woken: // the lease may have ended just after the store was asked
 		pause = firstPoll
 	case !e.share.wakesArrive(now):
@@ -322,7 +322,7 @@ func (e *engine) nextAsk(r *room, wanted bool, now monotime.Reading) monotime.Ti
 	if e.share == nil {
 		return 0
 	}
-	sh := e.share.rooms[r]
+	sh := e.share.known(r)
 	if wanted {
 		if sh == nil || !sh.waits {
 			return 0
@@ -330,7 +330,7 @@ func (e *engine) nextAsk(r *room, wanted bool, now monotime.Reading) monotime.Ti
 		return sh.lookAt
 	}
 	if e.storeDown() && !e.renewalDue(r, now).After(now.Mono) && e.postpone(r, now) {
-		return e.share.rooms[r].putOff
+		return e.share.of(r).putOff
 	}
 	if sh == nil {
 		return 0
@@ -343,7 +343,7 @@ func (e *engine) asksFirst(r *room) bool {
 	if e.storeDown() {
 		return false
 	}
-	sh := e.share.rooms[r]
+	sh := e.share.known(r)
 	return sh == nil || sh.lease.IsZero()
 }
 

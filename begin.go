@@ -15,9 +15,7 @@ func (e *engine) begin(r *room, forCaller bool, as role) {
 	e.mu.assertHeld()
 	now := e.clock.Look()
 	c := e.newCall(r, forCaller, as, now)
-	if e.share != nil {
-		e.keepLease(c)
-	}
+	e.keepLease(c)
 	e.run(c, now)
 }
 

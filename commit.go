@@ -94,7 +94,7 @@ func (e *engine) giveBack(lease *Lease) {
 
 // keepLease gives a call the lease of the one before it.
 func (e *engine) keepLease(c *call) {
-	if sh := e.share.rooms[c.room]; sh != nil && !sh.lease.IsZero() {
+	if sh := e.share.known(c.room); sh != nil && !sh.lease.IsZero() {
 		lease := sh.lease
 		c.lease, sh.lease = &lease, Lease{}
 	}
@@ -102,7 +102,7 @@ func (e *engine) keepLease(c *call) {
 
 // dropLease gives back a lease that was kept for a call that has not begun.
 func (e *engine) dropLease(r *room) {
-	if sh := e.share.rooms[r]; sh != nil && !sh.lease.IsZero() {
+	if sh := e.share.known(r); sh != nil && !sh.lease.IsZero() {
 		lease := sh.lease
 		sh.lease = Lease{}
 		e.giveBack(&lease)
@@ -155,8 +155,8 @@ func failureText(c *call) string {
 	return cut(redact(text, c.outcome.grant.Token.Value), maxFailureText)
 }
 
-// recordOf returns the token that a call got as a record. Its lifetimes count from when
-// the lease was given: the call began after that.
+// recordOf returns the token that a call got as a record. On the store's clock the call
+// began at least as long after the lease was given as here after the lease came.
 func (e *engine) recordOf(c *call, lease Lease) Record {
 	r := c.room
 	g := grantRecord{rec: c.result, lifetime: r.lifetime, renewLeft: r.renewLeft}
@@ -169,7 +169,7 @@ func (e *engine) recordOf(c *call, lease Lease) Record {
 		Version:      lease.next(),
 		Token:        g.rec.secret(),
 		RefreshToken: r.refresh,
-		Began:        lease.Granted.Add(min(issued.Sub(c.began.Mono), 0)),
+		Began:        lease.Granted.Add(min(issued, c.began.Mono).Sub(e.share.of(r).granted)),
 		Lifetime:     g.lifetime,
 		RenewAge:     max(g.lifetime-g.renewLeft, 0),
 	}

@@ -30,9 +30,7 @@ func (e *engine) dispatch(now monotime.Reading) {
 		e.rerank(r, now)
 		e.countState(r, now)
 	}
-	if e.share != nil {
-		e.lookUpInLine(now)
-	}
+	e.lookUpInLine(now)
 	if at := e.opens(now); at > 0 && at.Before(e.sleepUntil) {
 		e.sleepUntil = at
 		e.wakeScheduler()

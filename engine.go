@@ -151,7 +151,7 @@ func (e *engine) move(r *room, to queueID, key monotime.Time) {
 	if r.queue != to && r.queue != noQueue {
 		e.queues[r.queue].Remove(r)
 	}
-	if e.share != nil && inLine(r.queue) && !inLine(to) {
+	if !inLine(to) {
 		e.share.leaveLine(r)
 	}
 	r.queue = to
@@ -248,9 +248,7 @@ func (e *engine) mend(r *room) {
 	if f := r.failure; f != nil && f.permanent > 0 && !f.own && f.mended != e.breaker.Mended() {
 		f.permanent, f.mended = 1, e.breaker.Mended()
 		r.nextAttempt = f.asked
-		if e.share != nil {
-			e.share.of(r).fresh = true
-		}
+		e.share.retry(r.rec.roomID())
 	}
 }
 

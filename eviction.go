@@ -109,10 +109,7 @@ func (e *engine) drop(r *room) {
 	e.move(r, noQueue, 0)
 	e.recency.Remove(r)
 	e.cache.remove(r.rec)
-	if e.share != nil {
-		e.dropLease(r)
-		e.share.forget(r)
-	}
+	e.forgetShare(r)
 	r.dropRefresh() // a Token in somebody's hands keeps the room alive, see record.secret
 	if d := r.demand; d != nil {
 		e.lane.Remove(d)

@@ -2,7 +2,6 @@ package roomtoken
 
 import (
 	"math"
-	"time"
 
 	"github.com/roomtoken/roomtoken/internal/breaker"
 	"github.com/roomtoken/roomtoken/internal/monotime"
@@ -27,9 +26,6 @@ func (e *engine) finish(c *call, panicked error) {
 	}
 	r.call = nil
 	if e.closed {
-		if c.lease != nil {
-			e.giveBack(c.lease)
-		}
 		e.reportEnd(c, now)
 		e.progress.send()
 		return
@@ -49,18 +45,16 @@ func (e *engine) finish(c *call, panicked error) {
 	}
 	e.follow(change, c, c.outcome, now)
 	e.answer(c, now)
-	if e.share != nil {
-		e.commit(c, now)
-		if limited && !e.breaker.Limited() {
-			e.tellHold(0, Failure{}, now)
-		}
+	e.commit(c, now)
+	if limited && !e.breaker.Limited() {
+		e.tellHold(0, Failure{}, now)
 	}
 	if r.life == orphaned {
 		e.drop(r)
 	}
 	e.settle(r, now)
-	if e.share != nil && r.call == nil {
-		e.dropLease(r)
+	if r.call == nil {
+		e.dropLease(r) // the create for which it was kept does not begin
 	}
 	e.wakeInVain(r, now)
 }
@@ -80,16 +74,11 @@ func (e *engine) judgeSource(c *call, o outcome, inFlight int, now monotime.Read
 	switch o.verdict {
 	case limited:
 		wait := min(o.wait, e.config.MaxRetryAfter)
-		delay := time.Duration(0)
-		if e.share != nil && wait > 0 {
-			delay = e.probeDelay(wait)
-		}
+		delay := e.probeDelay(wait)
 		change = e.breaker.RateLimited(bc, o.err, wait+delay, now.Mono)
-		if change.Later && e.share != nil {
+		if change.Later {
 			left := e.breaker.Opens(now.Mono).Sub(now.Mono) - delay
 			e.tellHold(left, Failure{Kind: FailureRateLimited, Count: 1, Text: failureText(c)}, now)
-		}
-		if change.Later {
 			e.pace.RateLimited(now.Mono, e.breaker.Opens(now.Mono))
 		}
 		e.window.Ended(window.Refusal, c.began.Mono, now.Mono, inFlight)

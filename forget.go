@@ -8,9 +8,7 @@ func (e *engine) forget(roomID string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.memo.forget(roomID)
-	if e.share != nil {
-		e.share.refresh(roomID)
-	}
+	e.share.retry(roomID)
 	old := e.lookUp(roomID)
 	if old == nil || old.life == orphaned {
 		return

@@ -86,6 +86,9 @@ func (e *engine) publish(r *room, g grantRecord, now monotime.Reading) {
 	r.lifetime, r.renewLeft = g.lifetime, g.renewLeft
 	r.generation++
 	r.need.Store(0)
+	if sh := e.share.known(r); sh != nil {
+		sh.putOff, sh.lookAt, sh.polls = 0, 0, 0
+	}
 	e.replace(r, g.rec)
 }
 
@@ -239,7 +242,7 @@ func (e *engine) isRejected(c *call, token Secret) bool {
 			return true
 		}
 	}
-	if e.share != nil && e.share.of(c.room).refuses(token.Digest()) {
+	if sh := e.share.known(c.room); sh != nil && sh.refuses(token.Digest()) {
 		return true
 	}
 	f := c.room.failure

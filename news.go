@@ -24,6 +24,7 @@ func (e *engine) readNews() {
 	e.loop(func() time.Duration {
 		if e.newsOnce() {
 			failures = 0
+			e.catchUp()
 			return newsEvery
 		}
 		failures++
@@ -85,7 +86,7 @@ func (e *engine) newsOnce() (ok bool) {
 	}, func(err error, now monotime.Reading) {
 		if ok = err == nil; ok && !e.closed {
 			e.learn(news, now)
-			e.sendAgain(now)
+			e.sendAgain()
 		}
 		close(done)
 	}, nil)
@@ -94,9 +95,53 @@ func (e *engine) newsOnce() (ok bool) {
 	return ok
 }
 
+// catchUp looks the rooms in memory up again after news was missed, as many as are looked up
+// in the time between two looks at the news: their tokens may have been replaced. It takes
+// the lock.
+func (e *engine) catchUp() {
+	began := e.clock.Now().Mono
+	for e.clock.Now().Mono.Sub(began) < newsEvery {
+		roomIDs, more := e.toCatchUp()
+		if len(roomIDs) > 0 {
+			l := e.startLoad(e.life, roomIDs)
+			if l == nil {
+				return
+			}
+			l.again = true
+			if <-l.done; l.err == nil {
+				e.adoptLoaded(l)
+			}
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// toCatchUp returns the next rooms to be looked up again. It takes the lock.
+func (e *engine) toCatchUp() (roomIDs []string, more bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.share
+	for s.missed != nil && len(roomIDs) < MaxLoad {
+		rec := s.missed.next()
+		if rec == nil || e.closed {
+			s.missed = nil
+			break
+		}
+		if rec.text != "" {
+			roomIDs = append(roomIDs, rec.roomID())
+		}
+	}
+	return roomIDs, s.missed != nil
+}
+
 // learn acts on the news.
 func (e *engine) learn(news News, now monotime.Reading) {
 	s := e.share
+	if news.Missed && s.cursor != "" {
+		s.missed = e.cache.cursor()
+	}
 	s.cursor = news.Cursor
 	for _, rejection := range news.Rejections {
 		e.learnRejection(rejection, now)
@@ -164,13 +209,19 @@ func (e *engine) openUp(change breaker.Change, now monotime.Reading) {
 }
 
 // probeDelay draws how long after the end of a hold this process tries whether it is over,
-// so that not all processes do so at once.
+// so that not all processes of a fleet do so at once.
 func (e *engine) probeDelay(hold time.Duration) time.Duration {
+	if e.share == nil {
+		return 0
+	}
 	return time.Duration(rand.Float64() * float64(min(hold/10, e.config.BackoffMax)))
 }
 
 // tellHold tells the fleet of a rate limit; 0: it is over.
 func (e *engine) tellHold(wait time.Duration, failure Failure, now monotime.Reading) {
+	if e.share == nil {
+		return
+	}
 	e.send(&message{
 		tell: func(ctx context.Context) (func(monotime.Reading), error) {
 			return nil, e.share.store.Hold(ctx, wait, failure)
@@ -206,12 +257,13 @@ func (e *engine) wake(roomID string, record Record) {
 	if r == nil {
 		return
 	}
-	sh := e.share.rooms[r]
+	sh := e.share.known(r)
 	if sh == nil || r.call != nil && r.call.phase == running {
 		return
 	}
 	sh.woken = true
 	if !record.IsZero() && record.Began <= sh.storeTime { // else its age is not known: ask
+		e.judgeWrites(Entry{Record: record}, now)
 		e.adopt(r, record, now)
 	}
 	sh.lookAt = 0

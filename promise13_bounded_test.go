@@ -162,3 +162,39 @@ func TestPromise13NothingWithoutAStore(t *testing.T) {
 		}
 	})
 }
+
+// F14: no call of a store is made with the lock held, nor is a wake awaited with it.
+func TestPromise13NoLockOverTheStore(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		p, calls := f.procs[0], 0
+		var mu sync.Mutex
+		p.store.Next(roomtokentest.StoreFault{Times: -1, Do: func(context.Context) error {
+			mu.Lock()
+			defer mu.Unlock()
+			calls++
+			if p.m.Locked() {
+				t.Error("a call of the store was made with the lock held")
+			}
+			return nil
+		}})
+		tok := p.token("a")
+		p.m.Invalidate("a", tok)
+		p.token("a")
+		if err := p.m.Warm(context.Background(), "b", "c"); err != nil {
+			t.Fatal(err)
+		}
+		f.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Minute))
+		p.askWithin(time.Second, "d")
+		f.src.on(nil)
+		f.rest()
+		all := []roomtokentest.StoreMethods{
+			roomtokentest.StoreLoad, roomtokentest.StoreAcquire, roomtokentest.StoreCommit,
+			roomtokentest.StoreReject, roomtokentest.StoreHold, roomtokentest.StoreNews,
+		}
+		for _, method := range all {
+			if p.store.Count(method) == 0 {
+				t.Errorf("method %b was not called", method)
+			}
+		}
+	})
+}

@@ -213,19 +213,21 @@ func TestPromise13Forget(t *testing.T) {
 	withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
 		f.rest()
 		f.src.fail(roomtoken.ErrRoomNotFound)
-		for range 3 {
-			for _, p := range f.procs {
-				_, _ = p.m.Token(context.Background(), "a")
+		ask := func(p *process) {
+			t.Helper()
+			if _, err := p.m.Token(context.Background(), "a"); !errors.Is(err, roomtoken.ErrRoomNotFound) {
+				t.Fatal(err)
 			}
-			time.Sleep(2 * time.Second)
 		}
-		before := len(f.src.of("a"))
+		ask(f.procs[0])
+		ask(f.procs[1])
+		f.calls("a", create)
 		f.procs[1].m.Forget("a")
-		_, _ = f.procs[1].m.Token(context.Background(), "a")
-		_, _ = f.procs[0].m.Token(context.Background(), "a")
-		if n := len(f.src.of("a")) - before; n != 1 {
-			t.Errorf("%d calls after Forget, want one", n)
-		}
+		ask(f.procs[1])
+		f.calls("a", create, create)
+		ask(f.procs[0])
+		ask(f.procs[1])
+		f.calls("a", create, create)
 		f.src.on(nil)
 		token := f.same("b")
 		f.procs[1].m.Forget("b")
@@ -284,6 +286,74 @@ func TestPromise13ARateLimitHoldsAll(t *testing.T) {
 			if s := p.m.Stats(); s.Probing || s.RateLimited {
 				t.Errorf("process %d still probes", i)
 			}
+		}
+	})
+}
+
+// F6: a process that has missed so much news that the store has forgotten some looks its
+// rooms up again.
+func TestPromise13MissedNews(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		cut := f.start(roomtoken.Config{})
+		rooms := names(1200)
+		f.src.on(nil)
+		for _, p := range f.procs {
+			if err := p.m.Warm(context.Background(), rooms...); err != nil {
+				t.Fatal(err)
+			}
+			f.rest()
+		}
+		cut.store.Fail(errors.New("cut off"), -1, 0)
+		time.Sleep(20 * time.Second)
+		for _, room := range rooms[:1000] {
+			f.procs[0].m.Invalidate(room, f.procs[0].token(room))
+		}
+		f.rest()
+		f.store.Flush() // and with it what it knows of refused tokens
+		for _, room := range rooms[:1000] {
+			f.procs[0].token(room)
+		}
+		f.rest()
+		cut.store.Clear()
+		time.Sleep(10 * time.Second)
+		for _, room := range rooms {
+			f.same(room)
+		}
+	})
+}
+
+// F6: an ask carries the refusal that the store has not been told of.
+func TestPromise13AnAskCarriesTheRefusal(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		p := f.procs[0]
+		refused := p.token("a")
+		f.rest()
+		p.store.Fail(errors.New("down"), -1, roomtokentest.StoreReject)
+		f.src.fail(errDown)
+		p.m.Invalidate("a", refused)
+		p.askWithin(100*time.Millisecond, "a")
+		late := f.start(roomtoken.Config{})
+		if tok, err := late.m.Token(context.Background(), "a"); err == nil {
+			t.Errorf("another process has adopted %s", tok.Value.Reveal())
+		}
+		p.store.Clear()
+	})
+}
+
+// F6: nor is a refused token adopted from an answer that was under way when it was refused.
+func TestPromise13ALateAnswerBringsNoRefusedToken(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		refused := f.procs[0].token("a")
+		f.rest()
+		late := f.start(roomtoken.Config{StoreTimeout: 5 * time.Second})
+		f.rest()
+		late.store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreAcquire, After: true, Latency: 3 * time.Second})
+		waiting := late.ask(context.Background(), "a")
+		time.Sleep(100 * time.Millisecond)
+		f.procs[0].m.Invalidate("a", refused)
+		time.Sleep(4 * time.Second)
+		if got := late.served(waiting); got.Value.Equal(refused.Value) {
+			t.Error("it was adopted")
 		}
 	})
 }

@@ -26,9 +26,7 @@ func (e *engine) resetBackoff(roomIDs []string) {
 				}
 			}
 			e.memo.forget(id)
-			if e.share != nil {
-				e.share.refresh(id)
-			}
+			e.share.retry(id)
 			if r := e.lookUp(id); r != nil {
 				e.resetRoom(r, now)
 			}
@@ -54,9 +52,7 @@ type resetMark struct {
 
 // resetRoom makes the room try now.
 func (e *engine) resetRoom(r *room, now monotime.Reading) {
-	if e.share != nil {
-		e.share.of(r).fresh = true
-	}
+	e.share.retry(r.rec.roomID())
 	f := r.failure
 	if f == nil || !f.at.After(e.reset.at) {
 		r.nextAttempt = 0

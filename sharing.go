@@ -9,14 +9,14 @@ import (
 )
 
 // sharing is what an engine with a Store knows beside its rooms. The engine's lock guards
-// it. An engine without a Store has none.
+// it. An engine without a Store has a nil one, whose methods do nothing.
 type sharing struct {
 	store   Store         // constant
 	timeout time.Duration // Config.StoreTimeout; constant
 
 	rooms map[*room]*share                    // what is known of the store's entry of a room
 	looks *queue.Queue[monotime.Time, *share] // rooms in line, by when the store is asked whether it has a token
-	fresh map[string]struct{}                 // rooms that were forgotten, or reset, before they were asked for
+	fresh map[string]struct{}                 // rooms whose next ask disregards the failure: they were forgotten or reset
 
 	link   link
 	outbox outbox
@@ -25,9 +25,12 @@ type sharing struct {
 	abandoned int // those of them for which nobody waits any longer
 	asking    int // calls in engine.calls that ask for a lease; no source call has begun
 
+	granted monotime.Time // when the newest record began that another process got
+
 	loops  int           // goroutines that read the news and wait for wakes
 	heard  monotime.Time // when a wake came last; 0: never
 	cursor string        // of the news
+	missed *cursor       // the rooms that are yet to be looked up again, because news was missed; nil: none
 	hold   string        // the ID of the hold that was learned last; "": none
 	held   monotime.Time // until when this process holds its calls back because of it
 	over   bool          // that it is over was learned, too
@@ -45,6 +48,8 @@ type share struct {
 	storeTime StoreTime
 	asked     monotime.Reading
 
+	granted monotime.Time // when the last lease came that it got
+
 	lookAt monotime.Time // another has the lease: the store is not asked before; 0: it has not
 	leased monotime.Time // when that lease ends
 	polls  int           // asks in a row that found another's lease
@@ -53,7 +58,6 @@ type share struct {
 
 	putOff monotime.Time // no renewal without the store before; 0: not drawn yet
 	looked monotime.Time // when the store was asked last
-	fresh  bool          // the next ask disregards the failure
 
 	refused []refusal // tokens that must not be adopted
 
@@ -98,21 +102,26 @@ func (s *sharing) of(r *room) *share {
 	return sh
 }
 
-// forget drops what is known of a room that is dropped.
-func (s *sharing) forget(r *room) {
-	s.leaveLine(r)
-	delete(s.rooms, r)
+// known returns what is known of the room, nil if nothing is.
+func (s *sharing) known(r *room) *share {
+	if s == nil {
+		return nil
+	}
+	return s.rooms[r]
 }
 
 // leaveLine notes that the room stands in no line any more.
 func (s *sharing) leaveLine(r *room) {
-	if sh := s.rooms[r]; sh != nil {
+	if sh := s.known(r); sh != nil {
 		s.looks.Remove(sh)
 	}
 }
 
-// refresh makes the room's next ask disregard the failure that the store knows.
-func (s *sharing) refresh(roomID string) {
+// retry makes the room's next ask disregard the failure that the store knows.
+func (s *sharing) retry(roomID string) {
+	if s == nil {
+		return
+	}
 	if len(s.fresh) >= maxMemo {
 		clear(s.fresh)
 	}
@@ -161,13 +170,22 @@ func (sh *share) lastRefused(now monotime.Reading) Rejection {
 	return last.Rejection
 }
 
+// forgetShare drops what is known of a room that is dropped, and gives its lease back.
+func (e *engine) forgetShare(r *room) {
+	if e.share != nil {
+		e.dropLease(r)
+		delete(e.share.rooms, r)
+	}
+}
+
 // leasedElsewhere returns for how long another process may yet get the room's token, 0 if
 // none does.
 func (e *engine) leasedElsewhere(r *room, now monotime.Reading) time.Duration {
-	if e.share == nil || e.share.rooms[r] == nil || e.share.rooms[r].lookAt == 0 {
+	sh := e.share.known(r)
+	if sh == nil || sh.lookAt == 0 {
 		return 0
 	}
-	return max(e.share.rooms[r].leased.Sub(now.Mono), 0)
+	return max(sh.leased.Sub(now.Mono), 0)
 }
 
 // startSharing begins to listen to the fleet. It needs no lock.
@@ -186,6 +204,9 @@ func (e *engine) closeSharing() {
 	s := e.share
 	s.emptyQueues()
 	s.outbox.again = nil
+	if s.link.down {
+		s.outbox.next = nil
+	}
 	for c := range e.calls {
 		if c.lease != nil {
 			e.giveBack(c.lease)

@@ -30,7 +30,7 @@ import (
 // is an error of that call.
 type Store interface {
 	// Load looks up rooms, at most [MaxLoad], in their order. It sets only Now, Record,
-	// Unreadable and, of a failure in force, NotBefore and Failure.
+	// Unreadable and, where there is no record, NotBefore and Failure of a failure in force.
 	Load(ctx context.Context, roomIDs []string) ([]Entry, error)
 
 	// Acquire asks for a room. In this order:
@@ -52,8 +52,7 @@ type Store interface {
 	// force, or if the record is not newer than the one that the lease was given on;
 	// never if the result's record is not newer than the one there, or its token has a
 	// tombstone. With the lease in force, those who were told to wait for it are woken,
-	// see [Waker], whether the result is taken or not. Commit is repeatable: a record that
-	// is there already is taken.
+	// see [Waker], whether the result is taken or not.
 	//
 	// A record replaces the record and ends the failure. A failure is in force for
 	// result.NotBefore, more than 24 h counts as none, and its Count is remembered for
@@ -159,7 +158,7 @@ type Ask struct {
 	Newer   uint64    // the version that the asker has; 0: none
 	Refused Rejection // the token that the asker knows to be refused; the zero Digest: none
 
-	TTL   time.Duration // of the lease, from now on
+	TTL   time.Duration // of the lease, from now on; a Look has it, too
 	Look  bool          // give no lease
 	Wait  bool          // somebody waits for the answer: tell when another's lease ends
 	Fresh bool          // disregard the failure: somebody asked for a new attempt

@@ -119,6 +119,9 @@ func (e *engine) judgeStore(c *storeCall, err error, now monotime.Reading) {
 	if s.link.failed(c.began, now.Mono) {
 		e.reportStoreDown(err, now)
 		s.emptyLooks()
+		if e.breaker.Guarded() {
+			e.wakeImpatient(now) // some have waited for a look
+		}
 	}
 }
 
@@ -147,7 +150,7 @@ func (e *engine) reportStoreDown(err error, now monotime.Reading) {
 // not.
 func (e *engine) reportStoreUp(now monotime.Reading) {
 	l := &e.share.link
-	if !l.told || l.down || l.refusals > 0 {
+	if !l.told || l.down || l.refusals >= linkFailures {
 		return
 	}
 	l.told = false

@@ -208,6 +208,8 @@ func (w *waiter) answer(valid bool, now monotime.Reading) answer {
 		return refuse
 	case r.call != nil || r.pending() != nil:
 		return stay
+	case e.badCredential() && (e.mayBeInStore(r, now) || e.vouched()):
+		return stay
 	case e.breaker.State() == breaker.Refused, e.breaker.State() == breaker.Suspect && !e.innocent(r):
 		return refuse
 	default:

@@ -10,9 +10,10 @@ import (
 // loadsAhead is how many Loads of a Warm are under way at a time.
 const loadsAhead = 2
 
-// load is a look-up of many rooms in the store.
+// load is a look-up of many rooms in the store: for Warm, or again for the rooms in memory.
 type load struct {
 	roomIDs []string
+	again   bool // nobody asks for the rooms
 	asked   monotime.Reading
 	entries []Entry
 	err     error
@@ -88,6 +89,18 @@ func (e *engine) startLoad(ctx context.Context, roomIDs []string) *load {
 	return l
 }
 
+// roomOf returns the room of an entry, created if it is asked for; nil if it is not in
+// memory.
+func (e *engine) roomOf(l *load, i int) (r *room, now monotime.Reading, err error) {
+	if l.again {
+		return e.lookUp(l.roomIDs[i]), e.clock.Now(), nil
+	}
+	if r, now, err = e.admit(l.roomIDs[i]); err == nil {
+		r.use(now)
+	}
+	return r, now, err
+}
+
 // adoptLoaded makes what a Load has brought the rooms'. It reports whether there is space
 // for more. It takes the lock.
 func (e *engine) adoptLoaded(l *load) (more bool) {
@@ -102,14 +115,13 @@ func (e *engine) adoptLoaded(l *load) (more bool) {
 		if entry.Record.IsZero() && entry.NotBefore <= 0 {
 			continue
 		}
-		r, now, err := e.admit(l.roomIDs[i])
+		r, now, err := e.roomOf(l, i)
 		if err != nil {
 			return false
 		}
-		if r.call != nil && r.call.phase == running {
+		if r == nil || r.call != nil && r.call.phase == running {
 			continue
 		}
-		r.use(now)
 		sh := e.share.of(r)
 		sh.storeTime, sh.asked = entry.Now, l.asked
 		if entry.Record.IsZero() {

@@ -2,9 +2,12 @@ package roomtokentest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/roomtoken/roomtoken"
 )
 
 // TestLatencyOnAMockClock starts delayed calls while another goroutine moves the
@@ -44,4 +47,21 @@ func TestLatencyOnAMockClock(t *testing.T) {
 	}
 	close(done)
 	callers.Wait()
+}
+
+// TestHeartbeatsOnAMockClock moves the clock as soon as it hears a heartbeat. If that is
+// before the timer of the next one, there is none, and go test times out.
+func TestHeartbeatsOnAMockClock(t *testing.T) {
+	mock := newMock()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	beats := 0
+	err := (&Store{Clock: mock}).Wake(ctx, func(string, roomtoken.Record) {
+		if beats++; beats == 10 {
+			cancel(errDown)
+		}
+		mock.Add(heartbeat)
+	})
+	if !errors.Is(err, errDown) {
+		t.Errorf("Wake: %v, want the cause %v", err, errDown)
+	}
 }

@@ -169,6 +169,18 @@ func TestStoreLosesWakes(t *testing.T) {
 	})
 }
 
+// The zero Lease is none: it is not in force where nobody has the lease.
+func TestStoreZeroLease(t *testing.T) {
+	s := &Store{Clock: newMock()}
+	record := fill(t, s, "token")
+	next := record
+	next.Version++
+	committed, err := s.Commit(t.Context(), roomtoken.Lease{RoomID: "lobby"}, roomtoken.Result{Record: next})
+	if err != nil || committed.Taken || committed.Newer.Version != record.Version {
+		t.Errorf("got %+v, %v, want it not taken because of version %d", committed, err, record.Version)
+	}
+}
+
 // Rooms of which nothing is known any more take no memory.
 func TestStoreIsBounded(t *testing.T) {
 	s := &Store{Clock: newMock()}

@@ -111,7 +111,7 @@ func (r *storeRoom) commit(lease roomtoken.Lease, result roomtoken.Result, now r
 	answer := roomtoken.Committed{Now: now}
 	record, present := result.Record, r.present()
 	_, refused := r.tombstones[record.Token.Digest()]
-	inForce := r.lease.ID == lease.ID
+	inForce := !r.lease.IsZero() && r.lease.ID == lease.ID
 	switch {
 	case !inForce && present.Version > lease.Version,
 		!record.IsZero() && present.Version >= record.Version:

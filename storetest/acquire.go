@@ -46,7 +46,7 @@ var acquireChecks = []check{
 	}},
 	{of: "Acquire", sentence: "If another ask has the lease, the answer is Busy", run: func(s *suite) {
 		s.lease(s.a, s.ask())
-		for _, store := range []roomtoken.Store{s.b, s.a} {
+		for _, store := range []*handle{s.b, s.a} {
 			entry := s.acquire(store, s.ask())
 			s.want(s.about(entry.Busy, long), "Busy for %v", long)
 		}
@@ -68,7 +68,7 @@ var acquireChecks = []check{
 	}},
 	{of: "Acquire", sentence: "If a failure is in force, and not ask.Fresh, the answer is NotBefore", run: func(s *suite) {
 		failure := s.failFor(long)
-		for _, store := range []roomtoken.Store{s.b, s.a} {
+		for _, store := range []*handle{s.b, s.a} {
 			entry := s.acquire(store, s.ask())
 			s.want(s.about(entry.NotBefore, long) && entry.Failure == failure, "NotBefore in %v, %s", long, showFailure(failure))
 		}
@@ -99,6 +99,7 @@ var acquireChecks = []check{
 		busy := s.ask()
 		busy.RoomID = "cellar"
 		lease := s.lease(s.a, busy)
+		s.cleanup = append(s.cleanup, func() { s.harness.ReadOnly(false) })
 		s.harness.ReadOnly(true)
 		s.call("no writes")
 

@@ -15,7 +15,7 @@ var holdChecks = []check{
 	{of: "Hold", sentence: "Hold tells, in the news, that the source asked all callers to wait", run: func(s *suite) {
 		s.want(s.news(s.b, "").Hold == roomtoken.Hold{}, "no hold")
 		s.hold(s.a, time.Minute, limited("slow down"))
-		for _, store := range []roomtoken.Store{s.a, s.b} {
+		for _, store := range []*handle{s.a, s.b} {
 			hold := s.news(store, "").Hold
 			s.want(hold.ID != "" && hold.Wait == time.Minute && s.about(hold.Left, time.Minute) && !hold.Over && hold.Failure == limited("slow down"),
 				"a hold of 1m, of which 1m is left, %s", showFailure(limited("slow down")))

@@ -30,7 +30,7 @@ var loadChecks = []check{
 		}
 		s.load(s.a) // of no rooms
 	}},
-	{of: "Load", sentence: "It sets only Now, Record, Unreadable and, of a failure in force, NotBefore and Failure", run: func(s *suite) {
+	{of: "Load", sentence: "It sets only Now, Record, Unreadable and, where there is no record, NotBefore and Failure of a failure in force", run: func(s *suite) {
 		s.lease(s.a, s.ask())
 		entry := s.load(s.b, lobby)[0]
 		s.want(isNothing(entry), "nothing, because there is only a lease")

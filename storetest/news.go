@@ -8,7 +8,7 @@ import (
 )
 
 // rejectMany rejects n tokens of a room that is named after them, and returns what it told.
-func (s *suite) rejectMany(store roomtoken.Store, name string, n int) []roomtoken.Rejection {
+func (s *suite) rejectMany(store *handle, name string, n int) []roomtoken.Rejection {
 	s.Helper()
 	var told []roomtoken.Rejection
 	for i := range n {

@@ -16,7 +16,7 @@ type Harness struct {
 	Stores []roomtoken.Store
 
 	// Advance moves the clock of the Store. If it is nil, the tests wait until time
-	// passes: about half a second for each of a dozen of them.
+	// passes: some seconds in all, and up to 10 s for a heartbeat of Wake.
 	Advance func(d time.Duration)
 
 	// Tolerance is by how much the durations that the Store measures may be wrong: the
@@ -34,7 +34,8 @@ type Harness struct {
 	// more.
 	NewsLimit int
 
-	// ReadOnly makes the Store take no writes, and take them again.
+	// ReadOnly makes the Store take no writes, and take them again. The subtest ends with a
+	// call with false, also when it fails.
 	ReadOnly func(on bool)
 }
 
@@ -107,7 +108,7 @@ func runAll(t *testing.T, harness func(t *testing.T) Harness, run func(t *testin
 					t.Fatalf("storetest: Harness.Stores has %d Stores, want 2 or more", len(h.Stores))
 				}
 				if skip = !h.has(c.needs); !skip {
-					c.test(t, t.Context(), h)
+					c.test(t.Context(), t, h)
 				}
 			})
 			if skip { // here, because a bubble does not pass it on

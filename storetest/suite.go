@@ -26,13 +26,19 @@ type tb interface {
 	Fatalf(format string, args ...any)
 }
 
+// handle is a Store of the Harness.
+type handle struct {
+	roomtoken.Store
+	name string // in messages
+}
+
 // suite is one check that runs. Except for call, its methods are for the goroutine of the
 // check alone.
 type suite struct {
 	tb
 	check
 	harness Harness
-	a, b    roomtoken.Store // two processes
+	a, b    *handle // two processes
 	ctx     context.Context
 	began   time.Time
 	asks    int // for the IDs of asks
@@ -43,10 +49,18 @@ type suite struct {
 }
 
 // test runs the check.
-func (c check) test(t tb, ctx context.Context, h Harness) { //nolint:revive // like a test, t comes first
+func (c check) test(ctx context.Context, t tb, h Harness) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
-	s := &suite{tb: t, check: c, harness: h, a: h.Stores[0], b: h.Stores[1], ctx: ctx, began: time.Now()}
+	s := &suite{
+		tb:      t,
+		check:   c,
+		harness: h,
+		a:       &handle{h.Stores[0], "a"},
+		b:       &handle{h.Stores[1], "b"},
+		ctx:     ctx,
+		began:   time.Now(),
+	}
 	defer s.clean(cancel)
 	c.run(s)
 }
@@ -95,16 +109,6 @@ func (s *suite) want(ok bool, format string, args ...any) {
 	}
 }
 
-// name returns the letter that messages use for a Store.
-func (s *suite) name(store roomtoken.Store) string {
-	for i, other := range s.harness.Stores {
-		if other == store {
-			return string(rune('a' + i))
-		}
-	}
-	return "?"
-}
-
 // ask returns an ask for a lease of the lobby that lasts.
 func (s *suite) ask() roomtoken.Ask {
 	s.asks++
@@ -118,42 +122,42 @@ func (s *suite) newer(record roomtoken.Record) roomtoken.Ask {
 	return ask
 }
 
-func (s *suite) acquire(store roomtoken.Store, ask roomtoken.Ask) roomtoken.Entry {
+func (s *suite) acquire(store *handle, ask roomtoken.Ask) roomtoken.Entry {
 	s.Helper()
 	entry, err := store.Acquire(s.ctx, ask)
-	s.call("%s.Acquire(%s) = %s", s.name(store), showAsk(ask), showEntry(entry, err))
+	s.call("%s.Acquire(%s) = %s", store.name, showAsk(ask), showEntry(entry, err))
 	s.want(err == nil, "no error")
 	s.wantOneAnswer(entry)
 	return entry
 }
 
 // lease is acquire where the asker must get the lease.
-func (s *suite) lease(store roomtoken.Store, ask roomtoken.Ask) roomtoken.Lease {
+func (s *suite) lease(store *handle, ask roomtoken.Ask) roomtoken.Lease {
 	s.Helper()
 	lease := s.acquire(store, ask).Lease
 	s.want(!lease.IsZero(), "a lease, because nobody has it")
 	return lease
 }
 
-func (s *suite) commit(store roomtoken.Store, lease roomtoken.Lease, result roomtoken.Result) roomtoken.Committed {
+func (s *suite) commit(store *handle, lease roomtoken.Lease, result roomtoken.Result) roomtoken.Committed {
 	s.Helper()
 	committed, err := store.Commit(s.ctx, lease, result)
-	s.call("%s.Commit(%s, %s) = %s", s.name(store), showLease(lease), showResult(result), showCommitted(committed, err))
+	s.call("%s.Commit(%s, %s) = %s", store.name, showLease(lease), showResult(result), showCommitted(committed, err))
 	s.want(err == nil, "no error")
 	s.want(!committed.Taken || committed.Newer.IsZero(), "no newer record, because the result was taken")
 	return committed
 }
 
 // taken is commit where the result must be taken.
-func (s *suite) taken(store roomtoken.Store, lease roomtoken.Lease, result roomtoken.Result) {
+func (s *suite) taken(store *handle, lease roomtoken.Lease, result roomtoken.Result) {
 	s.Helper()
 	s.want(s.commit(store, lease, result).Taken, "the result is taken")
 }
 
-func (s *suite) load(store roomtoken.Store, roomIDs ...string) []roomtoken.Entry {
+func (s *suite) load(store *handle, roomIDs ...string) []roomtoken.Entry {
 	s.Helper()
 	entries, err := store.Load(s.ctx, roomIDs)
-	s.call("%s.Load(%s) = %s", s.name(store), showRooms(roomIDs), showEntries(entries, err))
+	s.call("%s.Load(%s) = %s", store.name, showRooms(roomIDs), showEntries(entries, err))
 	s.want(err == nil, "no error")
 	s.want(len(entries) == len(roomIDs), "%d entries", len(roomIDs))
 	for _, entry := range entries {
@@ -162,24 +166,24 @@ func (s *suite) load(store roomtoken.Store, roomIDs ...string) []roomtoken.Entry
 	return entries
 }
 
-func (s *suite) reject(store roomtoken.Store, rejection roomtoken.Rejection) {
+func (s *suite) reject(store *handle, rejection roomtoken.Rejection) {
 	s.Helper()
 	err := store.Reject(s.ctx, rejection)
-	s.call("%s.Reject(%s) = %v", s.name(store), showRejection(rejection), err)
+	s.call("%s.Reject(%s) = %v", store.name, showRejection(rejection), err)
 	s.want(err == nil, "no error")
 }
 
-func (s *suite) hold(store roomtoken.Store, wait time.Duration, failure roomtoken.Failure) {
+func (s *suite) hold(store *handle, wait time.Duration, failure roomtoken.Failure) {
 	s.Helper()
 	err := store.Hold(s.ctx, wait, failure)
-	s.call("%s.Hold(%v, %s) = %v", s.name(store), wait, showFailure(failure), err)
+	s.call("%s.Hold(%v, %s) = %v", store.name, wait, showFailure(failure), err)
 	s.want(err == nil, "no error")
 }
 
-func (s *suite) news(store roomtoken.Store, since string) roomtoken.News {
+func (s *suite) news(store *handle, since string) roomtoken.News {
 	s.Helper()
 	news, err := store.News(s.ctx, since)
-	s.call("%s.News(%q) = %s", s.name(store), since, showNews(news, err))
+	s.call("%s.News(%q) = %s", store.name, since, showNews(news, err))
 	s.want(err == nil, "no error")
 	return news
 }
@@ -247,7 +251,7 @@ func (s *suite) wantRecord(got, record roomtoken.Record) {
 // wantLoaded checks that both processes see the record of the lobby; the zero Record: none.
 func (s *suite) wantLoaded(record roomtoken.Record) {
 	s.Helper()
-	for _, store := range []roomtoken.Store{s.a, s.b} {
+	for _, store := range []*handle{s.a, s.b} {
 		got := s.load(store, lobby)[0].Record
 		if record.IsZero() {
 			s.want(got.IsZero(), "no record")

@@ -25,14 +25,14 @@ type listener struct {
 
 // listen begins to listen for the wakes of a process. It returns when it is known that
 // they arrive.
-func (s *suite) listen(store roomtoken.Store) *listener {
+func (s *suite) listen(store *handle) *listener {
 	s.Helper()
 	ctx, stop := context.WithCancel(s.ctx)
-	l := &listener{s: s, name: s.name(store), wakes: make(chan woken, 1000), done: make(chan struct{}), stop: stop}
+	l := &listener{s: s, name: store.name, wakes: make(chan woken, 1000), done: make(chan struct{}), stop: stop}
 	s.cleanup = append(s.cleanup, func() { l.returns() })
 	go func() {
 		defer close(l.done)
-		_ = store.(roomtoken.Waker).Wake(ctx, func(roomID string, record roomtoken.Record) {
+		_ = store.Store.(roomtoken.Waker).Wake(ctx, func(roomID string, record roomtoken.Record) {
 			select {
 			case l.wakes <- woken{roomID, record}:
 			default: // enough

@@ -27,21 +27,18 @@ func (s *Store) Acquire(ctx context.Context, ask roomtoken.Ask) (roomtoken.Entry
 	return entry, err
 }
 
-// acquire runs the script. A record of version unreadable counts as absent. If the answer is
-// a record that cannot be read, acquire returns its version.
+// acquire runs the script. A record of the version that is unreadable counts as absent. If
+// the answer is a record that cannot be read, acquire returns its version.
 func (s *Store) acquire(ctx context.Context, ask roomtoken.Ask, unreadable uint64) (roomtoken.Entry, uint64, error) {
-	var inbox, skip, refused string
+	var inbox, refused string
 	if ask.Wait {
 		inbox = s.inbox.heard()
-	}
-	if unreadable > 0 {
-		skip = strconv.FormatUint(unreadable, 10)
 	}
 	if digest := ask.Refused.Token; !digest.IsZero() {
 		refused = string(digest[:])
 	}
 	a, err := s.run(ctx, acquireScript, s.room(ask.RoomID),
-		ask.ID, min(ask.Newer, maxNumber), micros(ask.TTL), flag(ask.Look || ask.TTL <= 0), flag(ask.Fresh), inbox, skip,
+		ask.ID, min(ask.Newer, maxNumber), micros(ask.TTL), flag(ask.Look || ask.TTL <= 0), flag(ask.Fresh), inbox, unreadable,
 		refused, micros(ask.Refused.Left), max(ask.Refused.Refusals, 0))
 	if redis.HasErrorPrefix(err, "READONLY") {
 		return readOnly(err), 0, nil
@@ -61,7 +58,7 @@ func (s *Store) acquire(ctx context.Context, ask roomtoken.Ask, unreadable uint6
 		entry.NotBefore, entry.Failure = a.duration(), a.failure()
 	case "lease":
 		entry.Lease = roomtoken.Lease{RoomID: ask.RoomID, ID: ask.ID, Granted: a.time(), Version: a.number(maxNumber)}
-		entry.Refusals, entry.Failure = int(min(a.number(maxNumber), maxRefusals)), a.failure()
+		entry.Refusals, entry.Failure = a.count(), a.failure()
 	case "degraded":
 		entry.Degraded = errors.New("redisstore: " + a.text())
 	case "none":

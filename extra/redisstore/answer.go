@@ -39,6 +39,9 @@ func (a *answer) number(most uint64) uint64 {
 	return n
 }
 
+// count takes a number that may be larger than an int.
+func (a *answer) count() int { return int(min(a.number(maxNumber), math.MaxInt32)) }
+
 func (a *answer) bool() bool { return a.number(1) == 1 }
 
 func (a *answer) time() roomtoken.StoreTime { return roomtoken.StoreTime(a.number(maxNumber)) }
@@ -57,7 +60,7 @@ func (a *answer) digest() (d roomtoken.Digest) {
 func (a *answer) failure() roomtoken.Failure {
 	return roomtoken.Failure{
 		Kind:  roomtoken.FailureKind(min(a.number(maxNumber), math.MaxUint8)),
-		Count: int(min(a.number(maxNumber), math.MaxInt32)),
+		Count: a.count(),
 		Text:  a.text(),
 	}
 }

@@ -46,10 +46,18 @@ func newCluster(t *testing.T) *redis.ClusterClient {
 	return client
 }
 
-// In a cluster rooms are spread over all nodes, and each operation is for one node.
+// In a cluster rooms are spread over all nodes, and each command is for one of them.
 func TestCluster(t *testing.T) {
-	client := newCluster(t)
+	admin := newCluster(t)
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: admin.Options().Addrs, Username: "app", Password: "secret", ContextTimeoutEnabled: true,
+	})
+	defer client.Close()
 	f := fleetOn(t, client)
+	must(t, admin.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
+		args := append([]any{"ACL", "SETUSER", "app"}, rules(t, f.prefix)...)
+		return node.Do(ctx, append(args, "+cluster|slots", "+command")...).Err()
+	}))
 	w := f.wake()
 	w.wait("")
 	var ids []string
@@ -68,7 +76,7 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	var nodes int
-	must(t, client.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
+	must(t, admin.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
 		if n := node.DBSize(ctx).Val(); n < 20 {
 			t.Errorf("%s has %d of 200 rooms", node.Options().Addr, n)
 		}

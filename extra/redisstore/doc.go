@@ -21,9 +21,8 @@
 // A room is a hash, PREFIX{}ROOM. The empty hash tag makes a cluster hash the whole key, so
 // that any room ID is a key of its own and rooms are spread over all nodes. The rejections
 // of the last minutes are a stream, PREFIXnews, and a rate limit is a hash beside it. All
-// keys end by themselves. Each call of a Store is one script, of which a part of a
-// millisecond is spent in Redis; Reject is two, since the room and the news are on
-// different nodes.
+// keys end by themselves. Each call of a Store is one script; Reject is two, since the room
+// and the news may be on different nodes.
 //
 // Records are sealed, see package storeseal. In the clear are room IDs, versions, when
 // things end, the digests of tokens, and the texts of failures. Who can write to the server
@@ -31,10 +30,7 @@
 // still lives.
 //
 // Messages go through plain Pub/Sub, to the channels PREFIXinbox:*, and only to processes
-// that wait. A user of the server needs, with the default prefix:
-//
-//	ACL SETUSER app ~roomtoken:* ~{roomtoken:* &roomtoken:inbox:* +@hash +@stream +@pubsub +@scripting +time +del +pexpire +pexpireat
-//
-// Without the channels everything works, but processes that wait for each other ask at
-// intervals instead of being told.
+// that wait. Users of Redis have no channels unless they are given some; without them
+// everything works, but processes that wait for each other ask at intervals instead of being
+// told. The README has what else a user of the server needs.
 package redisstore

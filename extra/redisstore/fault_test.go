@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -66,14 +67,21 @@ func TestServerThatTakesNoWrites(t *testing.T) {
 				}
 				cursor = n.Cursor
 			}
+			if err := f.Hold(t.Context(), time.Hour, roomtoken.Failure{}); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("Hold: %v", err)
+			}
+			calls := commands{key: f.log()}
+			f.client.AddHook(&calls)
 			for name, err := range map[string]error{
 				"Commit": second(f.Commit(t.Context(), lost, roomtoken.Result{Record: record(lost, "two")})),
 				"Reject": f.Reject(t.Context(), rejection("there", "one")),
-				"Hold":   f.Hold(t.Context(), time.Hour, roomtoken.Failure{}),
 			} {
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("%s: %v", name, err)
 				}
+			}
+			if told := calls.keys.Load() > 0; told != test.removes {
+				t.Errorf("the news were told of what the room was not: %v", told)
 			}
 			want := "record one"
 			if test.removes {
@@ -145,6 +153,22 @@ func TestServerIsDown(t *testing.T) {
 	}
 }
 
+// rules returns what the README lets a user of the server do, with another prefix.
+func rules(t *testing.T, prefix string) (args []any) {
+	t.Helper()
+	page, err := os.ReadFile("README.md")
+	must(t, err)
+	_, text, _ := strings.Cut(string(page), "ACL SETUSER app")
+	text, _, _ = strings.Cut(text, "```")
+	for _, rule := range strings.Fields(text) {
+		args = append(args, strings.ReplaceAll(rule, "roomtoken:", prefix))
+	}
+	if len(args) < 10 {
+		t.Fatalf("README.md has the rules %q", args)
+	}
+	return args
+}
+
 // Users of Redis 7 have no channels by default: all but the messages works.
 func TestUserWithoutChannels(t *testing.T) {
 	addr := ownServer(t)
@@ -152,13 +176,10 @@ func TestUserWithoutChannels(t *testing.T) {
 	f := fleetOn(t, newClient(t, addr, func(o *redis.Options) { o.Username, o.Password = "app", "secret" }))
 	user := func(more ...any) {
 		t.Helper()
-		args := append([]any{
-			"ACL", "SETUSER", "app", "reset", "on", ">secret", "~" + f.prefix + "*", "~{" + f.prefix + "*",
-			"+@hash", "+@stream", "+@pubsub", "+@scripting", "+time", "+del", "+pexpire", "+pexpireat", "-script",
-		}, more...)
-		must(t, admin.Do(t.Context(), args...).Err())
+		args := append([]any{"ACL", "SETUSER", "app", "reset"}, rules(t, f.prefix)...)
+		must(t, admin.Do(t.Context(), append(args, more...)...).Err())
 	}
-	user()
+	user("resetchannels")
 	f.publish("room", "one")
 	l := f.lease(ask("other"))
 	must(t, admin.HSet(t.Context(), f.key("other"), "boxes", "0123456789abcdef").Err())
@@ -175,11 +196,11 @@ func TestUserWithoutChannels(t *testing.T) {
 	if err := f.Wake(t.Context(), func(string, roomtoken.Record) { t.Error("woken") }); !redis.HasErrorPrefix(err, "NOPERM") {
 		t.Errorf("Wake: %v", err)
 	}
-	user("&"+f.prefix+"inbox:*", "-publish")
+	user("-publish")
 	if err := f.Wake(t.Context(), func(string, roomtoken.Record) { t.Error("woken") }); !redis.HasErrorPrefix(err, "NOPERM") {
 		t.Errorf("Wake without publish: %v", err)
 	}
-	user("&" + f.prefix + "inbox:*")
+	user()
 	ctx, cancel := context.WithCancel(t.Context())
 	if err := f.Wake(ctx, func(string, roomtoken.Record) { cancel() }); ctx.Err() == nil {
 		t.Errorf("Wake with its channels: %v", err)

@@ -59,15 +59,24 @@ func (w *waker) stop() {
 // wait waits for a wake of a room, and returns its record.
 func (w *waker) wait(roomID string) roomtoken.Record {
 	w.t.Helper()
-	timeout := time.After(20 * time.Second)
+	record, ok := w.within(20*time.Second, roomID)
+	if !ok {
+		w.t.Fatalf("not woken for %q", roomID)
+	}
+	return record
+}
+
+// within is wait, for so long at most.
+func (w *waker) within(d time.Duration, roomID string) (roomtoken.Record, bool) {
+	timeout := time.After(d)
 	for {
 		select {
 		case c := <-w.calls:
 			if c.roomID == roomID {
-				return c.record
+				return c.record, true
 			}
 		case <-timeout:
-			w.t.Fatalf("not woken for %q", roomID)
+			return roomtoken.Record{}, false
 		}
 	}
 }

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -48,8 +49,6 @@ func (a *answer) rejection(now roomtoken.StoreTime) (roomtoken.Rejection, bool) 
 	fields.text()
 	r.Left = fields.time().Sub(now)
 	fields.text()
-	r.Refusals = int(fields.number(maxRefusals))
+	r.Refusals = int(fields.number(math.MaxInt32))
 	return r, !entry.failed && !fields.failed && r.Left > 0
 }
-
-const maxRefusals = 1<<31 - 1

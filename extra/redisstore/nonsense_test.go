@@ -58,12 +58,24 @@ func TestNonsenseBesideTheRecord(t *testing.T) {
 	}
 }
 
+// A lease removes what is nonsense, also if nothing comes of it.
+func TestLeaseRemovesNonsense(t *testing.T) {
+	f := newFleet(t)
+	f.publish("room", "one")
+	f.set("room", "version", "x", "ends", f.soon(24*time.Hour))
+	f.commit(f.lease(ask("room")), roomtoken.Result{})
+	if n := f.client.Exists(t.Context(), f.key("room")).Val(); n != 0 {
+		t.Errorf("%v stays", f.client.HGetAll(t.Context(), f.key("room")).Val())
+	}
+}
+
 // What stands in the clear cannot stretch or change what is sealed: the record is
 // unreadable, and the asker gets the lease in the same call.
 func TestUnreadableRecords(t *testing.T) {
 	for name, change := range map[string]func(f fleet){
 		"version":    func(f fleet) { f.set("room", "version", f.soon(time.Hour)) },
-		"largest":    func(f fleet) { f.set("room", "version", 1<<53-1) },
+		"zeros":      func(f fleet) { f.set("room", "version", "0000000123") },
+		"largest":    func(f fleet) { f.set("room", "version", "9007199254740991") },
 		"ends":       func(f fleet) { f.set("room", "ends", f.soon(24*time.Hour)) },
 		"digest":     func(f fleet) { f.set("room", "digest", strings.Repeat("x", 16)) },
 		"record":     func(f fleet) { f.set("room", "record", "\x01x") },

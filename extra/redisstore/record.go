@@ -2,7 +2,7 @@ package redisstore
 
 import (
 	"fmt"
-	"unicode/utf8"
+	"strings"
 
 	"github.com/roomtoken/roomtoken"
 	"github.com/roomtoken/roomtoken/storeseal"
@@ -57,10 +57,7 @@ func failureArgs(f roomtoken.Failure) []any {
 	const maxText = 1024
 	text := f.Text
 	if len(text) > maxText {
-		text = text[:maxText]
-		for !utf8.ValidString(text) && len(text) > maxText-utf8.UTFMax {
-			text = text[:len(text)-1]
-		}
+		text = strings.ToValidUTF8(text[:maxText], "")
 	}
 	return []any{int(f.Kind), max(f.Count, 0), text}
 }

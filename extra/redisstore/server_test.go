@@ -75,9 +75,7 @@ func freePort() (int, error) {
 func startOn(program, dir string, port int, args ...string) (addr string, stop func(), err error) {
 	addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	var output bytes.Buffer
-	command := exec.Command(program, append([]string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no",
-	}, args...)...)
+	command := exec.Command(program, append(args, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "")...)
 	command.Stdout, command.Stderr = &output, &output
 	if err := command.Start(); err != nil {
 		return "", nil, err

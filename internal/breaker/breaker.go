@@ -142,6 +142,9 @@ func (b *Breaker) MayProbe(now monotime.Time) bool {
 	return b.Guarded() && b.probe == 0 && b.Opens(now) == 0
 }
 
+// Older reports whether all that is known of the source is older than t.
+func (b *Breaker) Older(t monotime.Time) bool { return b.news.Before(t) }
+
 // BeganProbe notes that a call begins as the probe.
 func (b *Breaker) BeganProbe(number uint64) { b.probe = number }
 

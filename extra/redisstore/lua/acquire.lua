@@ -9,15 +9,15 @@
 --
 -- KEYS: the room. ARGV: the ask's ID; the version that the asker has; the lease's duration;
 -- "1" to only look; "1" to disregard the failure; the inbox to tell when the lease of
--- another ends; the version of the record that the asker cannot read; the digest of a token
--- that was refused, how long it would have lived, how many in a row were refused. The
--- inbox, the version of the record and the digest may be empty.
+-- another ends, or ""; the version of the record that the asker cannot read, or 0; the digest
+-- of a token that was refused, or "", how long it would have lived, how many in a row were
+-- refused. A duration of 0 is for a look that takes any lease for one.
 --
 -- The same ID gets the same lease again, so the call may be repeated. It writes nothing if
 -- it finds a record, unless a token was refused.
 
 local id, newer, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local look, fresh, inbox, unreadable = ARGV[4] == '1', ARGV[5] == '1', ARGV[6], ARGV[7]
+local look, fresh, inbox, unreadable = ARGV[4] == '1', ARGV[5] == '1', ARGV[6], tonumber(ARGV[7])
 local refused = ARGV[8]
 
 if refused ~= '' then
@@ -33,7 +33,8 @@ local function answer(...)
 end
 
 local version = version_of(room)
-if unreadable ~= '' and room.version == unreadable then
+local skipped = version > 0 and version == unreadable
+if skipped then
   version = 0
 end
 if version > newer then
@@ -62,8 +63,7 @@ if remembered then
   kind, count, text = room.kind, room.count, room.text
 end
 local function lease()
-  local streak = version == 0 and number(room.streak) or 0
-  return 'lease', room.since, room.base, digits(streak), kind, count, text
+  return 'lease', room.since, room.base, digits(number(room.streak) or 0), kind, count, text
 end
 
 if held and number(room.since) and number(room.base) and not look then
@@ -81,8 +81,8 @@ set('expiry', digits(now + ttl))
 set('since', digits(now))
 set('base', digits(version))
 clear({'skip'})
-if unreadable ~= '' and room.version == unreadable then
-  set('skip', unreadable)
+if skipped then
+  set('skip', room.version)
 elseif version == 0 then
   clear(RECORD)
 end

@@ -9,7 +9,7 @@ local LIMIT = 9007199254740992
 
 -- number returns a whole number below LIMIT, or nil.
 local function number(text)
-  if text and #text <= 16 and string.find(text, '^%d+$') then
+  if text and string.find(text, '^%d+$') then
     local n = tonumber(text)
     if n < LIMIT then
       return n

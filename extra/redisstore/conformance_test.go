@@ -1,0 +1,56 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/extra/redisstore"
+	"github.com/roomtoken/roomtoken/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	for name, config := range map[string]redisstore.Config{
+		"sealed":       {EncryptionKeys: [][]byte{testKey(1)}},
+		"in the clear": {AllowPlaintext: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr := ownServer(t)
+			storetest.Run(t, func(t *testing.T) storetest.Harness {
+				config := config
+				config.Prefix = prefixOf(t)
+				admin := newClient(t, addr)
+				f := fleet{t: t, prefix: config.Prefix, client: admin}
+				return storetest.Harness{
+					Stores: []roomtoken.Store{
+						newStore(t, newClient(t, addr), config),
+						newStore(t, newClient(t, addr, func(o *redis.Options) { o.Protocol = 2 }), config),
+					},
+					Tolerance: 20 * time.Millisecond,
+					Damage: func(roomID string) {
+						sealed, err := admin.HGet(t.Context(), f.key(roomID), "record").Bytes()
+						must(t, err)
+						damaged := bytes.Clone(sealed)
+						damaged[len(damaged)/2] ^= 1
+						f.set(roomID, "record", damaged)
+					},
+					Flush:     func() { must(t, admin.FlushAll(t.Context()).Err()) },
+					NewsLimit: 10_000,
+					ReadOnly: func(on bool) {
+						replicas := 0
+						if on { // which it does not have
+							replicas = 1
+						}
+						must(t, admin.ConfigSet(context.Background(), "min-replicas-to-write", fmt.Sprint(replicas)).Err())
+					},
+				}
+			})
+		})
+	}
+}
