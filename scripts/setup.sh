@@ -16,8 +16,8 @@ compiles() { echo '#include <stdlib.h>' | $(go env CC) -E - >/dev/null 2>&1; }
 
 command -v make >/dev/null || packages+=(make)
 [[ $(go env GOHOSTOS) != linux ]] || compiles || packages+=(gcc libc6-dev)
-# A program that a module's tests need goes here:
-# command -v redis-server >/dev/null || packages+=(redis-server)
+command -v redis-server >/dev/null || packages+=(redis-server)
+command -v redis-sentinel >/dev/null || packages+=(redis-sentinel)
 browsers=(chromium chromium-browser google-chrome google-chrome-stable) # any of them; e2e knows the same
 command -v "${browsers[@]}" >/dev/null || packages+=(chromium)
 
