@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ var storeFaults = map[string]roomtokentest.StoreFault{
 	"answers too late":  {Latency: 2 * time.Second, After: true, Times: -1},
 	"loses its answers": {Err: errors.New("connection reset"), After: true, Times: -1},
 	"panics":            {Do: func(context.Context) error { panic("store") }, Times: -1},
+	"calls Goexit":      {Do: func(context.Context) error { runtime.Goexit(); return nil }, Times: -1},
 }
 
 // F8: whatever the store does, hits go on, and a caller without a token waits at most two
@@ -27,11 +29,10 @@ var storeFaults = map[string]roomtokentest.StoreFault{
 func TestPromise13TheStoresTroubleCostsNoToken(t *testing.T) {
 	for name, fault := range storeFaults {
 		t.Run(name, func(t *testing.T) {
-			withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+			withDeafFleet(t, true, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
 				f.rest()
 				f.same("warm")
 				for _, p := range f.procs {
-					p.store.IgnoreContext = true
 					p.store.Next(fault)
 				}
 				began := time.Now()

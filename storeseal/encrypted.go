@@ -63,7 +63,7 @@ func (k key) seal(context, encoded []byte) ([]byte, error) {
 // openEncrypted returns what seal was given. More than one key may have the name.
 func openEncrypted(keys []key, context, sealed []byte) ([]byte, error) {
 	const head = 1 + nameSize + nonceSize
-	if len(sealed) < head+tagSize {
+	if len(sealed) < head {
 		return nil, fmt.Errorf("%w: it has %d bytes", ErrDamaged, len(sealed))
 	}
 	err := ErrNoKey

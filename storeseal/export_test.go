@@ -2,6 +2,9 @@ package storeseal
 
 import "github.com/roomtoken/roomtoken"
 
+// Encode returns a record as it is inside of a sealed one.
+var Encode = encode
+
 // Forge returns a record in the clear without checking it.
 func Forge(prefix, roomID string, r roomtoken.Record) []byte {
 	return ForgeBytes(prefix, roomID, encode(r))

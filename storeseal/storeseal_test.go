@@ -266,6 +266,32 @@ func TestOnlyRecords(t *testing.T) {
 	}
 }
 
+// A checksum that is right does not make a record of what is none.
+func TestOnlyWholeRecords(t *testing.T) {
+	s := storeseal.Plaintext("p:")
+	whole := storeseal.Encode(full())
+	if _, err := s.Open("lobby", storeseal.ForgeBytes("p:", "lobby", whole)); err != nil {
+		t.Fatal(err)
+	}
+	forged := map[string][]byte{
+		"a byte more":         append(bytes.Clone(whole), 0),
+		"too many refusals":   append(bytes.Clone(whole[:len(whole)-1]), 0x80, 0x80, 0x80, 0x80, 0x10),
+		"an endless number":   bytes.Repeat([]byte{0xff}, 11),
+		"an endless token":    {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1},
+		"more than MaxSize":   append([]byte{1, 0x81, 0x80, 0x04}, make([]byte, storeseal.MaxSize+9)...),
+		"a token cut short":   {1, 5, 't'},
+		"an endless lifetime": append([]byte{1, 1, 't', 0, 0}, bytes.Repeat([]byte{0xff}, 9)...),
+	}
+	for i := range whole {
+		forged[fmt.Sprintf("cut to %d bytes", i)] = whole[:i]
+	}
+	for name, encoded := range forged {
+		if r, err := s.Open("lobby", storeseal.ForgeBytes("p:", "lobby", encoded)); !errors.Is(err, storeseal.ErrDamaged) {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
 func TestZeroSealer(t *testing.T) {
 	var s storeseal.Sealer
 	if _, err := s.Seal("lobby", full()); err == nil {

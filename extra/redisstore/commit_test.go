@@ -75,6 +75,23 @@ func TestCommitAfterTheLease(t *testing.T) {
 	}
 }
 
+// A lease that is over counts no more, although nobody else has taken it.
+func TestCommitAfterTheLeaseOfNobody(t *testing.T) {
+	f := newFleet(t)
+	short := ask("room")
+	short.TTL = time.Millisecond
+	first := f.lease(short)
+	last := until(t, f, "lease", ask("room")).Lease
+	f.set("room", "expiry", int64(last.Granted))
+	r := record(first, "one")
+	if c := f.commit(first, roomtoken.Result{Record: r}); !c.Taken {
+		t.Fatalf("%+v", c)
+	}
+	if c := f.commit(last, roomtoken.Result{Record: record(last, "two")}); c.Taken || !same(c.Newer, r) {
+		t.Errorf("%+v", c)
+	}
+}
+
 // An older record never replaces a newer one, not even with the lease.
 func TestCommitOfAnOlderRecord(t *testing.T) {
 	f := newFleet(t)

@@ -67,14 +67,21 @@ func TestServerThatTakesNoWrites(t *testing.T) {
 				}
 				cursor = n.Cursor
 			}
+			if err := f.Hold(t.Context(), time.Hour, roomtoken.Failure{}); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("Hold: %v", err)
+			}
+			calls := commands{key: f.log()}
+			f.client.AddHook(&calls)
 			for name, err := range map[string]error{
 				"Commit": second(f.Commit(t.Context(), lost, roomtoken.Result{Record: record(lost, "two")})),
 				"Reject": f.Reject(t.Context(), rejection("there", "one")),
-				"Hold":   f.Hold(t.Context(), time.Hour, roomtoken.Failure{}),
 			} {
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("%s: %v", name, err)
 				}
+			}
+			if told := calls.keys.Load() > 0; told != test.removes {
+				t.Errorf("the news were told of what the room was not: %v", told)
 			}
 			want := "record one"
 			if test.removes {

@@ -209,12 +209,17 @@ func near(got, want time.Duration) bool {
 type commands struct {
 	sent atomic.Int64
 	eval atomic.Int64 // EVAL among them
+	key  string
+	keys atomic.Int64 // scripts for that key among them
 }
 
 func (c *commands) count(cmd redis.Cmder) {
 	c.sent.Add(1)
 	if cmd.Name() == "eval" {
 		c.eval.Add(1)
+	}
+	if args := cmd.Args(); len(args) > 3 && args[3] == c.key {
+		c.keys.Add(1)
 	}
 }
 

@@ -58,6 +58,17 @@ func TestNonsenseBesideTheRecord(t *testing.T) {
 	}
 }
 
+// A lease removes what is nonsense, also if nothing comes of it.
+func TestLeaseRemovesNonsense(t *testing.T) {
+	f := newFleet(t)
+	f.publish("room", "one")
+	f.set("room", "version", "x", "ends", f.soon(24*time.Hour))
+	f.commit(f.lease(ask("room")), roomtoken.Result{})
+	if n := f.client.Exists(t.Context(), f.key("room")).Val(); n != 0 {
+		t.Errorf("%v stays", f.client.HGetAll(t.Context(), f.key("room")).Val())
+	}
+}
+
 // What stands in the clear cannot stretch or change what is sealed: the record is
 // unreadable, and the asker gets the lease in the same call.
 func TestUnreadableRecords(t *testing.T) {

@@ -68,6 +68,19 @@ func TestTombstoneEndsWithItsToken(t *testing.T) {
 	t.Error("the tombstone is still there")
 }
 
+// A tombstone is there for as long as it was ever told.
+func TestTombstoneIsToldAgain(t *testing.T) {
+	f := newFleet(t)
+	refused := rejection("room", "one")
+	must(t, f.Reject(t.Context(), refused))
+	refused.Left = 0
+	must(t, f.Reject(t.Context(), refused))
+	l := f.lease(ask("room"))
+	if f.commit(l, roomtoken.Result{Record: record(l, "one")}).Taken {
+		t.Error("the refused token came back")
+	}
+}
+
 // A room has 16 tombstones at most. Those that are told again stay in their place.
 func TestOldestTombstoneGoes(t *testing.T) {
 	f := newFleet(t)
@@ -114,10 +127,17 @@ func TestRefusalsAreHandedOut(t *testing.T) {
 	two := record(e.Lease, "two")
 	f.commit(e.Lease, roomtoken.Result{Record: two})
 
-	must(t, f.Reject(t.Context(), rejection("room", "one")))
+	late := rejection("room", "one") // says nothing about the record that is there
+	late.Refusals = 9
+	must(t, f.Reject(t.Context(), late))
 	a := ask("room")
 	a.Newer = two.Version
-	if e := f.acquire(a); what(e) != "lease" || e.Refusals != 0 {
+	if e = f.acquire(a); what(e) != "lease" || e.Refusals != 0 {
 		t.Errorf("with another record: %s, %d refusals", what(e), e.Refusals)
+	}
+	f.commit(e.Lease, roomtoken.Result{})
+	must(t, f.Reject(t.Context(), rejection("room", "two")))
+	if e = f.acquire(ask("room")); what(e) != "lease" || e.Refusals != 1 {
+		t.Errorf("when that was refused: %s, %d refusals", what(e), e.Refusals)
 	}
 }

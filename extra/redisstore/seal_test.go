@@ -87,6 +87,35 @@ func TestNoCommonKey(t *testing.T) {
 	}
 }
 
+// That the holder of a lease could not read the record is of no matter to others: neither to
+// who comes too late, nor to the next holder.
+func TestUnreadableToTheHolderOnly(t *testing.T) {
+	f := newFleet(t)
+	other := f.with(keys(2))
+	lost := f.lease(ask("room"))
+	f.client.HDel(t.Context(), f.key("room"), "lease")
+	r := f.publish("room", "one")
+
+	short := ask("room")
+	short.TTL = time.Millisecond
+	if e := other.acquire(short); what(e) != "lease, unreadable" {
+		t.Fatalf("%s", what(e))
+	}
+	late := record(lost, "late")
+	late.Version = r.Version + 1
+	if c := f.commit(lost, roomtoken.Result{Record: late}); c.Taken || !same(c.Newer, r) {
+		t.Errorf("too late: %+v", c)
+	}
+	a := ask("room")
+	a.Newer = r.Version
+	l := until(t, f, "lease", a).Lease
+	old := record(l, "old")
+	old.Version = r.Version - 1
+	if c := f.commit(l, roomtoken.Result{Record: old}); c.Taken || !same(c.Newer, r) {
+		t.Errorf("the next holder: %+v", c)
+	}
+}
+
 func TestUnknownSchema(t *testing.T) {
 	f := newFleet(t)
 	f.publish("room", "one")

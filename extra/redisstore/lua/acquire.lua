@@ -63,8 +63,7 @@ if remembered then
   kind, count, text = room.kind, room.count, room.text
 end
 local function lease()
-  local streak = version == 0 and number(room.streak) or 0
-  return 'lease', room.since, room.base, digits(streak), kind, count, text
+  return 'lease', room.since, room.base, digits(number(room.streak) or 0), kind, count, text
 end
 
 if held and number(room.since) and number(room.base) and not look then
