@@ -104,7 +104,7 @@ func (f *fleetSim) checkLeases() {
 			ended = r.ended
 		}
 		limit := f.config.StoreTimeout + 20*f.plan.latency
-		if p.state == processRuns && p.heard > 0 && !calling && now-max(given, p.heard, p.resumed, ended) > limit {
+		if p.state == processRuns && p.heard > 0 && given > f.restored && !calling && now-max(given, p.heard, p.resumed, ended) > limit {
 			f.breaks("F3", "process %d has the lease of %s since %v, and makes no call", p.n, r.id, given)
 		}
 		if p.state == processClosed && p.unrest < given && f.unrest < given {

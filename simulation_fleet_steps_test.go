@@ -224,13 +224,13 @@ func (f *fleetSim) warm(ctx context.Context, p *simProcess, mask uint64) {
 		}
 	}
 	f.mu.Lock()
-	well := f.sourceIsWell(0)
+	well, begun := f.sourceIsWell(0), f.now()
 	f.mu.Unlock()
 	f.goes(func() {
 		err := p.m.Warm(ctx, ids...)
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if err != nil && well && f.sourceIsWell(0) && p.state == processRuns && !f.over {
+		if err != nil && well && f.sourceIsWell(0) && p.state == processRuns && !f.over && (p.resumed == 0 || p.resumed < begun-f.leaseTTL()) {
 			f.breaks("4", "process %d: Warm returns %v, though the source is well", p.n, err)
 		}
 	})
