@@ -24,7 +24,8 @@ func (f *fleetSim) audit() {
 			if tok, ok := p.m.Cached(r.id); ok {
 				f.handed(p, r, tok, "Cached")
 				f.checkWatches(p, r, tok)
-				if m := f.nameOf(tok.Value); p.lost[m] && f.names[f.store.Record(r.id).Token.Digest()] != m {
+				m, record := f.nameOf(tok.Value), f.names[f.store.Record(r.id).Token.Digest()]
+				if p.lost[m] && record != m && (record == nil || f.now()-record.leased > record.holdBack+f.config.BackoffMax) {
 					f.breaks("F5", "process %d hands out %v of %s, which the store has refused", p.n, m, r.id)
 				}
 			}
