@@ -16,8 +16,8 @@ compiles() { echo '#include <stdlib.h>' | $(go env CC) -E - >/dev/null 2>&1; }
 
 command -v make >/dev/null || packages+=(make)
 [[ $(go env GOHOSTOS) != linux ]] || compiles || packages+=(gcc libc6-dev)
-# A program that a module's tests need goes here:
-# command -v redis-server >/dev/null || packages+=(redis-server)
+command -v redis-server >/dev/null || packages+=(redis-server)
+command -v redis-sentinel >/dev/null || packages+=(redis-sentinel)
 browsers=(chromium chromium-browser google-chrome google-chrome-stable) # any of them; e2e knows the same
 command -v "${browsers[@]}" >/dev/null || packages+=(chromium)
 
@@ -40,6 +40,11 @@ export DEBIAN_FRONTEND=noninteractive
 "${root[@]}" apt-get update -qq
 [[ ${#packages[@]} -eq 0 ]] ||
 	"${root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+for server in redis-server redis-sentinel; do # the tests start their own
+	if [[ " ${packages[*]-} " == *" $server "* ]] && command -v systemctl >/dev/null; then
+		"${root[@]}" systemctl disable --quiet --now "$server" || true # systemd may not run
+	fi
+done
 
 if [[ -n $promtool ]]; then
 	download=$(mktemp -d)
