@@ -55,8 +55,7 @@ func TestCluster(t *testing.T) {
 	defer client.Close()
 	f := fleetOn(t, client)
 	must(t, admin.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
-		args := append([]any{"ACL", "SETUSER", "app"}, rules(t, f.prefix)...)
-		return node.Do(ctx, append(args, "+cluster|slots", "+command")...).Err()
+		return node.Do(ctx, append([]any{"ACL", "SETUSER", "app"}, rules(t, aclPage, f.prefix)...)...).Err()
 	}))
 	w := f.wake()
 	w.wait("")

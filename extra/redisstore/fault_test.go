@@ -3,7 +3,6 @@ package redisstore_test
 import (
 	"context"
 	"net"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -153,22 +152,6 @@ func TestServerIsDown(t *testing.T) {
 	}
 }
 
-// rules returns what the README lets a user of the server do, with another prefix.
-func rules(t *testing.T, prefix string) (args []any) {
-	t.Helper()
-	page, err := os.ReadFile("README.md")
-	must(t, err)
-	_, text, _ := strings.Cut(string(page), "ACL SETUSER app")
-	text, _, _ = strings.Cut(text, "```")
-	for _, rule := range strings.Fields(text) {
-		args = append(args, strings.ReplaceAll(rule, "roomtoken:", prefix))
-	}
-	if len(args) < 10 {
-		t.Fatalf("README.md has the rules %q", args)
-	}
-	return args
-}
-
 // Users of Redis 7 have no channels by default: all but the messages works.
 func TestUserWithoutChannels(t *testing.T) {
 	addr := ownServer(t)
@@ -176,7 +159,7 @@ func TestUserWithoutChannels(t *testing.T) {
 	f := fleetOn(t, newClient(t, addr, func(o *redis.Options) { o.Username, o.Password = "app", "secret" }))
 	user := func(more ...any) {
 		t.Helper()
-		args := append([]any{"ACL", "SETUSER", "app", "reset"}, rules(t, f.prefix)...)
+		args := append([]any{"ACL", "SETUSER", "app", "reset"}, rules(t, aclPage, f.prefix)...)
 		must(t, admin.Do(t.Context(), append(args, more...)...).Err())
 	}
 	user("resetchannels")
