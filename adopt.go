@@ -162,7 +162,7 @@ func (e *engine) learnFailure(r *room, entry Entry, now monotime.Reading) {
 	}
 	f := r.failures()
 	if entry.Refusals > f.refusals {
-		f.refusals = entry.Refusals
+		f.refusals, f.learned = entry.Refusals, true
 		e.delayReplacement(f)
 	}
 	if what.Kind == 0 {

@@ -136,10 +136,11 @@ func (e *engine) handOut(r *room, now monotime.Reading) {
 // failureAfterSuccess returns what is left of the room's memory of failures after a
 // success. Refusals are remembered until a token has lasted.
 func (e *engine) failureAfterSuccess(r *room) *failureState {
-	if r.rec.text != "" || r.failure == nil || r.failure.refusals == 0 { // the token before was not refused early
+	f := r.failure
+	if f == nil || f.refusals == 0 || r.rec.text != "" && !f.learned { // the token before was not refused early
 		return nil
 	}
-	return r.failure.refusalsOnly()
+	return f.refusalsOnly()
 }
 
 // renewLeft returns how much the token in rec has left when it is renewed.

@@ -27,10 +27,9 @@ func TestPromise13AnIdleProcess(t *testing.T) {
 
 // F14: at most 32 calls of the store run or hang, however many rooms are asked for.
 func TestPromise13FewCallsOfTheStore(t *testing.T) {
-	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+	withDeafFleet(t, true, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
 		f.rest()
 		p := f.procs[0]
-		p.store.IgnoreContext = true
 		for _, latency := range []time.Duration{20 * time.Millisecond, 10 * time.Second} {
 			p.store.Next(roomtokentest.StoreFault{Latency: latency, Times: -1})
 			var all sync.WaitGroup

@@ -29,11 +29,10 @@ var storeFaults = map[string]roomtokentest.StoreFault{
 func TestPromise13TheStoresTroubleCostsNoToken(t *testing.T) {
 	for name, fault := range storeFaults {
 		t.Run(name, func(t *testing.T) {
-			withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+			withDeafFleet(t, true, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
 				f.rest()
 				f.same("warm")
 				for _, p := range f.procs {
-					p.store.IgnoreContext = true
 					p.store.Next(fault)
 				}
 				began := time.Now()

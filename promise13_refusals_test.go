@@ -357,3 +357,26 @@ func TestPromise13ALateAnswerBringsNoRefusedToken(t *testing.T) {
 		}
 	})
 }
+
+// F6: refusals in a row count also where the next create is made by a process that still has
+// an older token.
+func TestPromise13RefusalsAreCountedByWhoeverCreates(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, f *fleet) {
+		f.rest()
+		old, other := f.procs[0], f.procs[1]
+		old.token("a")
+		first := other.token("a")
+		old.store.Fail(errors.New("cut off"), -1, roomtokentest.StoreNews)
+		other.m.Invalidate("a", first)
+		other.m.Invalidate("a", other.token("a")) // the second in a row
+		other.m.Forget("a")
+		f.rest()
+		if _, err := old.m.TokenValidFor(context.Background(), "a", 9*time.Minute+59*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		f.rest()
+		if got := f.store.Record("a"); got.Refusals != 2 {
+			t.Errorf("the record says that %d tokens in a row were refused, want 2", got.Refusals)
+		}
+	})
+}

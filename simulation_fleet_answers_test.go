@@ -27,7 +27,13 @@ func (f *fleetSim) handed(p *simProcess, r *simRoom, tok roomtoken.Token, how st
 	case m.refusedIn[p]:
 		f.breaks("7", "process %d, %s: %v of %s, which was invalidated there", p.n, how, m, r.id)
 	}
+	if _, ok := p.seen[m]; !ok {
+		p.seen[m] = now
+	}
 	f.checkRefused(p, m, how)
+	if age := now - m.leased; age < m.holdBack-10*f.plan.latency && f.strict(r) {
+		f.breaks("F6", "process %d, %s: %v of %s is handed out at an age of %v, want %v: the tokens before were refused early", p.n, how, m, r.id, age, m.holdBack)
+	}
 	f.checkSame(p, m, how)
 }
 
@@ -67,9 +73,7 @@ func (f *fleetSim) checkSame(p *simProcess, m *simMint, how string) {
 		return
 	}
 	at := time.Duration(float64(m.lifetime)*(f.config.RefreshAfter+0.1)) + 2*time.Second + 2*f.slots()*f.plan.issuer.slow
-	if at = max(at, p.published[r.id]-m.began+m.lifetime/10+2*time.Second); p.published[r.id] < p.started {
-		return // the event is on its way
-	}
+	at = max(at, p.seen[m]-m.began+m.lifetime/10+2*time.Second) // it had it late
 	if age := now - m.began; age > at {
 		f.breaks("F1", "process %d, %s: %v of %s, which is %v old; since %v there is %v, which it should have adopted by an age of %v", p.n, how, m, r.id, age, newest.came, newest, at)
 	}
@@ -82,6 +86,7 @@ type simCaller struct {
 	began time.Duration
 	had   bool // there was a valid token
 	cut   bool // no call of the store came through for long
+	deaf  bool // none comes through
 	need  time.Duration
 	hasty bool // it leaves early
 }
@@ -89,7 +94,7 @@ type simCaller struct {
 // asks notes a call of Token that begins.
 func (f *fleetSim) asks(p *simProcess, r *simRoom, need time.Duration) *simCaller {
 	_, had := p.m.Cached(r.id)
-	return &simCaller{p: p, r: r, began: f.now(), had: had, cut: p.isCut(10 * time.Second), need: need}
+	return &simCaller{p: p, r: r, began: f.now(), had: had, cut: p.isCut(10 * time.Second), deaf: p.isCut(time.Millisecond), need: need}
 }
 
 // answered checks the answer to a caller.
@@ -142,6 +147,8 @@ func (f *fleetSim) patience(c *simCaller) time.Duration {
 	switch {
 	case c.cut && c.p.isCut(10*time.Second+f.now()-c.began):
 		limit = calls + time.Millisecond
+	case c.deaf && c.p.isCut(time.Millisecond+f.now()-c.began): // it may have waited for another's lease before
+		limit = calls + 2*f.config.StoreTimeout + 500*time.Millisecond + hops
 	case max(f.unrest, c.r.unrest) > c.began:
 		limit += 5*f.config.StoreTimeout + f.leaseTTL() + time.Second
 	case c.p.muted > c.began-15*time.Second:

@@ -24,7 +24,8 @@ func (f *fleetSim) audit() {
 			if tok, ok := p.m.Cached(r.id); ok {
 				f.handed(p, r, tok, "Cached")
 				f.checkWatches(p, r, tok)
-				if m := f.nameOf(tok.Value); p.lost[m] && f.names[f.store.Record(r.id).Token.Digest()] != m {
+				m, record := f.nameOf(tok.Value), f.names[f.store.Record(r.id).Token.Digest()]
+				if p.lost[m] && record != m && (record == nil || f.now()-record.leased > record.holdBack+f.config.BackoffMax) {
 					f.breaks("F5", "process %d hands out %v of %s, which the store has refused", p.n, m, r.id)
 				}
 			}
@@ -72,7 +73,7 @@ func (f *fleetSim) checkAsks(p *simProcess) {
 	}
 	p.window = asksWindow{now, p.asks}
 	for _, r := range f.rooms {
-		if now-length < max(f.unrest, r.unrest, r.refusals, r.fresh) {
+		if w.from < max(f.unrest, r.unrest, r.refusals, r.fresh) {
 			return
 		}
 	}
@@ -99,18 +100,16 @@ func (f *fleetSim) checkLeases() {
 		for _, c := range r.calls {
 			calling = calling || c.p == p
 		}
+		ended := time.Duration(0)
+		if r.endedBy == p { // it commits what has come of it
+			ended = r.ended
+		}
 		limit := f.config.StoreTimeout + 20*f.plan.latency
-		if p.state == processRuns && p.heard > 0 && !calling && now-max(given, p.heard, p.resumed) > limit && !f.recentlyCalled(p, r) {
+		if p.state == processRuns && p.heard > 0 && given > f.restored && !calling && now-max(given, p.heard, p.resumed, ended) > limit {
 			f.breaks("F3", "process %d has the lease of %s since %v, and makes no call", p.n, r.id, given)
 		}
 		if p.state == processClosed && p.unrest < given && f.unrest < given {
 			f.breaks("F4", "process %d was closed, and has the lease of %s", p.n, r.id)
 		}
 	}
-}
-
-// recentlyCalled reports whether the process has just had a token of the room.
-func (f *fleetSim) recentlyCalled(p *simProcess, r *simRoom) bool {
-	m := r.newest()
-	return m != nil && m.by == p && f.now()-m.came <= f.plan.latency*4 || f.now()-r.failedAt <= f.plan.latency*4
 }

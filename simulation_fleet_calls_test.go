@@ -28,7 +28,9 @@ func (f *fleetSim) begins(p *simProcess, kind roomtoken.CallKind, room, token st
 		f.breaks("2", "process %d: a second call for %s", p.n, r.id)
 	}
 	p.calls[r]++
-	if tok, ok := p.m.Cached(r.id); ok && !f.plan.needs {
+	tok, had := p.m.Cached(r.id)
+	c.renews = had
+	if had && !f.plan.needs {
 		m := f.mints[tok.Value.Reveal()]
 		if age, due := now-m.leased, f.renewal().Age(m.lifetime, 0, 1)-3*f.config.StoreTimeout; age < due && m.refused == 0 {
 			f.breaks("2", "process %d calls for %s, whose token %v is %v old; it is due at %v", p.n, r.id, m, age, due)
@@ -37,6 +39,7 @@ func (f *fleetSim) begins(p *simProcess, kind roomtoken.CallKind, room, token st
 	f.checkHolds(c)
 	f.checkBackoff(c)
 	f.checkOneCall(c)
+	c.holdBack = f.holdBack(r)
 	r.calls = append(r.calls, c)
 	if f.called != nil {
 		f.called <- p
@@ -73,7 +76,7 @@ func (f *fleetSim) checkBackoff(c *simCall) {
 	}
 	if c.p.forgot[r] { // its first attempt disregards the failure
 		delete(c.p.forgot, r)
-		r.forgotten = true
+		r.forgotten, r.fresh = true, now
 		return
 	}
 	if max(f.unrest, r.unrest) > r.failedAt-f.leaseTTL() || r.failedAt <= r.fresh || r.failures == 0 || f.plan.needs {
@@ -117,6 +120,33 @@ func (f *fleetSim) checkOneCall(c *simCall) {
 	}
 }
 
+// holdBack returns at which age the next token of a room is handed out, at the earliest:
+// later with each token in a row that was refused early.
+func (f *fleetSim) holdBack(r *simRoom) time.Duration {
+	n := 0
+	for i := len(r.mints) - 1; i >= 0 && r.mints[i].early && r.mints[i].began > r.fresh; i-- {
+		if r.mints[i].told == 0 {
+			return 0
+		}
+		if n++; r.mints[i].renewed { // its process knew nothing of the refusals before
+			break
+		}
+	}
+	if n < 2 {
+		return 0
+	}
+	return backoffStep(f.backoff(), n-1)
+}
+
+// backoffStep returns the shortest wait after so many failures in a row.
+func backoffStep(b policy.Backoff, failures int) time.Duration {
+	step := b.Min
+	for i := 1; i < failures && step < b.Max/3*2; i++ {
+		step = min(2*step, b.Max/3*2)
+	}
+	return step
+}
+
 // ends notes what came of a call of the source.
 func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, error) {
 	f.mu.Lock()
@@ -124,19 +154,24 @@ func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, err
 	p, r, now := c.p, c.r, f.now()
 	f.note("  process %d: %v(%s) ends with %v, %v", p.n, c.kind, r.id, m, err)
 	p.calls[r]--
+	r.ended, r.endedBy = now, p
 	for i, other := range r.calls {
 		if other == c {
 			r.calls = append(r.calls[:i:i], r.calls[i+1:]...)
 		}
 	}
 	if err != nil {
-		if p.state != processKilled && p.state != processClosed && !f.over {
+		if p.state != processKilled && p.state != processClosed && !f.over && p.reset < c.began-f.config.StoreTimeout {
 			f.fails(c, err)
 		}
 		return roomtoken.Grant{}, err
 	}
 	m.came = now
 	r.mints = append(r.mints, m)
+	if f.came != nil {
+		f.came <- c
+		f.came = nil
+	}
 	r.failures, r.forgotten = 0, false
 	return m.grant(p), nil
 }
@@ -160,15 +195,11 @@ func (f *fleetSim) fails(c *simCall, err error) {
 			r.failures = 1
 		}
 		r.permanent, r.failedAt = permanent, now
-		backoff := policy.Backoff{Min: f.config.BackoffMin, Max: f.config.BackoffMax}
+		backoff := f.backoff()
 		if permanent {
 			backoff = policy.Permanent
 		}
-		step := backoff.Min
-		for i := 1; i < r.failures && step < backoff.Max/3*2; i++ {
-			step = min(2*step, backoff.Max/3*2)
-		}
-		r.notBefore = now + max(step, c.wait)
+		r.notBefore = now + max(backoffStep(backoff, r.failures), c.wait)
 	}
 }
 
@@ -182,6 +213,9 @@ func (f *fleetSim) told(token roomtoken.Digest) {
 // committed checks a record that the store has taken.
 func (f *fleetSim) committed(p *simProcess, r *simRoom, rec roomtoken.Record) {
 	m := f.names[rec.Token.Digest()]
+	if m != nil {
+		m.shared = true
+	}
 	switch {
 	case m == nil || m.room != r:
 		f.breaks("F5", "process %d commits %s a token of another room", p.n, r.id)

@@ -53,8 +53,10 @@ type fleetSim struct {
 	holds     []simHold
 	watches   map[*simWatch]bool
 	called    chan *simProcess // not nil: gets the process whose call begins next
+	came      chan *simCall    // not nil: gets the call that brings a token next
 	over      bool             // the processes are being closed
 
+	restored    time.Duration // when the store lost its memory last
 	readOnly    bool          // the store takes no writes
 	writable    time.Duration // until then
 	unrest      time.Duration // nothing is wrong with the store and all processes from then on
@@ -85,6 +87,8 @@ type simRoom struct {
 	notBefore time.Duration // no process may call before
 	fresh     time.Duration // when Forget was called last
 
+	ended    time.Duration // when a call ended last
+	endedBy  *simProcess
 	rejected time.Duration // when a refresh token was refused last
 	by       *simProcess   // whose call that was
 	leased   time.Duration // when it had begun
@@ -167,6 +171,10 @@ func (p *simProcess) isFine(since time.Duration) bool {
 	return p.state == processRuns && p.unrest <= since && p.f.unrest <= since && p.started <= since
 }
 
+func (f *fleetSim) backoff() policy.Backoff {
+	return policy.Backoff{Min: f.config.BackoffMin, Max: f.config.BackoffMax}
+}
+
 func (f *fleetSim) renewal() policy.Renewal {
 	return policy.Renewal{
 		After: f.config.RefreshAfter, Jitter: f.config.Jitter,
@@ -179,6 +187,7 @@ func (f *fleetSim) forgets() {
 	for _, m := range f.mints {
 		m.lost = m.lost || m.refused > 0
 	}
+	f.restored = f.now()
 	f.unwell(nil, 0)
 }
 

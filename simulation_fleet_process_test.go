@@ -33,15 +33,16 @@ type simProcess struct {
 	reset     time.Duration // when ResetBackoff was called last
 	asks      int           // calls of Acquire and Commit
 	window    asksWindow
-	running   int                      // calls of the store
-	calls     map[*simRoom]int         // calls of the source
-	forgot    map[*simRoom]bool        // Forget was called, and no call of the source has begun since
-	lost      map[*simMint]bool        // grants that the store has refused
-	unheard   time.Duration            // when a call of the store failed last
-	heard     time.Duration            // when the news was read first since; 0: not yet
-	published map[string]time.Duration // when a token was published last, by room
-	newest    time.Duration            // when a token was published last
-	unrest    time.Duration            // nothing is wrong with it, or its way to the store, from then on
+	running   int                        // calls of the store
+	calls     map[*simRoom]int           // calls of the source
+	forgot    map[*simRoom]bool          // Forget was called, and no call of the source has begun since
+	lost      map[*simMint]bool          // grants that the store has refused
+	unheard   time.Duration              // when a call of the store failed last
+	heard     time.Duration              // when the news was read first since; 0: not yet
+	seen      map[*simMint]time.Duration // when it handed a token out first
+	published map[string]time.Duration   // when a token was published last, by room
+	newest    time.Duration              // when a token was published last
+	unrest    time.Duration              // nothing is wrong with it, or its way to the store, from then on
 	started   time.Duration
 	resumed   time.Duration
 	muted     time.Duration // wakes are lost until then

@@ -33,7 +33,7 @@ func simulateFleet(t *testing.T, p *fleetPlan, tracing bool) (res fleetResult) {
 			t: t, plan: p, start: time.Now(), tracing: tracing, store: &roomtokentest.Store{},
 			mints: map[string]*simMint{}, names: map[roomtoken.Digest]*simMint{}, refreshes: map[string]*simMint{},
 			askers: map[string]*simProcess{}, dropped: map[string]bool{}, watches: map[*simWatch]bool{},
-			unrest: math.MinInt64 / 4, sourceQuiet: math.MinInt64 / 4,
+			restored: math.MinInt64, unrest: math.MinInt64 / 4, sourceQuiet: math.MinInt64 / 4,
 		}
 		f.base = f.store.Now()
 		f.saved = f.store.Snapshot()
@@ -104,7 +104,7 @@ func (f *fleetSim) alive() (procs []*simProcess) {
 func (f *fleetSim) startProcess() {
 	root := dice(f.plan.seed)
 	p := &simProcess{
-		f: f, n: len(f.procs), store: f.store.Process(), dead: make(chan struct{}), calls: map[*simRoom]int{}, forgot: map[*simRoom]bool{}, lost: map[*simMint]bool{}, published: map[string]time.Duration{},
+		f: f, n: len(f.procs), store: f.store.Process(), dead: make(chan struct{}), calls: map[*simRoom]int{}, forgot: map[*simRoom]bool{}, lost: map[*simMint]bool{}, seen: map[*simMint]time.Duration{}, published: map[string]time.Duration{},
 		dice: root.child(uint64(len(f.procs)) + 1000), started: f.now(), unrest: math.MinInt64 / 4,
 	}
 	config := f.plan.config

@@ -17,6 +17,8 @@ type simMint struct {
 	by       *simProcess // whose call it was
 	began    time.Duration
 	leased   time.Duration // when the lease was given, about
+	renewed  bool          // its process had a token before
+	shared   bool          // it was the room's record
 	came     time.Duration // when the process had it; 0: it never has
 	ends     time.Duration
 	lifetime time.Duration
@@ -25,6 +27,8 @@ type simMint struct {
 	refreshEnds time.Duration
 	spent       bool // the refresh token was used
 
+	holdBack  time.Duration        // it is not handed out before that age
+	early     bool                 // it was refused long before its renewal was due
 	refused   time.Duration        // when Invalidate first returned true; 0: it has not
 	refusedBy *simProcess          // where that was
 	refusedIn map[*simProcess]bool // where Invalidate returned true, and the room was not forgotten since
@@ -41,13 +45,15 @@ func (m *simMint) String() string {
 
 // simCall is a call of the source.
 type simCall struct {
-	p      *simProcess
-	r      *simRoom
-	kind   roomtoken.CallKind
-	uses   *simMint // whose refresh token it uses
-	began  time.Duration
-	leased time.Duration // when its lease was given, about
-	wait   time.Duration // that its error asks for
+	p        *simProcess
+	r        *simRoom
+	kind     roomtoken.CallKind
+	uses     *simMint // whose refresh token it uses
+	began    time.Duration
+	leased   time.Duration // when its lease was given, about
+	renews   bool          // its process has a token
+	holdBack time.Duration // of its token, at least
+	wait     time.Duration // that its error asks for
 }
 
 // simTrouble is a time in which the source fails.
@@ -160,6 +166,8 @@ func (f *fleetSim) mint(c *simCall, token string) *simMint {
 	m := &simMint{n: len(f.mints) + 1, room: c.r, kind: c.kind, by: c.p, began: c.began, leased: c.leased, refusedIn: map[*simProcess]bool{}}
 	m.lifetime = time.Duration(float64(t.lifetime) * (0.9 + 0.1*d.float()))
 	m.ends = now + m.lifetime
+	m.renewed = c.renews
+	m.holdBack = min(c.holdBack, m.lifetime/3)
 	if c.uses != nil {
 		c.uses.spent = true
 	}

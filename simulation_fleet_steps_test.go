@@ -2,6 +2,7 @@ package roomtoken_test
 
 import (
 	"context"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -36,7 +37,16 @@ func (f *fleetSim) do(ctx context.Context, s fleetStep) {
 	case fleetWatch:
 		f.watch(ctx, p, r, s.dur)
 	case fleetRefuse:
-		f.refuse(p, r, alive, s.mask)
+		if s.n == 0 {
+			f.refuse(p, r, alive, s.mask)
+		}
+		for range s.n {
+			q, r := f.receiver(p, r)
+			if s.n > 1 {
+				f.awaitToken(q, r)
+			}
+			f.refuse(q, r, f.alive(), s.mask)
+		}
 	case fleetForget:
 		f.forget(p, r)
 	case fleetReset:
@@ -50,6 +60,12 @@ func (f *fleetSim) do(ctx context.Context, s fleetStep) {
 			p = f.caller(p)
 		}
 		f.leave(p, s, len(alive))
+	case fleetLink:
+		if s.n > 0 {
+			p, _ = f.receiver(p, r)
+			which = []*simProcess{p}
+		}
+		f.harm(s, which)
 	default:
 		f.harm(s, which)
 	}
@@ -72,6 +88,36 @@ func (f *fleetSim) caller(p *simProcess) *simProcess {
 	defer f.mu.Unlock()
 	f.called = nil
 	return p
+}
+
+// receiver waits until a process gets a token, for a while, and returns it and its room:
+// the token is not committed yet. It returns p and r if none does.
+func (f *fleetSim) receiver(p *simProcess, r *simRoom) (*simProcess, *simRoom) {
+	came := make(chan *simCall, 1)
+	f.mu.Lock()
+	f.came = came
+	f.mu.Unlock()
+	select {
+	case c := <-came:
+		synctest.Wait()
+		p, r = c.p, c.r
+	case <-time.After(f.plan.issuer.lifetime / 2):
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.came = nil
+	return p, r
+}
+
+// awaitToken waits until a process has shared a token that it has got, and hands it out.
+func (f *fleetSim) awaitToken(p *simProcess, r *simRoom) {
+	for range 50 {
+		time.Sleep(f.config.BackoffMax / 50)
+		synctest.Wait()
+		if _, ok := p.m.Cached(r.id); ok {
+			return
+		}
+	}
 }
 
 // leave closes, kills or stops a process.
@@ -178,13 +224,13 @@ func (f *fleetSim) warm(ctx context.Context, p *simProcess, mask uint64) {
 		}
 	}
 	f.mu.Lock()
-	well := f.sourceIsWell(0)
+	well, begun := f.sourceIsWell(0), f.now()
 	f.mu.Unlock()
 	f.goes(func() {
 		err := p.m.Warm(ctx, ids...)
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if err != nil && well && f.sourceIsWell(0) && p.state == processRuns && !f.over {
+		if err != nil && well && f.sourceIsWell(0) && p.state == processRuns && !f.over && (p.resumed == 0 || p.resumed < begun-f.leaseTTL()) {
 			f.breaks("4", "process %d: Warm returns %v, though the source is well", p.n, err)
 		}
 	})
@@ -223,7 +269,7 @@ func (f *fleetSim) watch(ctx context.Context, p *simProcess, r *simRoom, d time.
 // refuse invalidates what a process has, in that process and in some others.
 func (f *fleetSim) refuse(p *simProcess, r *simRoom, alive []*simProcess, mask uint64) {
 	tok, ok := p.m.Cached(r.id)
-	if !ok {
+	if !ok || p.state != processRuns {
 		return
 	}
 	for _, q := range alive {
@@ -239,6 +285,7 @@ func (f *fleetSim) refuse(p *simProcess, r *simRoom, alive []*simProcess, mask u
 			r.refusals = f.now()
 			if m.refused == 0 {
 				m.refused, m.refusedBy = f.now(), q
+				m.early = m.shared && f.now()-m.began < f.renewal().Age(m.lifetime, 0, 1)-3*f.config.StoreTimeout
 			}
 		} else if q == p {
 			f.breaks("7", "process %d: Invalidate of the token of %s that it hands out returns false", p.n, r.id)

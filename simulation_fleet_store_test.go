@@ -64,6 +64,9 @@ func (s simStore) call(ctx context.Context, what, room string, do func() error) 
 	}()
 	f.mu.Lock()
 	fate := s.fate()
+	if fate.fault >= 0 {
+		p.unheard, p.heard = f.now(), 0
+	}
 	f.storeCalls++
 	if what == "Acquire" || what == "Commit" {
 		p.asks++

@@ -40,6 +40,11 @@ export DEBIAN_FRONTEND=noninteractive
 "${root[@]}" apt-get update -qq
 [[ ${#packages[@]} -eq 0 ]] ||
 	"${root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+for server in redis-server redis-sentinel; do # the tests start their own
+	if [[ " ${packages[*]-} " == *" $server "* ]] && command -v systemctl >/dev/null; then
+		"${root[@]}" systemctl disable --quiet --now "$server" || true # systemd may not run
+	fi
+done
 
 if [[ -n $promtool ]]; then
 	download=$(mktemp -d)
