@@ -15,9 +15,8 @@ import (
 func newClient(s settings) *redis.Client {
 	return redis.NewClient(&redis.Options{
 		Addr:                  s.RedisAddr,
-		ContextTimeoutEnabled: true, // a Manager does not wait for a Redis that hangs
-		MaxRetries:            -1,   // the Manager tries again
-		DialerRetries:         1,
+		ContextTimeoutEnabled: true, // a Redis that hangs keeps no connection
+		DialerRetries:         1,    // one that refuses connections is noticed at once
 	})
 }
 
