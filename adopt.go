@@ -48,7 +48,6 @@ func (e *engine) adoptIf(r *room, rec Record, now monotime.Reading, ok func(left
 	e.keepRefresh(c, c.outcome.grant, now)
 	g := grantRecord{rec: token, lifetime: lifetime, renewLeft: e.adoptedRenewLeft(r, rec, token, lifetime, left)}
 	r.failure, r.nextAttempt = nil, 0
-	sh.putOff, sh.lookAt, sh.polls = 0, 0, 0
 	if left-g.renewLeft < minCallGap {
 		r.nextAttempt = now.Mono.Add(minCallGap)
 	}
@@ -163,7 +162,7 @@ func (e *engine) learnFailure(r *room, entry Entry, now monotime.Reading) {
 	}
 	f := r.failures()
 	if entry.Refusals > f.refusals {
-		f.refusals = entry.Refusals
+		f.refusals, f.learned = entry.Refusals, true
 		e.delayReplacement(f)
 	}
 	if what.Kind == 0 {

@@ -230,7 +230,10 @@ func (e *engine) waitForLease(sh *share, busy time.Duration, ask Ask, now monoti
 	pause := pollEvery
 	switch {
 	case !ask.Wait:
-		pause = min(renewEvery, max(e.validUntil(sh.room, now).Sub(now.Mono)/2, firstPoll))
+		pause = renewEvery
+		if left := e.validUntil(sh.room, now).Sub(now.Mono); left > 0 {
+			pause = min(pause, max(left/2, firstPoll))
+		}
 	case sh.woken: // the lease may have ended just after the store was asked
 		pause = firstPoll
 	case !e.share.wakesArrive(now):
@@ -242,7 +245,7 @@ func (e *engine) waitForLease(sh *share, busy time.Duration, ask Ask, now monoti
 
 // endAsk ends a call that asked the store, and for which the source is not called.
 func (e *engine) endAsk(c *call, now monotime.Reading) {
-	e.unreserve(c, now)
+	e.unreserve(c)
 	r := c.room
 	if r == nil || e.closed {
 		return
@@ -253,7 +256,7 @@ func (e *engine) endAsk(c *call, now monotime.Reading) {
 }
 
 // unreserve frees the slot that a call has while it asks the store.
-func (e *engine) unreserve(c *call, now monotime.Reading) {
+func (e *engine) unreserve(c *call) {
 	if c.phase != asking {
 		return
 	}
@@ -282,19 +285,12 @@ func (e *engine) runIfNeeded(c *call, now monotime.Reading) {
 }
 
 // withdraw gives up what a room has in flight with the store, so that it can be forgotten.
-// It reports whether there is nothing in flight any more; a call of the source cannot be
-// given up.
-func (e *engine) withdraw(r *room, now monotime.Reading) bool {
-	c := r.call
-	if c == nil {
-		return true
+// A call of the source cannot be given up.
+func (e *engine) withdraw(r *room) {
+	if c := r.call; c != nil && c.phase != running {
+		e.unreserve(c)
+		c.room, r.call = nil, nil
 	}
-	if c.phase == running {
-		return false
-	}
-	e.unreserve(c, now)
-	c.room, r.call = nil, nil
-	return true
 }
 
 // postpone reports whether the room's call can wait because its token is valid and the

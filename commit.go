@@ -74,6 +74,7 @@ func (e *engine) committed(r *room, result Result, answer Committed, at, now mon
 		sh.version = max(sh.version, result.Record.Version)
 	case !answer.Newer.IsZero() && (r.call == nil || r.call.phase != running):
 		sh.storeTime, sh.asked = answer.Now, at
+		sh.version = 0 // what the store has counts, whatever was known
 		e.adoptInstead(r, answer.Newer, now)
 	}
 }

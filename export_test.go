@@ -174,9 +174,7 @@ func (m *Manager) CheckInvariants() (faults []string) {
 	for i := range e.cache.shards {
 		shards += e.cache.shards[i].live
 	}
-	for _, problem := range e.checkSharing() {
-		faults = append(faults, problem)
-	}
+	faults = append(faults, e.checkSharing()...)
 	check("records in shards", shards, len(seen))
 	return faults
 }

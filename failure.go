@@ -9,9 +9,10 @@ import (
 // failureState is a room's memory of failures since its last good token. It is
 // kept apart from the room because most rooms have none.
 type failureState struct {
-	transient int // consecutive transient failures
-	permanent int // consecutive permanent failures
-	refusals  int // consecutive tokens that were invalidated before their renewal was due
+	transient int  // consecutive transient failures
+	permanent int  // consecutive permanent failures
+	refusals  int  // consecutive tokens that were invalidated before their renewal was due
+	learned   bool // the refusals are another process's; the room may have an older token
 
 	lastCall  CallKind // the call that failed last
 	lastErr   error    // its error; nil: only refusals so far

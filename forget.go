@@ -14,7 +14,7 @@ func (e *engine) forget(roomID string) {
 		return
 	}
 	now := e.clock.Now()
-	e.withdraw(old, now)
+	e.withdraw(old)
 	e.report(Event{Kind: EventRoomForgotten, RoomID: roomID})
 	if c := old.call; c != nil && !c.orphaned { // the call is theirs who wait for it now
 		c.orphaned = true

@@ -86,6 +86,9 @@ func (e *engine) publish(r *room, g grantRecord, now monotime.Reading) {
 	r.lifetime, r.renewLeft = g.lifetime, g.renewLeft
 	r.generation++
 	r.need.Store(0)
+	if sh := e.share.known(r); sh != nil {
+		sh.putOff, sh.lookAt, sh.polls = 0, 0, 0
+	}
 	e.replace(r, g.rec)
 }
 
@@ -133,10 +136,11 @@ func (e *engine) handOut(r *room, now monotime.Reading) {
 // failureAfterSuccess returns what is left of the room's memory of failures after a
 // success. Refusals are remembered until a token has lasted.
 func (e *engine) failureAfterSuccess(r *room) *failureState {
-	if r.rec.text != "" || r.failure == nil || r.failure.refusals == 0 { // the token before was not refused early
+	f := r.failure
+	if f == nil || f.refusals == 0 || r.rec.text != "" && !f.learned { // the token before was not refused early
 		return nil
 	}
-	return r.failure.refusalsOnly()
+	return f.refusalsOnly()
 }
 
 // renewLeft returns how much the token in rec has left when it is renewed.

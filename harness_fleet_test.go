@@ -22,6 +22,7 @@ type fleet struct {
 	store *roomtokentest.Store
 	src   *source
 	procs []*process
+	deaf  bool // calls of the store ignore their ctx
 }
 
 // process is a Manager of a fleet, and the store as it sees it.
@@ -35,8 +36,14 @@ type process struct {
 // nothing behind.
 func withFleet(t *testing.T, n int, config roomtoken.Config, test func(t *testing.T, f *fleet)) {
 	t.Helper()
+	withDeafFleet(t, false, n, config, test)
+}
+
+// withDeafFleet is like withFleet; deaf: calls of the store ignore their ctx.
+func withDeafFleet(t *testing.T, deaf bool, n int, config roomtoken.Config, test func(t *testing.T, f *fleet)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fleet{t: t, store: &roomtokentest.Store{Latency: time.Millisecond}}
+		f := &fleet{t: t, deaf: deaf, store: &roomtokentest.Store{Latency: time.Millisecond}}
 		f.src = &source{clk: clock.New(), lifetime: 10 * time.Minute, refreshLifetime: time.Hour}
 		f.src.on(func(c *sourceCall) (roomtoken.Grant, error) { return f.slowly(c) })
 		for range n {
@@ -85,6 +92,7 @@ func (f *fleet) rotate() {
 func (f *fleet) start(config roomtoken.Config) *process {
 	f.t.Helper()
 	p := &process{world: &world{t: f.t, clk: &skewed{Mock: clock.NewMock()}, src: f.src}, store: f.store.Process()}
+	p.store.IgnoreContext = f.deaf
 	config.Store = p.store
 	config.OnEvent = func(e roomtoken.Event) {
 		p.mu.Lock()

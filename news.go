@@ -86,7 +86,7 @@ func (e *engine) newsOnce() (ok bool) {
 	}, func(err error, now monotime.Reading) {
 		if ok = err == nil; ok && !e.closed {
 			e.learn(news, now)
-			e.sendAgain(now)
+			e.sendAgain()
 		}
 		close(done)
 	}, nil)

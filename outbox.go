@@ -45,6 +45,9 @@ func (e *engine) sendOutbox() {
 		m := s.outbox.next[0]
 		s.outbox.next[0] = nil
 		s.outbox.next = s.outbox.next[1:]
+		if !m.until.After(e.clock.Now().Mono) {
+			continue
+		}
 		m.begun = true
 		var taken func(now monotime.Reading)
 		e.callStore(context.WithoutCancel(e.life), func(ctx context.Context) (err error) {
@@ -69,13 +72,8 @@ func (e *engine) sendOutbox() {
 }
 
 // sendAgain tells the store, which answers again, what it did not take.
-func (e *engine) sendAgain(now monotime.Reading) {
+func (e *engine) sendAgain() {
 	o := &e.share.outbox
-	for _, m := range o.again {
-		if m.until.After(now.Mono) {
-			o.next = append(o.next, m)
-		}
-	}
-	o.again = nil
+	o.next, o.again = append(o.next, o.again...), nil
 	e.sendOutbox()
 }

@@ -27,10 +27,9 @@ func TestPromise13AnIdleProcess(t *testing.T) {
 
 // F14: at most 32 calls of the store run or hang, however many rooms are asked for.
 func TestPromise13FewCallsOfTheStore(t *testing.T) {
-	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+	withDeafFleet(t, true, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
 		f.rest()
 		p := f.procs[0]
-		p.store.IgnoreContext = true
 		for _, latency := range []time.Duration{20 * time.Millisecond, 10 * time.Second} {
 			p.store.Next(roomtokentest.StoreFault{Latency: latency, Times: -1})
 			var all sync.WaitGroup
@@ -159,6 +158,42 @@ func TestPromise13NothingWithoutAStore(t *testing.T) {
 		_, _ = w.m.Token(context.Background(), "a")
 		if s := w.m.Stats(); s.StoreCalls != 0 || s.StoreDown {
 			t.Errorf("%d calls of a store", s.StoreCalls)
+		}
+	})
+}
+
+// F14: no call of a store is made with the lock held, nor is a wake awaited with it.
+func TestPromise13NoLockOverTheStore(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		p, calls := f.procs[0], 0
+		var mu sync.Mutex
+		p.store.Next(roomtokentest.StoreFault{Times: -1, Do: func(context.Context) error {
+			mu.Lock()
+			defer mu.Unlock()
+			calls++
+			if p.m.Locked() {
+				t.Error("a call of the store was made with the lock held")
+			}
+			return nil
+		}})
+		tok := p.token("a")
+		p.m.Invalidate("a", tok)
+		p.token("a")
+		if err := p.m.Warm(context.Background(), "b", "c"); err != nil {
+			t.Fatal(err)
+		}
+		f.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Minute))
+		p.askWithin(time.Second, "d")
+		f.src.on(nil)
+		f.rest()
+		all := []roomtokentest.StoreMethods{
+			roomtokentest.StoreLoad, roomtokentest.StoreAcquire, roomtokentest.StoreCommit,
+			roomtokentest.StoreReject, roomtokentest.StoreHold, roomtokentest.StoreNews,
+		}
+		for _, method := range all {
+			if p.store.Count(method) == 0 {
+				t.Errorf("method %b was not called", method)
+			}
 		}
 	})
 }

@@ -206,8 +206,7 @@ func TestPromise13ACommitIsToldAgain(t *testing.T) {
 		"it panics":            {Do: func(context.Context) error { panic("no") }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
-				f.procs[0].store.IgnoreContext = true
+			withDeafFleet(t, true, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
 				f.rest()
 				fault.On = roomtokentest.StoreCommit
 				f.procs[0].store.Next(fault)

@@ -148,3 +148,22 @@ func TestPromise13WarmFromTheStore(t *testing.T) {
 		}
 	})
 }
+
+// F1: whoever renews a token does it with the refresh token that came with it.
+func TestPromise13AnotherProcessRefreshes(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, f *fleet) {
+		f.rotate()
+		f.procs[0].token("a")
+		f.procs[1].token("a")
+		f.rest()
+		if err := f.procs[0].m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		f.start(roomtoken.Config{IdleAfter: -1}).token("a")
+		time.Sleep(15 * time.Minute)
+		f.calls("a", create, refresh, refresh)
+		if first, second := f.src.of("a")[1], f.src.of("a")[2]; first.refresh != "refresh-a-1" || second.refresh == first.refresh {
+			t.Errorf("refreshed with %s, then with %s", first.refresh, second.refresh)
+		}
+	})
+}

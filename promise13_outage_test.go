@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ var storeFaults = map[string]roomtokentest.StoreFault{
 	"answers too late":  {Latency: 2 * time.Second, After: true, Times: -1},
 	"loses its answers": {Err: errors.New("connection reset"), After: true, Times: -1},
 	"panics":            {Do: func(context.Context) error { panic("store") }, Times: -1},
+	"calls Goexit":      {Do: func(context.Context) error { runtime.Goexit(); return nil }, Times: -1},
 }
 
 // F8: whatever the store does, hits go on, and a caller without a token waits at most two
@@ -27,11 +29,10 @@ var storeFaults = map[string]roomtokentest.StoreFault{
 func TestPromise13TheStoresTroubleCostsNoToken(t *testing.T) {
 	for name, fault := range storeFaults {
 		t.Run(name, func(t *testing.T) {
-			withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+			withDeafFleet(t, true, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
 				f.rest()
 				f.same("warm")
 				for _, p := range f.procs {
-					p.store.IgnoreContext = true
 					p.store.Next(fault)
 				}
 				began := time.Now()
@@ -93,7 +94,7 @@ func TestPromise13TheStoresTroubleCostsNoToken(t *testing.T) {
 
 // F8: while the store is down a renewal is put off: a short outage costs next to no call, a
 // long one at most one for each process and room; nobody waits.
-func TestPromise13RenewalsAreePutOff(t *testing.T) {
+func TestPromise13RenewalsArePutOff(t *testing.T) {
 	const processes, rooms = 4, 50
 	run := func(outage time.Duration) (calls int) {
 		withFleet(t, processes, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, f *fleet) {
@@ -222,6 +223,47 @@ func TestPromise13AnUnreadableRecord(t *testing.T) {
 		late := f.start(roomtoken.Config{})
 		if late.token("a"); len(f.src.of("a")) != 2 {
 			t.Error("the record was not replaced")
+		}
+	})
+}
+
+// F8: one ask that gets no answer costs its caller a StoreTimeout, and no second one.
+func TestPromise13AnAskWithoutAnAnswer(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		f.rest()
+		f.procs[0].store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreAcquire, Latency: time.Second, Times: 3})
+		began := time.Now()
+		f.procs[0].token("a")
+		if took := time.Since(began); took != 300*time.Millisecond {
+			t.Errorf("a token after %v, want StoreTimeout and what the source takes", took)
+		}
+	})
+}
+
+// F8: in an outage of hours each renewal is put off anew.
+func TestPromise13EachRenewalIsPutOff(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, f *fleet) {
+		p := f.procs[0]
+		p.store.Fail(errors.New("down"), -1, 0)
+		for _, room := range names(40) {
+			p.token(room)
+		}
+		time.Sleep(time.Hour)
+		var ages time.Duration
+		renewals := 0
+		for _, room := range names(40) {
+			calls := f.src.of(room)
+			for i := range calls[1:] {
+				ages += calls[i+1].at - calls[i].at
+				renewals++
+			}
+		}
+		// They are due at an age of 340 to 400 s, and could wait until 560 s.
+		if mean := ages / time.Duration(renewals); mean < 440*time.Second || mean > 490*time.Second {
+			t.Errorf("%d renewals at a mean age of %v", renewals, mean)
+		}
+		if s := p.m.Stats(); s.Lapses > 0 {
+			t.Errorf("%d lapses", s.Lapses)
 		}
 	})
 }

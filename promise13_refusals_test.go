@@ -321,3 +321,62 @@ func TestPromise13MissedNews(t *testing.T) {
 		}
 	})
 }
+
+// F6: an ask carries the refusal that the store has not been told of.
+func TestPromise13AnAskCarriesTheRefusal(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		p := f.procs[0]
+		refused := p.token("a")
+		f.rest()
+		p.store.Fail(errors.New("down"), -1, roomtokentest.StoreReject)
+		f.src.fail(errDown)
+		p.m.Invalidate("a", refused)
+		p.askWithin(100*time.Millisecond, "a")
+		late := f.start(roomtoken.Config{})
+		if tok, err := late.m.Token(context.Background(), "a"); err == nil {
+			t.Errorf("another process has adopted %s", tok.Value.Reveal())
+		}
+		p.store.Clear()
+	})
+}
+
+// F6: nor is a refused token adopted from an answer that was under way when it was refused.
+func TestPromise13ALateAnswerBringsNoRefusedToken(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		refused := f.procs[0].token("a")
+		f.rest()
+		late := f.start(roomtoken.Config{StoreTimeout: 5 * time.Second})
+		f.rest()
+		late.store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreAcquire, After: true, Latency: 3 * time.Second})
+		waiting := late.ask(context.Background(), "a")
+		time.Sleep(100 * time.Millisecond)
+		f.procs[0].m.Invalidate("a", refused)
+		time.Sleep(4 * time.Second)
+		if got := late.served(waiting); got.Value.Equal(refused.Value) {
+			t.Error("it was adopted")
+		}
+	})
+}
+
+// F6: refusals in a row count also where the next create is made by a process that still has
+// an older token.
+func TestPromise13RefusalsAreCountedByWhoeverCreates(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{IdleAfter: -1}, func(t *testing.T, f *fleet) {
+		f.rest()
+		old, other := f.procs[0], f.procs[1]
+		old.token("a")
+		first := other.token("a")
+		old.store.Fail(errors.New("cut off"), -1, roomtokentest.StoreNews)
+		other.m.Invalidate("a", first)
+		other.m.Invalidate("a", other.token("a")) // the second in a row
+		other.m.Forget("a")
+		f.rest()
+		if _, err := old.m.TokenValidFor(context.Background(), "a", 9*time.Minute+59*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		f.rest()
+		if got := f.store.Record("a"); got.Refusals != 2 {
+			t.Errorf("the record says that %d tokens in a row were refused, want 2", got.Refusals)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package roomtoken
 
 import (
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/monotime"
@@ -135,16 +136,13 @@ func (s *sharing) wakesArrive(now monotime.Reading) bool {
 
 // refuse remembers a token that must not be adopted.
 func (sh *share) refuse(rejection Rejection, now monotime.Reading) {
-	kept := sh.refused[:0]
-	for _, old := range sh.refused {
-		if old.until.After(now.Mono) && old.Token != rejection.Token {
-			kept = append(kept, old)
-		}
+	sh.refused = slices.DeleteFunc(sh.refused, func(old refusal) bool {
+		return !old.until.After(now.Mono) || old.Token == rejection.Token
+	})
+	if len(sh.refused) == maxRefusals {
+		sh.refused = slices.Delete(sh.refused, 0, 1)
 	}
-	if len(kept) == maxRefusals {
-		kept = append(kept[:0], kept[1:]...)
-	}
-	sh.refused = append(kept, refusal{rejection, now.Mono.Add(rejection.Left)})
+	sh.refused = append(sh.refused, refusal{rejection, now.Mono.Add(rejection.Left)})
 }
 
 // refuses reports whether the token must not be adopted.
@@ -204,6 +202,9 @@ func (e *engine) closeSharing() {
 	s := e.share
 	s.emptyQueues()
 	s.outbox.again = nil
+	if s.link.down {
+		s.outbox.next = nil
+	}
 	for c := range e.calls {
 		if c.lease != nil {
 			e.giveBack(c.lease)

@@ -460,13 +460,6 @@ func (p *plan) drawSteps(d *dice) {
 	}
 }
 
-// without returns the plan without the steps from i up to j.
-func (p *plan) without(i, j int) *plan {
-	q := *p
-	q.steps = append(append([]step(nil), p.steps[:i]...), p.steps[j:]...)
-	return &q
-}
-
 // calmed returns the plan with a source that fails only in outages.
 func (p *plan) calmed() *plan {
 	q := *p

@@ -128,22 +128,32 @@ func (s *sim) walk() {
 
 // leftovers reports goroutines of the Manager that have outlived it.
 func (s *sim) leftovers() {
-	buf := make([]byte, 1<<16)
-	buf = buf[:runtime.Stack(buf, true)]
+	outlived := outlived()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running > 0 {
 		s.breaks(8, "%d callers, watches or calls have outlived the Manager", s.running)
 	}
-	for g := range strings.SplitSeq(string(buf), "\n\n") {
-		head, rest, _ := strings.Cut(g, "\n")
-		if strings.Contains(head, "synctest bubble") && strings.Contains(rest, libraryFrame) {
-			s.breaks(8, "a goroutine has outlived its Manager: %s", g)
-		}
+	if outlived != "" {
+		s.breaks(8, "a goroutine has outlived its Manager: %s", outlived)
 	}
 	if s.violation != nil && (s.running > 0 || strings.Contains(s.violation.text, "outlived")) {
 		panic(fmt.Sprintf("seed %d: %v", s.plan.seed, s.violation)) // or the bubble would never end
 	}
+}
+
+// outlived returns the stack of a goroutine that runs the library's code, "" if there is
+// none.
+func outlived() string {
+	buf := make([]byte, 1<<16)
+	buf = buf[:runtime.Stack(buf, true)]
+	for g := range strings.SplitSeq(string(buf), "\n\n") {
+		head, rest, _ := strings.Cut(g, "\n")
+		if strings.Contains(head, "synctest bubble") && strings.Contains(rest, libraryFrame) {
+			return g
+		}
+	}
+	return ""
 }
 
 // reopen starts a new Manager.

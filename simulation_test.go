@@ -34,22 +34,24 @@ var (
 // goroutines run at the same time, and the seed of a hash.
 const replays = 10
 
-// begin makes everything that the library draws depend on the seed, too.
-func begin(seed uint64) {
+// begin begins the run of a seed: everything that the library draws depends on the seed, too.
+// end must be called after the run, which may not last for long in real time.
+func begin(seed uint64) (end func()) {
 	rand.Seed(int64(seed)) //nolint:staticcheck // the only way to replay what backoff draws
+	patience := time.AfterFunc(time.Minute, func() {
+		panic(fmt.Sprintf("seed %d: the run does not end: promise 5 (a loop in which no time passes) or promise 8", seed))
+	})
+	if *simAll {
+		patience.Reset(8 * time.Second)
+	}
+	return func() { patience.Stop() }
 }
 
 func TestSimulation(t *testing.T) {
 	// On one processor goroutines take turns, so that a seed can be replayed.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 
-	if text := os.Getenv("ROOMTOKEN_SIM_SEED"); text != "" && *simSeed == 0 {
-		seed, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatalf("ROOMTOKEN_SIM_SEED: %v", err)
-		}
-		*simSeed = seed
-	}
+	readSeed(t)
 	if *simSeed != 0 {
 		p := draw(*simSeed)
 		var res result
@@ -65,48 +67,79 @@ func TestSimulation(t *testing.T) {
 		return
 	}
 
-	runs, limit := *simRuns, time.Duration(math.MaxInt64)
-	if runs == 0 {
-		runs, limit = 2000, 20*time.Second
-		if testing.Short() {
-			runs = 100
-		}
-	}
-	began := time.Now()
-	reported := began
 	var sum result
-	seeds := 0
-	broken := map[int]int{} // seeds by promise
-	var first []string
-	for seed := *simFrom; *simFor == 0 && seeds < runs && time.Since(began) < limit || time.Since(began) < *simFor; seed++ {
+	sweep(t, 2000, 20*time.Second, func(seed uint64) *brokenPlan {
 		p := draw(seed)
 		res := run(t, p, false)
-		seeds++
 		sum.checks += res.checks
 		sum.calls += res.calls
 		sum.roomTime += res.roomTime
-		if res.violation != nil {
+		if res.violation == nil {
+			return nil
+		}
+		return &brokenPlan{strconv.Itoa(res.violation.promise), res.violation.String(), func() { fails(t, p, res) }}
+	}, func(seeds int, took time.Duration) string { return report(seeds, &sum, took) })
+}
+
+// readSeed takes the seed to replay from the environment, unless there is a flag.
+func readSeed(t *testing.T) {
+	t.Helper()
+	text := os.Getenv("ROOMTOKEN_SIM_SEED")
+	if text == "" || *simSeed != 0 {
+		return
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("ROOMTOKEN_SIM_SEED: %v", err)
+	}
+	*simSeed = seed
+}
+
+// brokenPlan is a seed whose run has broken a promise.
+type brokenPlan struct {
+	promise string
+	text    string
+	report  func() // reports it, with what is needed to understand it
+}
+
+// sweep tries one seed after the other: as many as the flags say, else runs, as far as they
+// fit in limit.
+func sweep(t *testing.T, runs int, limit time.Duration, try func(seed uint64) *brokenPlan, report func(seeds int, took time.Duration) string) {
+	t.Helper()
+	if testing.Short() {
+		runs /= 20
+	}
+	if *simRuns > 0 {
+		runs, limit = *simRuns, math.MaxInt64
+	}
+	began := time.Now()
+	reported := began
+	seeds, total := 0, 0
+	broken := map[string]int{} // seeds by promise
+	var first []string
+	for seed := *simFrom; *simFor == 0 && seeds < runs && time.Since(began) < limit || time.Since(began) < *simFor; seed++ {
+		bad := try(seed)
+		seeds++
+		if bad != nil {
 			if !*simAll {
-				fails(t, p, res)
+				bad.report()
 				return
 			}
-			broken[res.violation.promise]++
-			if broken[res.violation.promise] <= 5 {
-				first = append(first, fmt.Sprintf("seed %d: %v", seed, res.violation))
+			total++
+			if broken[bad.promise]++; broken[bad.promise] <= 5 {
+				first = append(first, fmt.Sprintf("seed %d: %s", seed, bad.text))
 			}
 		}
 		if *simFor > 0 && time.Since(reported) > 10*time.Second {
 			reported = time.Now()
-			fmt.Println(report(seeds, &sum, time.Since(began)))
+			fmt.Println(report(seeds, time.Since(began)))
 		}
 	}
-	t.Log(report(seeds, &sum, time.Since(began)))
-	if len(broken) > 0 {
-		total := 0
+	t.Log(report(seeds, time.Since(began)))
+	if total > 0 {
 		var promises []string
 		for promise, n := range broken {
-			total += n
-			promises = append(promises, fmt.Sprintf("%d: %d", promise, n))
+			promises = append(promises, fmt.Sprintf("%s: %d", promise, n))
 		}
 		slices.Sort(promises)
 		t.Errorf("SIM caught by %d of %d seeds; by promise {%s}\n%s", total, seeds, strings.Join(promises, ", "), strings.Join(first, "\n"))
@@ -116,14 +149,7 @@ func TestSimulation(t *testing.T) {
 // run simulates a plan.
 func run(t *testing.T, p *plan, tracing bool) result {
 	t.Helper()
-	begin(p.seed)
-	patience := time.AfterFunc(time.Minute, func() { // in real time
-		panic(fmt.Sprintf("seed %d: the run does not end: promise 5 (a loop in which no time passes) or promise 8", p.seed))
-	})
-	if *simAll {
-		patience.Reset(8 * time.Second)
-	}
-	defer patience.Stop()
+	defer begin(p.seed)()
 	return simulate(t, p, tracing)
 }
 
@@ -146,20 +172,13 @@ func fails(t *testing.T, p *plan, res result) {
 	for _, s := range small.steps {
 		fmt.Fprintln(&b, s)
 	}
-	trace := last.trace
-	if len(trace) > 80 && !*simRaw {
-		trace = trace[len(trace)-80:]
-	}
-	fmt.Fprintf(&b, "\nthe end of the trace:\n%s", strings.Join(trace, "\n"))
-	t.Error(b.String())
+	t.Error(b.String() + lastLines(last.trace))
 }
 
 // shrink removes steps from a plan as long as the same promise breaks.
 func shrink(t *testing.T, p *plan, res result) (*plan, result) {
 	t.Helper()
-	tries := 0
 	breaks := func(q *plan) (result, bool) {
-		tries++
 		r := run(t, q, true)
 		return r, r.violation != nil && r.violation.promise == res.violation.promise
 	}
@@ -178,19 +197,42 @@ func shrink(t *testing.T, p *plan, res result) (*plan, result) {
 			p, res = q, r
 		}
 	}
-	for size := len(p.steps); size > 0 && tries < 600; {
+	fewest(p.steps, func(steps []step) bool {
+		q := *p
+		q.steps = steps
+		r, ok := breaks(&q)
+		if ok {
+			p, res = &q, r
+		}
+		return ok
+	})
+	return p, res
+}
+
+// fewest tries to remove steps of a plan, as long as it breaks the same promise.
+func fewest[S any](steps []S, breaks func(steps []S) bool) {
+	const maxTries = 600
+	tries := 0
+	for size := len(steps); size > 0 && tries < maxTries; {
 		shrunk := false
-		for i := 0; i < len(p.steps) && tries < 600; {
-			q := p.without(i, min(i+size, len(p.steps)))
-			if r, ok := breaks(q); ok {
-				p, res, shrunk = q, r, true
+		for i := 0; i < len(steps) && tries < maxTries; {
+			less := slices.Concat(steps[:i], steps[min(i+size, len(steps)):])
+			if tries++; breaks(less) {
+				steps, shrunk = less, true
 			} else {
 				i += size
 			}
 		}
-		if !shrunk || size > len(p.steps) {
+		if !shrunk || size > len(steps) {
 			size /= 2
 		}
 	}
-	return p, res
+}
+
+// lastLines returns the end of a trace as text.
+func lastLines(trace []string) string {
+	if n := len(trace); n > 80 && !*simRaw {
+		trace = trace[n-80:]
+	}
+	return "\nthe end of the trace:\n" + strings.Join(trace, "\n")
 }

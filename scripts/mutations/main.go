@@ -64,10 +64,12 @@ func run(seeds int, only string, jobs int) error {
 	if err != nil {
 		return err
 	}
-	if output := try(trees[0], seeds); output != "" {
-		return fmt.Errorf("the simulation fails without a mutation:\n%s", output)
+	for _, s := range []simulation{oneManager, fleet} {
+		if output := try(trees[0], s, seeds); output != "" {
+			return fmt.Errorf("%s fails without a mutation:\n%s", s.test, output)
+		}
 	}
-	fmt.Printf("| promise: what is broken | seeds of %d that notice | as promise: seeds |\n|---|---:|---|\n", seeds)
+	fmt.Print("| promise: what is broken | seeds that notice | as promise: seeds |\n|---|---:|---|\n")
 	missed := 0
 	for r := range results(mutations, trees, seeds) {
 		if r.err != nil {
@@ -160,13 +162,33 @@ func mutate(dir string, m mutation, seeds int) (output string, err error) {
 	if err := os.WriteFile(path, bytes.Replace(content, []byte(m.from), []byte(m.to), 1), 0o600); err != nil {
 		return "", err
 	}
-	output = try(dir, seeds)
+	output = try(dir, m.simulation(), seeds)
 	return output, os.WriteFile(path, content, 0o600)
 }
 
-// try builds the tests of the tree and runs the simulation. It returns "" if it
+// simulation is a test that mutations are tried with.
+type simulation struct {
+	test  string
+	share int // of the seeds: how many of them take as long as one
+}
+
+var (
+	oneManager = simulation{test: "TestSimulation", share: 1}
+	fleet      = simulation{test: "TestFleetSimulation", share: 3}
+)
+
+// simulation returns the one that is to notice the mutation: that of a fleet for promises
+// such as F1.
+func (m mutation) simulation() simulation {
+	if strings.HasPrefix(m.title, "F") {
+		return fleet
+	}
+	return oneManager
+}
+
+// try builds the tests of the tree and runs a simulation. It returns "" if it
 // passes, and what it printed if it does not.
-func try(dir string, seeds int) string {
+func try(dir string, s simulation, seeds int) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-ldflags=-s -w", "-o", "mutant.test", ".")
@@ -175,7 +197,7 @@ func try(dir string, seeds int) string {
 		return "BUILD " + string(out)
 	}
 	test := exec.CommandContext(ctx, "./mutant.test",
-		"-test.run=^TestSimulation$", "-test.timeout=2m", "-sim.all", "-sim.runs="+strconv.Itoa(seeds))
+		"-test.run=^"+s.test+"$", "-test.timeout=2m", "-sim.all", "-sim.runs="+strconv.Itoa(max(seeds/s.share, 1)))
 	test.Dir = dir
 	out, err := test.CombinedOutput()
 	if err == nil {
@@ -184,7 +206,7 @@ func try(dir string, seeds int) string {
 	return string(out)
 }
 
-var counted = regexp.MustCompile(`SIM caught by (\d+) of \d+ seeds; by promise \{(.*)\}`)
+var counted = regexp.MustCompile(`SIM caught by (\d+ of \d+) seeds; by promise \{(.*)\}`)
 
 // verdict returns how many seeds noticed the mutation, and the promises they named.
 func verdict(output string) (caught, by string) {
@@ -210,7 +232,7 @@ func reason(output string) string {
 	return "?"
 }
 
-// copyTree copies what the tests of the root package need.
+// copyTree copies the root module, with what it embeds.
 func copyTree(from, to string) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -225,7 +247,7 @@ func copyTree(from, to string) error {
 			}
 			return os.MkdirAll(filepath.Join(to, path), 0o755)
 		}
-		if !strings.HasSuffix(name, ".go") && name != "go.mod" && name != "go.sum" {
+		if !d.Type().IsRegular() {
 			return nil
 		}
 		text, err := os.ReadFile(path)

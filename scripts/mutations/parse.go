@@ -62,11 +62,11 @@ func find(dir, text string) (path string, content []byte, err error) {
 	return path, content, nil
 }
 
-// library returns the Go files that a mutation may break: those of the root
-// package and of internal/, without the tests.
+// library returns the Go files that a mutation may break: those of the root package, of
+// internal/, and the store in memory, without the tests.
 func library(dir string) ([]string, error) {
 	var files []string
-	for _, pattern := range []string{"*.go", "internal/*/*.go"} {
+	for _, pattern := range []string{"*.go", "internal/*/*.go", "roomtokentest/store*.go"} {
 		matches, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(pattern)))
 		if err != nil {
 			return nil, err
