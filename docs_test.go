@@ -52,7 +52,7 @@ var (
 // Packages of the modules in extra: tests there check the code that uses them.
 func TestDocsCode(t *testing.T) {
 	doctest.Open(t, ".").CheckGo(t, docsEnv, func(block doctest.Code) bool {
-		return !doctest.UsesAny(block, "oauth2", "oauth2roomtoken", "otelroomtoken", "promroomtoken")
+		return !doctest.UsesAny(block, "oauth2", "oauth2roomtoken", "otelroomtoken", "promroomtoken", "redisstore")
 	})
 }
 

@@ -162,7 +162,7 @@ func rules(t *testing.T, prefix string) (args []any) {
 	must(t, err)
 	_, text, _ := strings.Cut(string(page), "ACL SETUSER app")
 	text, _, _ = strings.Cut(text, "```")
-	for _, rule := range strings.Fields(text) {
+	for rule := range strings.FieldsSeq(text) {
 		args = append(args, strings.ReplaceAll(rule, "roomtoken:", prefix))
 	}
 	if len(args) < 10 {
