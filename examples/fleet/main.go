@@ -7,6 +7,10 @@
 // and a directory of its own, which ends with it. With REDIS_ADDR set it uses that server
 // instead, and does not kill it.
 //
+// The tokens live for 20 s, so Redis is away for a fifth of their life, and each process
+// makes some calls for itself. Of tokens that live for ten minutes hardly one would have to
+// be renewed just then.
+//
 // What a program of yours needs of this is in worker.go.
 package main
 

@@ -13,7 +13,12 @@ import (
 
 // newClient returns a client of the Redis that the processes share.
 func newClient(s settings) *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: s.RedisAddr, ContextTimeoutEnabled: true})
+	return redis.NewClient(&redis.Options{
+		Addr:                  s.RedisAddr,
+		ContextTimeoutEnabled: true, // a Manager does not wait for a Redis that hangs
+		MaxRetries:            -1,   // the Manager tries again
+		DialerRetries:         1,
+	})
 }
 
 // newManager returns the Manager of a process. Only the store is what a process alone would
@@ -28,8 +33,9 @@ func newManager(client redis.UniversalClient, s settings) (*roomtoken.Manager, e
 		return nil, err
 	}
 	return roomtoken.NewManager(source, roomtoken.Config{
-		Store:       store,
-		CallTimeout: 2 * time.Second, // these tokens live for seconds
+		Store:        store,
+		StoreTimeout: 2 * time.Second, // eight processes start at once, on one machine
+		CallTimeout:  2 * time.Second, // these tokens live for seconds
 	})
 }
 

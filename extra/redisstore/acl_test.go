@@ -42,6 +42,7 @@ func become(o *redis.Options) { o.Username, o.Password = "app", "secret" }
 
 // A user who may do what the pages say may do all that a Store does.
 func TestACL(t *testing.T) {
+	t.Parallel()
 	addr := ownServer(t)
 	admin := newClient(t, addr)
 	storetest.Run(t, func(t *testing.T) storetest.Harness {
