@@ -10,6 +10,9 @@
 // signal, runs out of file descriptors, or is searched for tokens that it should no longer
 // hold.
 //
+// Package fleet, in the directory of that name, has the tests of processes that share
+// tokens.
+//
 // If the environment variable RELIABILITY_MINUTES is set to n, each fault is repeated for
 // n minutes. "make reliability" does that.
 package reliability

@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -58,7 +59,7 @@ func TestWakesThatAreLost(t *testing.T) {
 		"nothing is delivered": func(_ *fleet, _ *server, p *proxy) { p.silence() },
 	} {
 		for _, protocol := range []int{2, 3} {
-			t.Run(name, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, RESP%d", name, protocol), func(t *testing.T) {
 				t.Parallel()
 				s := startRedis(t)
 				p := startProxy(t, s.addr)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,23 +133,15 @@ func TestSlotsMoveWhileRoomsRenew(t *testing.T) {
 // move moves the slot of a key to the next node, with all keys that are in it.
 func (c cluster) move(key string) {
 	ctx := context.Background()
-	any := c[0]
-	slot := any.ClusterKeySlot(ctx, key).Val()
-	ids := make([]string, len(c))
-	from := -1
-	for i, node := range c {
-		ids[i] = node.ClusterMyID(ctx).Val()
-		if n, err := node.ClusterCountKeysInSlot(ctx, int(slot)).Result(); err == nil && n >= 0 && node.owns(slot) {
-			from = i
-		}
-	}
+	slot := c[0].ClusterKeySlot(ctx, key).Val()
+	from := slices.IndexFunc(c, func(node *server) bool { return node.owns(slot) })
 	if from < 0 {
-		any.t.Errorf("nobody has slot %d", slot)
+		c[0].t.Errorf("nobody has slot %d", slot)
 		return
 	}
-	source, target := c[from], c[(from+1)%len(c)]
-	targetID := ids[(from+1)%len(c)]
-	target.do("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[from])
+	source, target, third := c[from], c[(from+1)%3], c[(from+2)%3]
+	sourceID, targetID := source.ClusterMyID(ctx).Val(), target.ClusterMyID(ctx).Val()
+	target.do("CLUSTER", "SETSLOT", slot, "IMPORTING", sourceID)
 	source.do("CLUSTER", "SETSLOT", slot, "MIGRATING", targetID)
 	time.Sleep(5 * time.Millisecond) // some find the slot in this state
 	host, port := hostPort(target.addr)
@@ -161,7 +154,7 @@ func (c cluster) move(key string) {
 			source.do("MIGRATE", host, port, key, 0, 5000, "REPLACE")
 		}
 	}
-	for _, node := range []*server{target, source, c[(from+2)%len(c)]} {
+	for _, node := range []*server{target, source, third} {
 		node.do("CLUSTER", "SETSLOT", slot, "NODE", targetID)
 	}
 }

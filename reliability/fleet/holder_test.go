@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"net/http"
 	"syscall"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func TestKilledInsideACall(t *testing.T) {
 	waiting := f.workers[0].ask("a")
 	for i := range 20 {
 		for _, got := range call[[]answer](f.workers[i%2], "Tokens", Ask{Rooms: warm}) {
-			if got.Err != "" || got.Took > time.Second {
+			if got.Err != "" || got.Took > late {
 				t.Errorf("a room with a token: it took %v: %s", got.Took, got.Err)
 			}
 		}
@@ -90,6 +91,39 @@ func TestStoppedForLongerThanTheLease(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A token that was refused while a process was stopped does not come back through that
+// process: not even if its call brings the same token.
+func TestARefusedTokenDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, time.Hour, startRedis(t).addr)
+	f.short()
+	f.settings.Stolid = true
+	f.startAll(2)
+	stopped, other := f.workers[0], f.workers[1]
+	f.issuer.hold("a")
+	first := stopped.ask("a")
+	f.issuer.await(t, "a", 1)
+	stopped.signal(syscall.SIGSTOP)
+	release := f.issuer.pass("a")
+	refused := other.tokens("a")[0]
+	f.issuer.refuseWith(func(string) (int, time.Duration) { return http.StatusInternalServerError, 0 })
+	call[[]answer](other, "Invalidate", Refusal{Room: "a", Token: refused})
+	f.issuer.repeat("a", refused)
+	release()
+	time.Sleep(time.Second) // the news has it
+	stopped.signal(syscall.SIGCONT)
+	time.Sleep(2 * time.Second) // its commit is there
+	f.issuer.repeat("a", "")
+	f.issuer.refuseWith(nil)
+	f.start()
+	for i, tokens := range f.allTokens("a") {
+		if tokens[0] == refused {
+			t.Errorf("worker %d hands out the token that was refused", i)
+		}
+	}
+	first.wait() // it may have had the token before it knew
 }
 
 // A process that is stopped inside a refresh has spent the room's refresh token. Who has a

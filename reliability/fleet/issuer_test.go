@@ -26,9 +26,9 @@ type issuer struct {
 	tokens  map[string]minted        // what was given out, by token
 	holds   map[string]chan struct{} // rooms whose calls wait
 	passed  []func()                 // ends the holds of calls that still wait
+	again   map[string]string        // rooms that get a token which was given out before
 	arrived chan struct{}            // closed, and made anew, with each call
 	refuse  func(room string) (status int, retryAfter time.Duration)
-	refused int      // calls that refuse has answered
 	spent   []string // rooms of which a refresh token was used twice
 }
 
@@ -37,7 +37,6 @@ type issued struct {
 	creates, refreshes int
 	generations        map[int]int // how many refreshes were made with the refresh token of a generation
 	live               map[string]int
-	newest             string // its newest token
 }
 
 // minted says for which room a token is, and when it ends.
@@ -64,6 +63,7 @@ func startIssuer(t *testing.T, lifetime time.Duration) *issuer {
 	i := &issuer{
 		lifetime: lifetime,
 		rooms:    map[string]*issued{}, tokens: map[string]minted{}, holds: map[string]chan struct{}{},
+		again:   map[string]string{},
 		arrived: make(chan struct{}),
 	}
 	server := httptest.NewServer(i)
@@ -84,54 +84,80 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	room := string(ask.Room)
+	refused, retryAfter, held := i.arrive(room, ask.Refresh)
+	if refused != 0 {
+		if retryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+		}
+		http.Error(w, "refused", refused)
+		return
+	}
+	if held != nil {
+		<-held // what the client does meanwhile does not matter: the call has arrived
+	}
+	g, ok := i.mint(room, ask.Refresh)
+	if !ok {
+		http.Error(w, "spent", http.StatusConflict)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(g)
+}
+
+// arrive notes a call, and says whether it is refused, or has to wait.
+func (i *issuer) arrive(room, refresh string) (refused int, retryAfter time.Duration, held chan struct{}) {
 	i.mu.Lock()
+	defer i.mu.Unlock()
 	known := i.rooms[room]
 	if known == nil {
 		known = &issued{generations: map[int]int{}, live: map[string]int{}}
 		i.rooms[room] = known
 	}
-	if ask.Refresh == "" {
+	if refresh == "" {
 		known.creates++
 	} else {
 		known.refreshes++
 	}
 	close(i.arrived)
 	i.arrived = make(chan struct{})
-	held := i.holds[room]
-	i.mu.Unlock()
-	if held != nil {
-		<-held // what the client does meanwhile does not matter: the call has arrived
+	if i.refuse != nil {
+		refused, retryAfter = i.refuse(room)
 	}
+	return refused, retryAfter, i.holds[room]
+}
+
+// mint returns the token that a call brings; false: its refresh token was used before.
+func (i *issuer) mint(room, refresh string) (g grant, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.refuse != nil {
-		if status, wait := i.refuse(room); status != 0 {
-			i.refused++
-			if wait > 0 {
-				w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
-			}
-			http.Error(w, "refused", status)
-			return
-		}
-	}
-	generation := 0
-	if ask.Refresh != "" {
-		var ok bool
-		if generation, ok = known.live[ask.Refresh]; !ok {
+	known, generation := i.rooms[room], 0
+	if refresh != "" {
+		if generation, ok = known.live[refresh]; !ok {
 			i.spent = append(i.spent, room)
-			http.Error(w, "spent", http.StatusConflict)
-			return
+			return grant{}, false
 		}
-		delete(known.live, ask.Refresh)
+		delete(known.live, refresh)
 		known.generations[generation]++
 		generation++
 	}
 	n := len(i.tokens)
-	g := grant{Token: fmt.Sprintf("token-%d", n), Refresh: fmt.Sprintf("refresh-%d", n), Lifetime: i.lifetime}
+	g = grant{Token: fmt.Sprintf("token-%d", n), Refresh: fmt.Sprintf("refresh-%d", n), Lifetime: i.lifetime}
+	if again, ok := i.again[room]; ok {
+		g.Token = again
+	}
 	i.tokens[g.Token] = minted{room, time.Now().Add(i.lifetime)}
 	known.live[g.Refresh] = generation
-	known.newest = g.Token
-	_ = json.NewEncoder(w).Encode(g)
+	return g, true
+}
+
+// repeat makes each call for a room bring a token that was given out before; "": not any more.
+func (i *issuer) repeat(room, token string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if token == "" {
+		delete(i.again, room)
+		return
+	}
+	i.again[room] = token
 }
 
 // know makes the issuer one that has given out a token in an earlier life, as it does: with a

@@ -8,7 +8,6 @@ import (
 	"net/rpc"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -116,10 +115,9 @@ func (p *process) signal(s syscall.Signal) {
 }
 
 // call calls a method of a worker. The test fails on an error.
-func call[R any](p *process, method string, args any) (reply R) {
+func call[R any](p *process, method string, args any) R {
 	p.Helper()
-	begin[R](p, method, args).wait(&reply)
-	return reply
+	return begin[R](p, method, args).wait()
 }
 
 // pending is a call of a worker that has begun.
@@ -137,17 +135,31 @@ func begin[R any](p *process, method string, args any) *pending[R] {
 	return c
 }
 
-func (c *pending[R]) wait(reply *R) {
+// wait returns what the call returns. The test fails on an error.
+func (c *pending[R]) wait() R {
 	c.p.Helper()
 	select {
 	case <-c.call.Done:
 		if c.call.Error != nil {
 			c.p.Fatalf("%s: %s: %v", c.p.name, c.method, c.call.Error)
 		}
-		*reply = c.reply
 	case <-time.After(patience):
 		c.p.Fatalf("%s: %s did not return", c.p.name, c.method)
 	}
+	return c.reply
+}
+
+// callAll calls a method of all workers at a time.
+func callAll[R any](f *fleet, method string, args any) (replies []R) {
+	f.Helper()
+	var calls []*pending[R]
+	for _, p := range f.workers {
+		calls = append(calls, begin[R](p, method, args))
+	}
+	for _, c := range calls {
+		replies = append(replies, c.wait())
+	}
+	return replies
 }
 
 // asking is a call of Tokens that has begun.
@@ -162,9 +174,7 @@ func (p *process) ask(rooms ...string) *asking {
 // the room's.
 func (p *process) served(a *asking, rooms ...string) (tokens []string) {
 	p.Helper()
-	var answers []answer
-	a.wait(&answers)
-	for i, got := range answers {
+	for i, got := range a.wait() {
 		if got.Err != "" {
 			p.Fatalf("%s: room %q: %s", p.name, rooms[i], got.Err)
 		}
@@ -202,15 +212,6 @@ func (p *process) quiet() Report {
 func (p *process) close() {
 	p.Helper()
 	call[struct{}](p, "Close", struct{}{})
-}
-
-// each calls do for all workers at a time.
-func (f *fleet) each(do func(p *process)) {
-	var all sync.WaitGroup
-	for _, p := range f.workers {
-		all.Go(func() { do(p) })
-	}
-	all.Wait()
 }
 
 // allTokens asks for the rooms in all workers at a time.

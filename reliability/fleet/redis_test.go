@@ -21,8 +21,9 @@ type server struct {
 	addr    string
 	*redis.Client
 
-	cmd *exec.Cmd
-	log bytes.Buffer
+	cmd   *exec.Cmd
+	log   bytes.Buffer
+	ended chan struct{} // closed when the process has ended
 }
 
 // startRedis starts a redis-server.
@@ -81,8 +82,8 @@ func (s *server) restart() bool {
 	if err := s.cmd.Start(); err != nil {
 		return false
 	}
-	ended := make(chan struct{})
-	cmd := s.cmd
+	cmd, ended := s.cmd, make(chan struct{})
+	s.ended = ended
 	go func() {
 		_ = cmd.Wait()
 		close(ended)
@@ -102,8 +103,9 @@ func (s *server) restart() bool {
 
 // kill kills the server. What it held is lost.
 func (s *server) kill() {
-	if s.cmd != nil && s.cmd.Process != nil {
+	if s.ended != nil {
 		_ = s.cmd.Process.Kill()
+		<-s.ended
 	}
 }
 

@@ -56,13 +56,13 @@ func TestAHundredRefusalsCostOneCreate(t *testing.T) {
 	f := newFleet(t, time.Hour, startRedis(t).addr)
 	f.startAll(8)
 	refused := f.same("a")[0]
-	f.each(func(p *process) {
-		for _, got := range call[[]answer](p, "Invalidate", Refusal{Room: "a", Token: refused, Times: 100 / 8}) {
+	for i, answers := range callAll[[]answer](f, "Invalidate", Refusal{Room: "a", Token: refused, Callers: 13}) {
+		for _, got := range answers {
 			if got.Err != "" || got.Token == refused {
-				t.Errorf("%s: got %q, %s", p.name, got.Token, got.Err)
+				t.Errorf("worker %d: got %q, %s", i, got.Token, got.Err)
 			}
 		}
-	})
+	}
 	f.same("a")
 	if creates, refreshes := f.issuer.calls("a"); creates != 2 || refreshes != 0 {
 		t.Errorf("%d creates and %d refreshes, want one create after the refusals", creates-1, refreshes)
@@ -79,11 +79,9 @@ func TestAServerThatRefusesEverything(t *testing.T) {
 	f.workers = nil
 	f.settings.Prefix = "together:"
 	f.startAll(8)
-	const seconds = 15
-	done := begin[int](alone, "RefuseAll", Refusal{Room: "of one", Times: seconds})
-	f.each(func(p *process) { call[int](p, "RefuseAll", Refusal{Room: "of eight", Times: seconds}) })
-	var n int
-	done.wait(&n)
+	done := begin[struct{}](alone, "RefuseAll", "of one")
+	callAll[struct{}](f, "RefuseAll", "of eight")
+	done.wait()
 	one, _ := f.issuer.calls("of one")
 	eight, _ := f.issuer.calls("of eight")
 	if one < 3 || eight > one*3/2+1 {
@@ -141,13 +139,13 @@ func TestARoomThatDoesNotExist(t *testing.T) {
 		return 0, 0
 	})
 	began := time.Now()
-	f.each(func(p *process) {
-		for _, got := range call[[]answer](p, "Tokens", Ask{Rooms: []string{"none"}, Callers: 10}) {
+	for i, answers := range callAll[[]answer](f, "Tokens", Ask{Rooms: []string{"none"}, Callers: 10}) {
+		for _, got := range answers {
 			if !got.Permanent || !got.NotFound {
-				t.Errorf("%s: %+v", p.name, got)
+				t.Errorf("worker %d: %+v", i, got)
 			}
 		}
-	})
+	}
 	creates, _ := f.issuer.calls("none")
 	most := 1
 	for step := time.Second; time.Since(began) > step; step = 2*step + time.Second {

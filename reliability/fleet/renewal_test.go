@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -15,16 +16,15 @@ func TestOneCallPerRoomAndRenewal(t *testing.T) {
 	f.settings.StoreTimeout, f.settings.CallTimeout = 20*time.Second, 20*time.Second
 	f.startAll(processes)
 	all := rooms(n)
-	f.each(func(p *process) {
-		mine := append([]string(nil), all...)
+	var asked []*asking
+	for _, p := range f.workers {
+		mine := slices.Clone(all)
 		rand.Shuffle(n, func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
-		for _, got := range call[[]answer](p, "Tokens", Ask{Rooms: mine, Callers: 2}) {
-			if got.Err != "" {
-				t.Error(got.Err)
-				return
-			}
-		}
-	})
+		asked = append(asked, begin[[]answer](p, "Tokens", Ask{Rooms: mine, Callers: 2}))
+	}
+	for _, a := range asked {
+		a.wait()
+	}
 	f.same(all...)
 	if creates, refreshes := f.issuer.calls(all...); creates != n || refreshes != 0 {
 		t.Fatalf("%d creates and %d refreshes, want %d creates", creates, refreshes, n)

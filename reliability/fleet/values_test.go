@@ -147,11 +147,11 @@ func TestValuesThatAreNotAsTheyWereWritten(t *testing.T) {
 	}
 }
 
-// Processes without a common key cannot read what the others have stored, and cost no more
-// calls than without a store: nobody fails, and nobody gets the token of another room.
+// Processes without a common key cannot read what the others have stored. So they make more
+// calls, but nobody fails, and nobody gets a token of another room.
 func TestProcessesWithoutACommonKey(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, 16*time.Second, startRedis(t).addr)
+	f := newFleet(t, lifetime, startRedis(t).addr)
 	for i := range byte(4) {
 		f.settings.Keys = [][]byte{key(i % 2)}
 		f.start()
@@ -160,22 +160,18 @@ func TestProcessesWithoutACommonKey(t *testing.T) {
 	before := f.allTokens(all...)
 	most := len(f.workers) * len(all)
 	if creates, refreshes := f.issuer.calls(all...); creates < 2*len(all) || creates > most || refreshes > 0 {
-		t.Errorf("%d creates and %d refreshes, want two to four for each of %d rooms", creates, refreshes, len(all))
+		t.Errorf("%d creates and %d refreshes, want two to four creates for each of %d rooms", creates, refreshes, len(all))
 	}
-	f.eventually("a renewal of all", func() bool {
-		after := f.allTokens(all...)
-		for i := range after {
-			for j := range after[i] {
-				if after[i][j] == before[i][j] {
+	f.eventually("all are renewed", func() bool {
+		for i, tokens := range f.allTokens(all...) {
+			for j, token := range tokens {
+				if token == before[i][j] {
 					return false
 				}
 			}
 		}
 		return true
 	})
-	if _, refreshes := f.issuer.calls(all...); f.issuer.renewed(0, all...) > most {
-		t.Errorf("%d refreshes in the first renewal", refreshes)
-	}
 }
 
 // Keys are replaced process by process without a call. The old one is removed when all records

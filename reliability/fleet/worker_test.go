@@ -159,19 +159,19 @@ func (w *Worker) Cached(rooms []string, tokens *[]string) error {
 // Refusal is a token that was refused.
 type Refusal struct {
 	Room, Token string
-	Times       int // how many callers tell it, each of which then asks for another; 0: one, which does not ask
+	Callers     int // how many tell it, each of which then asks for another; 0: one, which does not ask
 }
 
 // Invalidate tells the Manager that a token was refused.
 func (w *Worker) Invalidate(r Refusal, answers *[]answer) error {
 	refused := roomtoken.Token{Value: roomtoken.NewSecret(r.Token)}
-	if r.Times == 0 {
+	if r.Callers == 0 {
 		if !w.manager.Invalidate(r.Room, refused) {
 			return errors.New("Invalidate = false")
 		}
 		return nil
 	}
-	all := make([]answer, r.Times)
+	all := make([]answer, r.Callers)
 	var callers sync.WaitGroup
 	for i := range all {
 		callers.Go(func() {
@@ -184,18 +184,21 @@ func (w *Worker) Invalidate(r Refusal, answers *[]answer) error {
 	return nil
 }
 
-// RefuseAll refuses each token of a room for that long, and returns how many there were.
-func (w *Worker) RefuseAll(r Refusal, _ *int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(r.Times)*time.Second)
+// RefuseAll refuses each token that it gets for a room, for a while.
+func (w *Worker) RefuseAll(room string, _ *struct{}) error {
+	ctx, cancel := context.WithTimeout(context.Background(), refuseFor)
 	defer cancel()
 	for ctx.Err() == nil {
-		token, err := w.manager.Token(ctx, r.Room)
+		token, err := w.manager.Token(ctx, room)
 		if err == nil {
-			w.manager.Invalidate(r.Room, token)
+			w.manager.Invalidate(room, token)
 		}
 	}
 	return nil
 }
+
+// refuseFor is how long RefuseAll takes.
+const refuseFor = 15 * time.Second
 
 // Statistics are those of a Manager that tests want.
 type Statistics struct {
