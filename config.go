@@ -66,8 +66,8 @@ type Config struct {
 	MaxWait time.Duration
 
 	// BackoffMin is the shortest wait after the first transient failure of a room, or
-	// before the first probe of a source that fails for all rooms. The wait doubles with each failure, and is drawn from its value to
-	// 1.5 times that. Defaults to 500 ms.
+	// before the first probe of a source that fails for all rooms. The wait doubles with
+	// each failure, and is drawn from its value to 1.5 times that. Defaults to 500 ms.
 	BackoffMin time.Duration
 
 	// BackoffMax is the longest wait after a transient failure, unless the server asks
@@ -98,9 +98,10 @@ type Config struct {
 	Clock clock.Clock
 
 	// Logger receives what an operator wants to read. At level Warn: failures, fallbacks,
-	// rooms that have lost their token, holds, and that the source is back; at most a few
-	// lines of each kind per minute, then how many were left out. At Error: a panic in
-	// the source, with its stack. At Info: invalidations and recovered rooms. At Debug:
+	// rooms that have lost their token, holds, a Store that is down, records of it that
+	// cannot be read, lost leases, and that the source or the Store is back; at most a few
+	// lines of each kind per minute, then how many were left out. At Error: a panic in the
+	// source, with its stack. At Info: invalidations and recovered rooms. At Debug:
 	// everything, also that a room does not exist, which may be anybody's typing error.
 	// It never receives a secret. Defaults to none.
 	Logger *slog.Logger

@@ -18,7 +18,7 @@ var docsEnv = doctest.Env{
 		"context", "errors", "fmt", "log", "log/slog", "math", "net/http", "os", "strconv", "strings", "sync",
 		"testing", "testing/synctest", "time",
 		thisModule, thisModule + "/roomhttp", thisModule + "/roomtokentest", thisModule + "/statuspage",
-		thisModule + "/telnyx", thisModule + "/telnyx/telnyxtest",
+		thisModule + "/storetest", thisModule + "/telnyx", thisModule + "/telnyx/telnyxtest",
 	},
 	Variables: `
 var (
@@ -42,6 +42,7 @@ var (
 	mayEnter      func(r *http.Request, roomID string) error
 	createToken   func(roomID string) (string, error)
 	operatorsOnly func(*http.Request) error
+	open          func(t *testing.T) roomtoken.Store
 
 	// Those of other modules, which this one does not require.
 	otelhttp interface{ NewTransport(http.RoundTripper) http.RoundTripper }
@@ -52,7 +53,7 @@ var (
 // Packages of the modules in extra: tests there check the code that uses them.
 func TestDocsCode(t *testing.T) {
 	doctest.Open(t, ".").CheckGo(t, docsEnv, func(block doctest.Code) bool {
-		return !doctest.UsesAny(block, "oauth2", "oauth2roomtoken", "otelroomtoken", "promroomtoken")
+		return !doctest.UsesAny(block, "oauth2", "oauth2roomtoken", "otelroomtoken", "promroomtoken", "redisstore")
 	})
 }
 

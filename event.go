@@ -42,7 +42,8 @@ const (
 	// renewed in time. Sets Err.
 	EventTokenLost
 	// EventRecovered: the source answers again after an outage, or after its credential
-	// was refused; not after a rate limit alone. RoomID is the room whose call showed it. Sets Duration, of the outage, and Rooms.
+	// was refused; not after a rate limit alone. RoomID is the room whose call showed it.
+	// Sets Duration, of the outage, and Rooms.
 	EventRecovered
 	// EventStoreDown: the Store does not answer, or takes no writes: tokens are not
 	// shared. Once per outage. Sets Err and Until, the next try.

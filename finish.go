@@ -308,7 +308,7 @@ func (e *engine) reportToken(r *room, kind CallKind, recovered int, reason strin
 func (e *engine) overrun(c *call) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed || c.room.call != c || c.returned.Load() {
+	if e.closed || c.returned.Load() || c.room.call != c { // one that has returned may have lost its room
 		return
 	}
 	now := e.clock.Now()

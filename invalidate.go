@@ -50,7 +50,9 @@ func (e *engine) dropToken(r *room, refusals int, now monotime.Reading) {
 	if !f.hasFailed() { // what is left is a gap between calls, no wait that the server asked for
 		r.nextAttempt = 0
 	}
-	r.dropRefresh()
+	if f.pending == nil { // else it belongs to the token that is held back
+		r.dropRefresh()
+	}
 	e.report(Event{Kind: EventTokenInvalidated, RoomID: r.rec.roomID(), Fingerprint: e.fingerprint(f.refused)})
 	e.replace(r, r.rec.blank())
 	r.wakeWatches()

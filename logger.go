@@ -27,7 +27,7 @@ func (l *eventLog) observe(e Event) {
 	}
 	level := logLevel(e)
 	// That it is over must not be what is left out.
-	if level >= slog.LevelWarn && e.Kind != EventRecovered && !l.budget.Allow(logText(e), e.Time) {
+	if level >= slog.LevelWarn && e.Kind != EventRecovered && e.Kind != EventStoreUp && !l.budget.Allow(logText(e), e.Time) {
 		level = slog.LevelDebug
 	}
 	if l.log.Enabled(ctx, level) {
@@ -72,7 +72,8 @@ func logLevel(e Event) slog.Level {
 		if e.Err != nil && !errors.Is(e.Err, ErrRoomNotFound) { // that may be anybody's typing error
 			return slog.LevelWarn
 		}
-	case EventCallOverdue, EventFellBack, EventTokenLost, EventRecovered, EventHeldBack:
+	case EventCallOverdue, EventFellBack, EventTokenLost, EventRecovered, EventHeldBack,
+		EventStoreDown, EventStoreUp, EventLeaseLost, EventRecordUnreadable:
 		return slog.LevelWarn
 	case EventTokenInvalidated:
 		return slog.LevelInfo
@@ -89,7 +90,9 @@ func logLevel(e Event) slog.Level {
 // rooms names none.
 func logAttrs(e Event) []slog.Attr {
 	var attrs []slog.Attr
-	if e.Kind != EventHeldBack && e.Kind != EventRecovered {
+	switch e.Kind {
+	case EventHeldBack, EventRecovered, EventStoreDown, EventStoreUp:
+	default:
 		attrs = append(attrs, slog.String("room", shorten(e.RoomID)))
 	}
 	if e.Call != 0 {

@@ -113,10 +113,51 @@ func TestLogTellsTheEndOfEveryOutage(t *testing.T) {
 	var log strings.Builder
 	observe := roomtoken.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))
 	for i := range int64(5) {
-		observe(roomtoken.Event{Kind: roomtoken.EventHeldBack, Time: time.Unix(1000+i, 0)})
-		observe(roomtoken.Event{Kind: roomtoken.EventRecovered, Time: time.Unix(1000+i, 0)})
+		for _, kind := range []roomtoken.EventKind{
+			roomtoken.EventHeldBack, roomtoken.EventRecovered, roomtoken.EventStoreDown, roomtoken.EventStoreUp,
+		} {
+			observe(roomtoken.Event{Kind: kind, Time: time.Unix(1000+i, 0)})
+		}
 	}
-	if held, back := strings.Count(log.String(), "calls held back"), strings.Count(log.String(), "source is back"); held != 2 || back != 5 {
-		t.Errorf("%d lines of holds and %d of ends; want 2 and 5:\n%s", held, back, log.String())
+	for line, want := range map[string]int{"calls held back": 2, "source is back": 5, "store is down": 2, "store is back": 5} {
+		if got := strings.Count(log.String(), line); got != want {
+			t.Errorf("%d lines %q, want %d:\n%s", got, line, want, log.String())
+		}
 	}
+}
+
+// What concerns the Store as a whole names no room. An adopted token says where it came
+// from.
+func TestLogOfAFleet(t *testing.T) {
+	var log strings.Builder
+	observe := roomtoken.LogEvents(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
+		Level:       slog.LevelDebug,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr { return without(a, slog.TimeKey) },
+	})))
+	for _, e := range []roomtoken.Event{
+		{Kind: roomtoken.EventStoreDown, Err: errors.New("connection refused"), Until: time.Unix(5, 0).UTC()},
+		{Kind: roomtoken.EventStoreUp, Duration: time.Minute},
+		{Kind: roomtoken.EventLeaseLost, RoomID: "lobby", Fingerprint: "1a2b"},
+		{Kind: roomtoken.EventRecordUnreadable, RoomID: "lobby", Err: errors.New("no key opens it")},
+		{Kind: roomtoken.EventTokenPublished, RoomID: "lobby", Fingerprint: "3c4d", Reason: roomtoken.ReasonAdopted},
+	} {
+		observe(e)
+	}
+	const want = `level=WARN msg="roomtoken: store is down" err="connection refused" until=1970-01-01T00:00:05.000Z
+level=WARN msg="roomtoken: store is back" duration=1m0s
+level=WARN msg="roomtoken: lease lost" room=lobby token=1a2b
+level=WARN msg="roomtoken: record unreadable" room=lobby err="no key opens it"
+level=DEBUG msg="roomtoken: token published" room=lobby reason=adopted token=3c4d
+`
+	if got := log.String(); got != want {
+		t.Errorf("the log is\n%s\nwant\n%s", got, want)
+	}
+}
+
+// without leaves an attribute out if it has that key.
+func without(a slog.Attr, key string) slog.Attr {
+	if a.Key == key {
+		return slog.Attr{}
+	}
+	return a
 }

@@ -366,11 +366,12 @@ func TestPromise13RefusalsAreCountedByWhoeverCreates(t *testing.T) {
 		old, other := f.procs[0], f.procs[1]
 		old.token("a")
 		first := other.token("a")
+		f.rest()
 		old.store.Fail(errors.New("cut off"), -1, roomtokentest.StoreNews)
 		other.m.Invalidate("a", first)
 		other.m.Invalidate("a", other.token("a")) // the second in a row
 		other.m.Forget("a")
-		f.rest()
+		time.Sleep(100 * time.Millisecond) // less than until the store counts as down
 		if _, err := old.m.TokenValidFor(context.Background(), "a", 9*time.Minute+59*time.Second); err != nil {
 			t.Fatal(err)
 		}

@@ -29,3 +29,23 @@ func TestPromise13AnEndedTokenIsAskedForOnceASecond(t *testing.T) {
 		}
 	})
 }
+
+// F14: Forget may come while the token of a call is committed that has ended just after its
+// time was up.
+func TestPromise13ForgetDuringTheCommitOfALateCall(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{CallTimeout: time.Second}, func(t *testing.T, f *fleet) {
+		p := f.procs[0]
+		p.store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreCommit, Latency: 100 * time.Millisecond})
+		f.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			<-c.ctx.Done()
+			time.Sleep(10 * time.Millisecond)
+			return f.src.mint(c), nil
+		})
+		p.token("a")
+		p.m.Forget("a")
+		f.rest()
+		if c := p.eventCounts()[roomtoken.EventCallOverdue]; c > 0 {
+			t.Errorf("%d calls are overdue, want none: it has returned", c)
+		}
+	})
+}

@@ -86,7 +86,7 @@ type simCaller struct {
 	began time.Duration
 	had   bool // there was a valid token
 	cut   bool // no call of the store came through for long
-	deaf  bool // nor for a second
+	deaf  bool // none comes through
 	need  time.Duration
 	hasty bool // it leaves early
 }
@@ -94,7 +94,7 @@ type simCaller struct {
 // asks notes a call of Token that begins.
 func (f *fleetSim) asks(p *simProcess, r *simRoom, need time.Duration) *simCaller {
 	_, had := p.m.Cached(r.id)
-	return &simCaller{p: p, r: r, began: f.now(), had: had, cut: p.isCut(10 * time.Second), deaf: p.isCut(time.Second), need: need}
+	return &simCaller{p: p, r: r, began: f.now(), had: had, cut: p.isCut(10 * time.Second), deaf: p.isCut(time.Millisecond), need: need}
 }
 
 // answered checks the answer to a caller.
@@ -147,8 +147,8 @@ func (f *fleetSim) patience(c *simCaller) time.Duration {
 	switch {
 	case c.cut && c.p.isCut(10*time.Second+f.now()-c.began):
 		limit = calls + time.Millisecond
-	case c.deaf && c.p.isCut(time.Second+f.now()-c.began):
-		limit = calls + 2*f.config.StoreTimeout + time.Millisecond
+	case c.deaf && c.p.isCut(time.Millisecond+f.now()-c.began): // it may have waited for another's lease before
+		limit = calls + 2*f.config.StoreTimeout + 500*time.Millisecond + hops
 	case max(f.unrest, c.r.unrest) > c.began:
 		limit += 5*f.config.StoreTimeout + f.leaseTTL() + time.Second
 	case c.p.muted > c.began-15*time.Second:

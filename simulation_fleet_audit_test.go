@@ -24,7 +24,8 @@ func (f *fleetSim) audit() {
 			if tok, ok := p.m.Cached(r.id); ok {
 				f.handed(p, r, tok, "Cached")
 				f.checkWatches(p, r, tok)
-				if m := f.nameOf(tok.Value); p.lost[m] && f.names[f.store.Record(r.id).Token.Digest()] != m {
+				m, record := f.nameOf(tok.Value), f.names[f.store.Record(r.id).Token.Digest()]
+				if p.lost[m] && record != m && (record == nil || f.now()-record.leased > record.holdBack+f.config.BackoffMax) {
 					f.breaks("F5", "process %d hands out %v of %s, which the store has refused", p.n, m, r.id)
 				}
 			}
@@ -104,7 +105,7 @@ func (f *fleetSim) checkLeases() {
 			ended = r.ended
 		}
 		limit := f.config.StoreTimeout + 20*f.plan.latency
-		if p.state == processRuns && p.heard > 0 && !calling && now-max(given, p.heard, p.resumed, ended) > limit {
+		if p.state == processRuns && p.heard > 0 && given > f.restored && !calling && now-max(given, p.heard, p.resumed, ended) > limit {
 			f.breaks("F3", "process %d has the lease of %s since %v, and makes no call", p.n, r.id, given)
 		}
 		if p.state == processClosed && p.unrest < given && f.unrest < given {

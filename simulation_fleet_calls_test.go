@@ -161,7 +161,7 @@ func (f *fleetSim) ends(c *simCall, m *simMint, err error) (roomtoken.Grant, err
 		}
 	}
 	if err != nil {
-		if p.state != processKilled && p.state != processClosed && !f.over {
+		if p.state != processKilled && p.state != processClosed && !f.over && p.reset < c.began-f.config.StoreTimeout {
 			f.fails(c, err)
 		}
 		return roomtoken.Grant{}, err

@@ -56,6 +56,7 @@ type fleetSim struct {
 	came      chan *simCall    // not nil: gets the call that brings a token next
 	over      bool             // the processes are being closed
 
+	restored    time.Duration // when the store lost its memory last
 	readOnly    bool          // the store takes no writes
 	writable    time.Duration // until then
 	unrest      time.Duration // nothing is wrong with the store and all processes from then on
@@ -186,6 +187,7 @@ func (f *fleetSim) forgets() {
 	for _, m := range f.mints {
 		m.lost = m.lost || m.refused > 0
 	}
+	f.restored = f.now()
 	f.unwell(nil, 0)
 }
 

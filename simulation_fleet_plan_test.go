@@ -240,7 +240,7 @@ func (p *fleetPlan) drawStep(d *dice, s *fleetStep) {
 			s.dur = d.between(100*time.Microsecond, time.Second)
 		}
 	case fleetRefuse:
-		s.n, s.dur = d.n(2), 0 // as soon as a process has got it
+		s.n, s.dur = [...]int{0, 1, 4}[d.one(4, 4, 1)], 0 // in a row, each as soon as a process has got it
 	case fleetNeed:
 		s.dur = d.between(time.Second, life)
 	case fleetClose, fleetKill, fleetStop:
@@ -252,8 +252,11 @@ func (p *fleetPlan) drawStep(d *dice, s *fleetStep) {
 		if d.chance(0.5) {
 			s.chance = d.float()
 		}
-		if d.chance(0.4) {
+		switch d.n(5) {
+		case 0, 1:
 			s.proc = -1
+		case 2: // just when a process has got a token
+			s.n, s.chance, s.dur = 1, 1, d.between(20*time.Millisecond, 600*time.Millisecond)
 		}
 	case fleetMute:
 		if d.chance(0.5) {

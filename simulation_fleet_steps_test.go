@@ -37,11 +37,16 @@ func (f *fleetSim) do(ctx context.Context, s fleetStep) {
 	case fleetWatch:
 		f.watch(ctx, p, r, s.dur)
 	case fleetRefuse:
-		if s.n > 0 {
-			p, r = f.receiver(p, r)
-			alive = f.alive()
+		if s.n == 0 {
+			f.refuse(p, r, alive, s.mask)
 		}
-		f.refuse(p, r, alive, s.mask)
+		for range s.n {
+			q, r := f.receiver(p, r)
+			if s.n > 1 {
+				f.awaitToken(q, r)
+			}
+			f.refuse(q, r, f.alive(), s.mask)
+		}
 	case fleetForget:
 		f.forget(p, r)
 	case fleetReset:
@@ -55,6 +60,12 @@ func (f *fleetSim) do(ctx context.Context, s fleetStep) {
 			p = f.caller(p)
 		}
 		f.leave(p, s, len(alive))
+	case fleetLink:
+		if s.n > 0 {
+			p, _ = f.receiver(p, r)
+			which = []*simProcess{p}
+		}
+		f.harm(s, which)
 	default:
 		f.harm(s, which)
 	}
@@ -96,6 +107,17 @@ func (f *fleetSim) receiver(p *simProcess, r *simRoom) (*simProcess, *simRoom) {
 	defer f.mu.Unlock()
 	f.came = nil
 	return p, r
+}
+
+// awaitToken waits until a process has shared a token that it has got, and hands it out.
+func (f *fleetSim) awaitToken(p *simProcess, r *simRoom) {
+	for range 50 {
+		time.Sleep(f.config.BackoffMax / 50)
+		synctest.Wait()
+		if _, ok := p.m.Cached(r.id); ok {
+			return
+		}
+	}
 }
 
 // leave closes, kills or stops a process.
@@ -202,13 +224,13 @@ func (f *fleetSim) warm(ctx context.Context, p *simProcess, mask uint64) {
 		}
 	}
 	f.mu.Lock()
-	well := f.sourceIsWell(0)
+	well, begun := f.sourceIsWell(0), f.now()
 	f.mu.Unlock()
 	f.goes(func() {
 		err := p.m.Warm(ctx, ids...)
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if err != nil && well && f.sourceIsWell(0) && p.state == processRuns && !f.over {
+		if err != nil && well && f.sourceIsWell(0) && p.state == processRuns && !f.over && (p.resumed == 0 || p.resumed < begun-f.leaseTTL()) {
 			f.breaks("4", "process %d: Warm returns %v, though the source is well", p.n, err)
 		}
 	})

@@ -45,6 +45,9 @@ func (v *view) notes() []note {
 		"rooms are without a token because the source refuses them for good: they do not exist, or the credential may not use them.")
 	add(s.States[roomtoken.RoomRetrying], warn, "room still has a token, but its renewal fails.", "rooms still have a token, but their renewal fails.")
 	add(s.CallsOverdue-s.States[roomtoken.RoomStuck], warn, "more call has not returned although its time is up.", "more calls have not returned although their time is up.")
+	if s.StoreDown && !v.closed {
+		notes = append(notes, note{warn, "The store does not answer: this process shares no tokens with others."})
+	}
 	switch {
 	case v.closed:
 		notes = append(notes, note{warn, "The manager is closed: it has no rooms any more."})
@@ -117,6 +120,12 @@ func (v *view) totals() (gauges, counters []total) {
 		{"Rooms evicted", count(s.Evictions), ""},
 		{"Events dropped", count(s.EventsDropped), ""},
 		{"Observer panics", count(s.ObserverPanics), ""},
+	}
+	if s.StoreCalls > 0 {
+		counters = append(counters,
+			total{"Calls of the store", count(s.StoreCalls), count(s.StoreFailures) + " failed"},
+			total{"Tokens of other processes", count(s.Adopted), ""},
+			total{"Leases lost", count(s.LeasesLost), ""})
 	}
 	return gauges, counters
 }

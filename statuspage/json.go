@@ -50,6 +50,11 @@ type statsJSON struct {
 	RateLimited     bool        `json:"rate_limited"`
 	Probing         bool        `json:"probing"`
 	Window          int         `json:"window"`
+	StoreCalls      uint64      `json:"store_calls"`
+	StoreFailures   uint64      `json:"store_failures"`
+	Adopted         uint64      `json:"adopted"`
+	LeasesLost      uint64      `json:"leases_lost"`
+	StoreDown       bool        `json:"store_down"`
 	EventsDropped   uint64      `json:"events_dropped"`
 	ObserverPanics  uint64      `json:"observer_panics"`
 }
@@ -131,6 +136,11 @@ func newStatsJSON(s *roomtoken.Stats) statsJSON {
 		RateLimited:     s.RateLimited,
 		Probing:         s.Probing,
 		Window:          s.Window,
+		StoreCalls:      s.StoreCalls,
+		StoreFailures:   s.StoreFailures,
+		Adopted:         s.Adopted,
+		LeasesLost:      s.LeasesLost,
+		StoreDown:       s.StoreDown,
 		EventsDropped:   s.EventsDropped,
 		ObserverPanics:  s.ObserverPanics,
 	}

@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,36 @@ func TestText(t *testing.T) {
 	}
 	if !strings.HasSuffix(text, "idle-room\n") {
 		t.Errorf("the text does not end with its last room: %q", text[len(text)-80:])
+	}
+}
+
+// The store is on the page of a process that has one.
+func TestStore(t *testing.T) {
+	v := fullView()
+	if text := string(v.text()); strings.Contains(text, "store") {
+		t.Errorf("there is no store, but the text has one:\n%s", text)
+	}
+	v.stats.StoreCalls, v.stats.StoreFailures, v.stats.Adopted, v.stats.LeasesLost = 1234, 5, 678, 9
+	html, err := v.html()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(v.text())
+	for _, want := range []struct{ label, value, more string }{
+		{"Calls of the store", "1,234", "5 failed"},
+		{"Tokens of other processes", "678", ""},
+		{"Leases lost", "9", ""},
+	} {
+		more := ""
+		if want.more != "" {
+			more = " <small><bdi>" + want.more + "</bdi></small>"
+		}
+		if line := "<dt>" + want.label + "</dt><dd><b>" + want.value + "</b>" + more + "</dd>"; !strings.Contains(string(html), line) {
+			t.Errorf("the HTML lacks %s", line)
+		}
+		if line := strings.TrimSpace(fmt.Sprintf("%-28s%12s  %s", want.label, want.value, want.more)); !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("the text lacks %q:\n%s", line, text)
+		}
 	}
 }
 
@@ -67,7 +98,8 @@ func TestNotes(t *testing.T) {
 		},
 		{roomtoken.Stats{Probing: true, LastError: roomtoken.ErrRateLimited}, false, "bad: The source has limited the rate of calls: one call finds out whether it still does."},
 		{roomtoken.Stats{Probing: true}, false, "bad: The source fails or refuses its credential: one call at a time finds out whether it works again."},
-		{roomtoken.Stats{HeldUntil: noon, RateLimited: true}, true, "warn: The manager is closed: it has no rooms any more."},
+		{roomtoken.Stats{StoreDown: true}, false, "warn: The store does not answer: this process shares no tokens with others."},
+		{roomtoken.Stats{HeldUntil: noon, RateLimited: true, StoreDown: true}, true, "warn: The manager is closed: it has no rooms any more."},
 	} {
 		v := &view{stats: test.stats, closed: test.closed, now: noon}
 		var got []string

@@ -47,7 +47,7 @@ func Example() {
 		}
 	}
 	fmt.Println(len(names), slices.Contains(names, "roomtoken.rooms"), slices.Contains(names, "roomtoken.wait.duration"), err)
-	// Output: 17 true true <nil>
+	// Output: 22 true true <nil>
 }
 
 // The counters and gauges of two Managers in one process need an attribute that tells them

@@ -90,6 +90,31 @@ var numbers = []number{
 		values:      func(s roomtoken.Stats) []value { return one(s.Evictions) },
 	},
 	{
+		name: "roomtoken.store.down", unit: "{process}", changes: true,
+		description: "Processes whose Store does not answer and which are on their own.",
+		values:      func(s roomtoken.Stats) []value { return one(yes(s.StoreDown)) },
+	},
+	{
+		name: "roomtoken.store.calls", unit: "{call}",
+		description: "Calls of the Store that have begun.",
+		values:      func(s roomtoken.Stats) []value { return one(s.StoreCalls) },
+	},
+	{
+		name: "roomtoken.store.failures", unit: "{call}",
+		description: "Calls of the Store that failed or were given up at StoreTimeout.",
+		values:      func(s roomtoken.Stats) []value { return one(s.StoreFailures) },
+	},
+	{
+		name: "roomtoken.adopted", unit: "{token}",
+		description: "Tokens that another process got.",
+		values:      func(s roomtoken.Stats) []value { return one(s.Adopted) },
+	},
+	{
+		name: "roomtoken.leases.lost", unit: "{token}",
+		description: "Tokens that the Store refused because another process had got one meanwhile.",
+		values:      func(s roomtoken.Stats) []value { return one(s.LeasesLost) },
+	},
+	{
 		name: "roomtoken.events.dropped", unit: "{event}",
 		description: "Events that were lost because OnEvent or the Logger was too slow.",
 		values:      func(s roomtoken.Stats) []value { return one(s.EventsDropped) },
@@ -113,6 +138,14 @@ func byCall(creates, refreshes uint64) []value {
 		{int64(creates), []attribute.KeyValue{callKey.String(roomtoken.CallCreate.String())}},
 		{int64(refreshes), []attribute.KeyValue{callKey.String(roomtoken.CallRefresh.String())}},
 	}
+}
+
+// yes returns 1 for true and 0 for false.
+func yes(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func one[N int | uint64](n N) []value { return []value{{n: int64(n)}} }

@@ -41,6 +41,11 @@ func someStats() roomtoken.Stats {
 		CallsOverdue:    26,
 		CallsQueued:     27,
 		EventsDropped:   29,
+		StoreCalls:      31,
+		StoreFailures:   32,
+		Adopted:         33,
+		LeasesLost:      34,
+		StoreDown:       true,
 		ObserverPanics:  30,
 	}
 }
@@ -62,6 +67,7 @@ func TestMetricsAreThoseOfStats(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
+		"roomtoken.adopted counter {token} {} 33",
 		"roomtoken.call.active up-down {call} {} 25",
 		"roomtoken.call.failures counter {call} {roomtoken.call=create} 13",
 		"roomtoken.call.failures counter {call} {roomtoken.call=refresh} 15",
@@ -75,6 +81,7 @@ func TestMetricsAreThoseOfStats(t *testing.T) {
 		"roomtoken.hold.remaining gauge s {roomtoken.hold.reason=none} 0",
 		"roomtoken.invalidations counter {token} {} 17",
 		"roomtoken.lapses counter {token} {} 20",
+		"roomtoken.leases.lost counter {token} {} 34",
 		"roomtoken.misses counter {request} {} 11",
 		"roomtoken.observer.panics counter {panic} {} 30",
 		"roomtoken.renewal.slack histogram s {} 10954 16431 [600 601 602 603 604 605 606 607 608 609 610 611 612 613 614 615 616 617 1]",
@@ -85,6 +92,9 @@ func TestMetricsAreThoseOfStats(t *testing.T) {
 		"roomtoken.rooms up-down {room} {roomtoken.room.state=retrying} 3",
 		"roomtoken.rooms up-down {room} {roomtoken.room.state=stuck} 7",
 		"roomtoken.rooms up-down {room} {roomtoken.room.state=valid} 2",
+		"roomtoken.store.calls counter {call} {} 31",
+		"roomtoken.store.down up-down {process} {} 1",
+		"roomtoken.store.failures counter {call} {} 32",
 		"roomtoken.wait.duration histogram s {} 9154 13731 [500 501 502 503 504 505 506 507 508 509 510 511 512 513 514 515 516 517 1]",
 		"roomtoken.wait.failures counter {request} {} 19",
 	}
@@ -246,8 +256,8 @@ func TestAttributesAreOnEveryMetric(t *testing.T) {
 			t.Errorf("%s lacks account=eu", line)
 		}
 	}
-	if n := len(all); n != 26 {
-		t.Errorf("%d series, want 26", n)
+	if n := len(all); n != 31 {
+		t.Errorf("%d series, want 31", n)
 	}
 }
 

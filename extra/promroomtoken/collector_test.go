@@ -51,6 +51,11 @@ func someStats() roomtoken.Stats {
 		Probing:             true,
 		Window:              28,
 		EventsDropped:       29,
+		StoreCalls:          31,
+		StoreFailures:       32,
+		Adopted:             33,
+		LeasesLost:          34,
+		StoreDown:           true,
 		ObserverPanics:      30,
 	}
 }

@@ -99,7 +99,7 @@ func TestDashboard(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"Rooms", "Calls", "Latency", "Waits", "Holds", "Streams"}; !slices.Equal(rows, want) {
+	if want := []string{"Rooms", "Calls", "Latency", "Waits", "Holds", "Fleet", "Streams"}; !slices.Equal(rows, want) {
 		t.Errorf("rows %q, want %q", rows, want)
 	}
 }

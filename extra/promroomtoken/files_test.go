@@ -144,6 +144,7 @@ func TestAlerts(t *testing.T) {
 		"RoomtokenRenewalsFailing":   "warning",
 		"RoomtokenRateLimited":       "warning",
 		"RoomtokenCallsOverdue":      "warning",
+		"RoomtokenStoreDown":         "warning",
 		"RoomtokenEventsDropped":     "warning",
 		"RoomtokenStreamsRefused":    "warning",
 	}

@@ -61,6 +61,17 @@ var managerFamilies = []family[roomtoken.Stats]{
 	gauge("probing", "1 while one call at a time finds out if the source answers again, accepts its credential, or a rate limit is over; else 0.",
 		func(s roomtoken.Stats) float64 { return yes(s.Probing) }),
 
+	gauge("store_down", "1 while the Store does not answer and the process is on its own, else 0.",
+		func(s roomtoken.Stats) float64 { return yes(s.StoreDown) }),
+	counter("store_calls_total", "Calls of the Store that have begun.",
+		func(s roomtoken.Stats) uint64 { return s.StoreCalls }),
+	counter("store_failures_total", "Calls of the Store that failed or were given up at StoreTimeout.",
+		func(s roomtoken.Stats) uint64 { return s.StoreFailures }),
+	counter("adopted_total", "Tokens that another process got.",
+		func(s roomtoken.Stats) uint64 { return s.Adopted }),
+	counter("leases_lost_total", "Tokens that the Store refused because another process had got one meanwhile.",
+		func(s roomtoken.Stats) uint64 { return s.LeasesLost }),
+
 	counter("events_dropped_total", "Events that were lost because OnEvent or the Logger was too slow.",
 		func(s roomtoken.Stats) uint64 { return s.EventsDropped }),
 	counter("observer_panics_total", "Panics of OnEvent or the Logger.",

@@ -38,7 +38,7 @@ func (s *Store) acquire(ctx context.Context, ask roomtoken.Ask, unreadable uint6
 		refused = string(digest[:])
 	}
 	a, err := s.run(ctx, acquireScript, s.room(ask.RoomID),
-		ask.ID, min(ask.Newer, maxNumber), micros(ask.TTL), flag(ask.Look || ask.TTL <= 0), flag(ask.Fresh), inbox, unreadable,
+		ask.ID, ask.Newer, micros(ask.TTL), flag(ask.Look || ask.TTL <= 0), flag(ask.Fresh), inbox, unreadable,
 		refused, micros(ask.Refused.Left), max(ask.Refused.Refusals, 0))
 	if redis.HasErrorPrefix(err, "READONLY") {
 		return readOnly(err), 0, nil

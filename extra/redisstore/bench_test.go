@@ -2,7 +2,9 @@ package redisstore_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,4 +96,71 @@ func BenchmarkMemory(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// How much of its one thread the server spends on a command: "us-server" is the processor
+// time of its main thread, of which a second is all that there is. The client is not in it.
+func BenchmarkServer(b *testing.B) {
+	f := fleetOn(b, newClient(b, shared, func(o *redis.Options) { o.PoolSize = 64 }))
+	roomIDs := f.fill(1000, 630)
+	var next atomic.Int64
+	room := func() string { return roomIDs[int(next.Add(1))%len(roomIDs)] }
+	for _, bench := range []struct {
+		name     string
+		commands int
+		do       func() error
+	}{
+		{"found", 1, func() error {
+			_, err := f.Acquire(b.Context(), ask(room()))
+			return err
+		}},
+		{"renewal", 2, func() error {
+			a := ask(room())
+			a.Newer = 1<<53 - 2
+			e, err := f.Acquire(b.Context(), a)
+			if err != nil || e.Lease.IsZero() {
+				return err // of another goroutine
+			}
+			r := record(e.Lease, strings.Repeat("a", 630))
+			r.RefreshToken = roomtoken.NewSecret(strings.Repeat("b", 630))
+			_, err = f.Commit(b.Context(), e.Lease, roomtoken.Result{Record: r})
+			return err
+		}},
+		{"news", 1, func() error {
+			_, err := f.News(b.Context(), "")
+			return err
+		}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.SetParallelism(16)
+			before := serverTime(b, f.client)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := bench.do(); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			spent := serverTime(b, f.client) - before
+			n := float64(b.N * bench.commands)
+			b.ReportMetric(float64(spent.Microseconds())/n, "us-server/command")
+			b.ReportMetric(n/b.Elapsed().Seconds(), "commands/s")
+		})
+	}
+}
+
+// serverTime returns the processor time that a server's main thread has used.
+func serverTime(b *testing.B, client redis.UniversalClient) (total time.Duration) {
+	b.Helper()
+	info := client.Info(b.Context(), "cpu").Val()
+	for _, name := range []string{"used_cpu_sys_main_thread:", "used_cpu_user_main_thread:"} {
+		_, after, _ := strings.Cut(info, name)
+		text, _, _ := strings.Cut(after, "\r")
+		seconds, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		total += time.Duration(seconds * float64(time.Second))
+	}
+	return total
 }

@@ -21,7 +21,7 @@ func (s *Store) Commit(ctx context.Context, lease roomtoken.Lease, result roomto
 		what = "failure"
 	}
 	args := []any{
-		lease.ID, min(lease.Version, maxNumber), what, s.boxes(), lease.RoomID,
+		lease.ID, lease.Version, what, s.boxes(), lease.RoomID,
 		sealed.version, sealed.digest, int64(sealed.ends), micros(result.NotBefore),
 	}
 	args = append(append(args, failureArgs(result.Failure)...), sealed.sealed)

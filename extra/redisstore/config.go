@@ -27,7 +27,8 @@ type Config struct {
 
 	// EncryptionKeys are the keys that records are encrypted with, 32 random bytes each. The
 	// first one seals, all of them open. To replace a key, add the new one behind the old
-	// one in all processes, then put it in front in all, then remove the old one.
+	// one in all processes, then put it in front in all; when the last token from before
+	// that has ended, remove the old one.
 	EncryptionKeys [][]byte
 
 	// AllowPlaintext stores tokens in the clear: who can read the server's memory, its

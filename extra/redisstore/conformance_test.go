@@ -25,32 +25,39 @@ func TestConformance(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) storetest.Harness {
 				config := config
 				config.Prefix = prefixOf(t)
-				admin := newClient(t, addr)
-				f := fleet{t: t, prefix: config.Prefix, client: admin}
-				return storetest.Harness{
-					Stores: []roomtoken.Store{
-						newStore(t, newClient(t, addr), config),
-						newStore(t, newClient(t, addr, func(o *redis.Options) { o.Protocol = 2 }), config),
-					},
-					Tolerance: 20 * time.Millisecond,
-					Damage: func(roomID string) {
-						sealed, err := admin.HGet(t.Context(), f.key(roomID), "record").Bytes()
-						must(t, err)
-						damaged := bytes.Clone(sealed)
-						damaged[len(damaged)/2] ^= 1
-						f.set(roomID, "record", damaged)
-					},
-					Flush:     func() { must(t, admin.FlushAll(t.Context()).Err()) },
-					NewsLimit: 10_000,
-					ReadOnly: func(on bool) {
-						replicas := 0
-						if on { // which it does not have
-							replicas = 1
-						}
-						must(t, admin.ConfigSet(context.Background(), "min-replicas-to-write", fmt.Sprint(replicas)).Err())
-					},
-				}
+				return newHarness(t, addr, config)
 			})
 		})
+	}
+}
+
+// newHarness returns two stores on a server, whose clients have some options changed.
+func newHarness(t *testing.T, addr string, config redisstore.Config, change ...func(*redis.Options)) storetest.Harness {
+	t.Helper()
+	admin := newClient(t, addr)
+	f := fleet{t: t, prefix: config.Prefix, client: admin}
+	resp2 := func(o *redis.Options) { o.Protocol = 2 }
+	return storetest.Harness{
+		Stores: []roomtoken.Store{
+			newStore(t, newClient(t, addr, change...), config),
+			newStore(t, newClient(t, addr, append(change, resp2)...), config),
+		},
+		Tolerance: 20 * time.Millisecond,
+		Damage: func(roomID string) {
+			sealed, err := admin.HGet(t.Context(), f.key(roomID), "record").Bytes()
+			must(t, err)
+			damaged := bytes.Clone(sealed)
+			damaged[len(damaged)/2] ^= 1
+			f.set(roomID, "record", damaged)
+		},
+		Flush:     func() { must(t, admin.FlushAll(t.Context()).Err()) },
+		NewsLimit: 10_000,
+		ReadOnly: func(on bool) {
+			replicas := 0
+			if on { // which it does not have
+				replicas = 1
+			}
+			must(t, admin.ConfigSet(context.Background(), "min-replicas-to-write", fmt.Sprint(replicas)).Err())
+		},
 	}
 }

@@ -10,8 +10,18 @@ import (
 func TestDocsCode(t *testing.T) {
 	const module = "github.com/roomtoken/roomtoken"
 	env := doctest.Env{
-		Packages:  []string{"context", "errors", "fmt", "time", "redis github.com/redis/go-redis/v9", module, module + "/extra/redisstore"},
-		Variables: "var source roomtoken.TokenSource\nvar key []byte\nvar ctx context.Context\n",
+		Packages: []string{
+			"context", "crypto/tls", "crypto/x509", "encoding/base64", "errors", "fmt", "os", "time",
+			"redis github.com/redis/go-redis/v9", module, module + "/extra/redisstore",
+		},
+		Variables: `
+var (
+	ctx                 context.Context
+	source              roomtoken.TokenSource
+	client              redis.UniversalClient
+	key, oldKey, newKey []byte
+)
+`,
 	}
 	doctest.Open(t, "../..").CheckGo(t, env, func(block doctest.Code) bool {
 		return doctest.UsesAny(block, "redisstore")

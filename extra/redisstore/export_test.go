@@ -3,8 +3,10 @@ package redisstore
 import "time"
 
 // Hurry makes the inbox of a Store send itself messages after a silence of so long, and
-// wait for them as long.
-func (s *Store) Hurry(d time.Duration) { s.inbox.silence, s.inbox.patience = d, d }
+// wait for them with so much patience.
+func (s *Store) Hurry(silence, patience time.Duration) {
+	s.inbox.silence, s.inbox.patience = silence, patience
+}
 
 // Heard reports whether a Store knows that messages arrive in its inbox.
 func (s *Store) Heard() bool { return s.inbox.heard() != "" }

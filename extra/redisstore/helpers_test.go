@@ -209,14 +209,18 @@ func near(got, want time.Duration) bool {
 type commands struct {
 	sent atomic.Int64
 	eval atomic.Int64 // EVAL among them
+	told atomic.Int64 // PUBLISH among them
 	key  string
 	keys atomic.Int64 // scripts for that key among them
 }
 
 func (c *commands) count(cmd redis.Cmder) {
 	c.sent.Add(1)
-	if cmd.Name() == "eval" {
+	switch cmd.Name() {
+	case "eval":
 		c.eval.Add(1)
+	case "publish":
+		c.told.Add(1)
 	}
 	if args := cmd.Args(); len(args) > 3 && args[3] == c.key {
 		c.keys.Add(1)

@@ -248,6 +248,39 @@ func (f fleet) subscribers() int64 {
 	return n[f.Channel()]
 }
 
+// Once Wake has returned it wakes no more, also if a message came before.
+func TestNoWakeAfterReturn(t *testing.T) {
+	f := newFleet(t)
+	entered, release, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	heard := make(chan struct{})
+	var once sync.Once
+	go func() {
+		_ = f.Wake(ctx, func(roomID string, _ roomtoken.Record) {
+			switch roomID {
+			case "":
+				once.Do(func() { close(heard) })
+			case "first":
+				close(entered)
+				<-release
+			case "last":
+				close(over)
+			}
+		})
+	}()
+	<-heard
+	w := f.wake()
+	w.wait("")
+	must(t, f.client.Publish(t.Context(), f.Channel(), "5:first").Err())
+	<-entered
+	w.stop()
+	close(release)
+	must(t, f.client.Publish(t.Context(), f.Channel(), "4:last").Err())
+	<-over
+	cancel()
+	w.quiet()
+}
+
 // The list of those who wait is bounded.
 func TestManyWait(t *testing.T) {
 	f := newFleet(t)
@@ -286,7 +319,7 @@ func TestNonsenseInTheInbox(t *testing.T) {
 // An inbox that is silent is sent a message; it says so each time one arrives.
 func TestWakeSaysThatItHears(t *testing.T) {
 	f := newFleet(t)
-	f.Hurry(50 * time.Millisecond)
+	f.Hurry(50*time.Millisecond, 50*time.Millisecond)
 	w := f.wake()
 	for range 5 {
 		w.wait("")
@@ -340,18 +373,30 @@ func (c *deafConn) Read(b []byte) (int, error) {
 	}
 }
 
+// An inbox that was heard is left alone until it has been silent.
+func TestInboxIsLeftAlone(t *testing.T) {
+	var calls commands
+	client := newClient(t, shared)
+	f := fleetOn(t, client)
+	client.AddHook(&calls)
+	f.Hurry(time.Hour, 20*time.Millisecond)
+	w := f.wake()
+	w.wait("")
+	sent := calls.told.Load() // more than one if the first was slow
+	if _, ok := w.within(200*time.Millisecond, ""); ok || calls.told.Load() != sent {
+		t.Errorf("%d messages to itself after it was heard", calls.told.Load()-sent)
+	}
+}
+
 // A connection that looks alive and delivers nothing is replaced.
 func TestSilentConnection(t *testing.T) {
 	var dialer deaf
 	f := newFleet(t)
 	f.Store = newStore(t, newClient(t, shared, func(o *redis.Options) { o.Dialer = dialer.dial }), redisstore.Config{Prefix: f.prefix, EncryptionKeys: [][]byte{testKey(1)}})
-	f.Hurry(100 * time.Millisecond)
+	f.Hurry(100*time.Millisecond, 100*time.Millisecond)
 	w := f.wake()
 	w.wait("")
 	n := dialer.become()
-	if n != 1 {
-		t.Fatalf("%d subscriptions", n)
-	}
 	eventually(t, "the inbox is known to be silent", func() bool { return !f.Heard() })
 	eventually(t, "it is heard again", f.Heard)
 	dialer.mu.Lock()
@@ -372,7 +417,7 @@ func TestWakeOutlivesTheServer(t *testing.T) {
 		}
 		o.MaxRetries, o.DialerRetries = -1, 1
 	}))
-	f.Hurry(50 * time.Millisecond)
+	f.Hurry(50*time.Millisecond, 50*time.Millisecond)
 	w := f.wake()
 	w.wait("")
 	addr.Store("127.0.0.1:1")

@@ -47,7 +47,7 @@ func TestSentinelFailover(t *testing.T) {
 	})
 	defer client.Close()
 	f := fleetOn(t, client)
-	f.Hurry(200 * time.Millisecond)
+	f.Hurry(200*time.Millisecond, 200*time.Millisecond)
 	w := f.wake()
 	w.wait("")
 	f.publish("room", "one")

@@ -72,19 +72,27 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
+// guard is a shell script that runs a program until its own standard input ends: also when
+// this process is killed, or panics.
+const guard = `"$0" "$@" & cat; kill -9 $!`
+
 func startOn(program, dir string, port int, args ...string) (addr string, stop func(), err error) {
 	addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	var output bytes.Buffer
-	command := exec.Command(program, append(args, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "")...)
+	args = append(append([]string{"-c", guard, program}, args...),
+		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "")
+	command := exec.Command("sh", args...)
 	command.Stdout, command.Stderr = &output, &output
+	stdin, err := command.StdinPipe()
+	if err != nil {
+		return "", nil, err
+	}
 	if err := command.Start(); err != nil {
 		return "", nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
 	stop = func() {
-		_ = command.Process.Kill()
-		<-ended
+		_ = stdin.Close()
+		_ = command.Wait()
 		_ = os.RemoveAll(dir)
 	}
 	client := redis.NewClient(&redis.Options{Addr: addr})
@@ -93,13 +101,10 @@ func startOn(program, dir string, port int, args ...string) (addr string, stop f
 		if client.Ping(context.Background()).Err() == nil {
 			return addr, stop, nil
 		}
-		select {
-		case err := <-ended:
-			return "", nil, fmt.Errorf("redis-server ended: %w\n%s", err, output.String())
-		case <-time.After(10 * time.Millisecond):
-		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	stop()
+	_ = stdin.Close()
+	_ = command.Wait()
 	return "", nil, fmt.Errorf("redis-server does not answer\n%s", output.String())
 }
 
