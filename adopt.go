@@ -31,7 +31,11 @@ func (e *engine) adoptIf(r *room, rec Record, now monotime.Reading, ok func(left
 	sh.version = rec.Version
 	c := grantOf(r, rec, e.clock, sh)
 	e.share.granted = max(e.share.granted, c.began.Mono.Add(-max(sh.storeTime.Sub(rec.Began), 0)))
-	if rec.Token.Equal(r.rec.secret()) || e.isRejected(c, rec.Token) {
+	switch {
+	case rec.Token.Equal(r.rec.secret()) || e.isRejected(c, rec.Token):
+		return
+	case r.call != nil && e.isRejected(r.call, rec.Token): // it was invalidated while the store was asked
+		e.rejectRecord(r, rec, now)
 		return
 	}
 	token, lifetime, err := e.validateGrant(c, now)
@@ -72,6 +76,17 @@ func (e *engine) adoptIf(r *room, rec Record, now monotime.Reading, ok func(left
 // vouched reports whether another process has got a token since a call of this one showed
 // that the credential is bad: then callers need not be refused before the next probe.
 func (e *engine) vouched() bool { return e.share != nil && e.breaker.Older(e.share.granted) }
+
+// rejectRecord tells the fleet that the token of a record was refused.
+func (e *engine) rejectRecord(r *room, rec Record, now monotime.Reading) {
+	age := max(e.share.of(r).storeTime.Sub(rec.Began), 0)
+	rejection := Rejection{RoomID: r.rec.roomID(), Token: rec.Token.Digest(), Left: rec.Lifetime - age}
+	if age < rec.RenewAge {
+		rejection.Refusals = rec.Refusals + 1
+	}
+	e.share.refuse(rejection, now)
+	e.tellRejection(rejection, now)
+}
 
 // grantOf returns a record as the grant of a call that began when the store was asked.
 func grantOf(r *room, rec Record, clock *monotime.Clock, sh *share) *call {

@@ -45,8 +45,11 @@ const (
 	leaseGrace = time.Millisecond
 )
 
-// leaseTTL is how long a lease lasts: a call, and the store calls around it.
-func (e *engine) leaseTTL() time.Duration { return e.config.CallTimeout + 2*e.share.timeout }
+// leaseTTL is how long a lease lasts: a call, and the store calls around it. A longer one
+// than a day counts as none.
+func (e *engine) leaseTTL() time.Duration {
+	return min(min(e.config.CallTimeout, maxNotBefore)+2*min(e.share.timeout, maxNotBefore), maxNotBefore)
+}
 
 // ask asks the store for the lease of a room whose call may begin. The room has none in
 // flight and stands in no queue.
@@ -110,32 +113,33 @@ func (e *engine) mayBeInStore(r *room, now monotime.Reading) bool {
 func (e *engine) acquire(c *call, now monotime.Reading) {
 	r := c.room
 	s, sh := e.share, e.share.of(r)
-	_, fresh := s.fresh[c.roomID]
+	_, forgotten := s.forgotten[c.roomID]
 	sh.looked, sh.woken = now.Mono, false
 	ask := Ask{
 		RoomID: c.roomID, ID: newAskID(),
-		Newer: sh.version, Refused: sh.lastRefused(now),
-		TTL: e.leaseTTL(), Look: c.phase == looking, Fresh: fresh,
+		Newer: sh.version, Refused: s.lastRefused(c.roomID, now),
+		TTL: e.leaseTTL(), Look: c.phase == looking, Fresh: forgotten || sh.fresh,
 		Wait: r.wanted(e.valid(r.rec, now, 0)),
 	}
 	var entry Entry
-	e.callStore(e.life,
-		func(ctx context.Context) (err error) {
+	e.callStore(&storeCall{
+		do: func(ctx context.Context) (err error) {
 			entry, err = s.store.Acquire(ctx, ask)
 			return err
 		},
-		func(err error, now monotime.Reading) {
+		answered: func(err error, now monotime.Reading) {
 			if err != nil {
 				e.notAnswered(c, ask, now)
 				return
 			}
 			e.asked(c, ask, entry, now)
 		},
-		func(err error) {
+		late: func(err error) {
 			if err == nil {
 				e.giveBack(&entry.Lease)
 			}
-		})
+		},
+	})
 }
 
 // notAnswered goes on with a call whose ask got no answer.
@@ -149,7 +153,7 @@ func (e *engine) notAnswered(c *call, ask Ask, now monotime.Reading) {
 		}
 		e.endAsk(c, now)
 	case c.phase == asking && !e.postpone(r, now):
-		c.lease = &unsure
+		c.lease, c.unsure = &unsure, true
 		e.runIfNeeded(c, now)
 	default:
 		if !ask.Look {
@@ -171,7 +175,8 @@ func (e *engine) asked(c *call, ask Ask, entry Entry, now monotime.Reading) {
 	sh.storeTime, sh.asked = entry.Now, c.began
 	sh.lookAt = 0
 	if !ask.Look || !entry.Record.IsZero() {
-		delete(e.share.fresh, c.roomID)
+		sh.fresh = false
+		delete(e.share.forgotten, c.roomID)
 	}
 	if entry.Busy <= 0 {
 		sh.polls = 0
@@ -181,7 +186,7 @@ func (e *engine) asked(c *call, ask Ask, entry Entry, now monotime.Reading) {
 	}
 	e.judgeWrites(entry, now)
 	switch {
-	case !entry.Record.IsZero():
+	case entry.Record.Version > ask.Newer && !entry.Record.IsZero():
 		e.adopt(r, entry.Record, now)
 		e.endAsk(c, now)
 	case !entry.Lease.IsZero():

@@ -22,6 +22,7 @@ type call struct {
 	sick      bool   // the same, and calls have not come back since
 	chronic   bool   // its room has failed more than once, and calls have not come back since
 	inLane    bool   // see breaker.Breaker
+	unsure    bool   // whether the store has given lease is not known
 	as        role   // why it may begin
 	phase     phase  // changes; without a store it is running
 	began     monotime.Reading

@@ -21,7 +21,8 @@ func (e *engine) close() error {
 	defer timeout.stop()
 	for {
 		e.mu.Lock()
-		calls, others := len(e.calls), e.scheduling || e.forgetting || e.sharing() || e.delivering && e.deliverer != me
+		calls, sharing := len(e.calls), e.sharing()
+		others := e.scheduling || e.forgetting || sharing || e.delivering && e.deliverer != me
 		progress := e.progress.wait()
 		e.mu.Unlock()
 		if calls == 0 && !others {
@@ -30,6 +31,9 @@ func (e *engine) close() error {
 		select {
 		case <-progress:
 		case <-timeout.ring(e):
+			if calls == 0 && sharing {
+				return fmt.Errorf("roomtoken: closed, but Config.Store has not returned within CallTimeout (%v)", timeout.after)
+			}
 			if calls == 0 {
 				return fmt.Errorf("roomtoken: closed, but Config.OnEvent or Config.Logger has not returned within CallTimeout (%v)", timeout.after)
 			}

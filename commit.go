@@ -15,7 +15,7 @@ func (e *engine) commit(c *call, now monotime.Reading) {
 		return
 	}
 	c.lease = nil
-	if c.orphaned || r.life == dropped || lease.Granted == 0 { // nothing may be shared, or nothing is known of the lease
+	if c.orphaned || r.life == dropped || c.unsure { // nothing may be shared, or nothing is known of the lease
 		e.giveBack(lease)
 		return
 	}
@@ -24,10 +24,17 @@ func (e *engine) commit(c *call, now monotime.Reading) {
 		return
 	}
 	result, until := e.resultOf(c, *lease, now)
+	if result.Record.IsZero() && result.Failure.Kind == 0 {
+		e.giveBack(lease)
+		return
+	}
 	m := &message{
 		tell: func(ctx context.Context) (func(monotime.Reading), error) {
-			at := e.clock.Look()
-			answer, err := e.share.store.Commit(ctx, *lease, result)
+			at, still := e.clock.Look(), result
+			if result.NotBefore > 0 {
+				still.NotBefore = until.Sub(at.Mono)
+			}
+			answer, err := e.share.store.Commit(ctx, *lease, still)
 			return func(now monotime.Reading) {
 				e.committed(r, result, answer, at, now)
 				e.endCommit(c, now)
@@ -36,7 +43,7 @@ func (e *engine) commit(c *call, now monotime.Reading) {
 		failed: func(now monotime.Reading) { e.endCommit(c, now) },
 		until:  until,
 	}
-	c.phase = committing
+	c.phase, c.overdue = committing, false
 	if e.send(m); m.begun {
 		r.call = c
 	}
@@ -58,7 +65,7 @@ func (e *engine) committed(r *room, result Result, answer Committed, at, now mon
 	if result.Record.IsZero() || e.closed {
 		return
 	}
-	if answer.Newer.Version == result.Record.Version { // it was taken before, and the answer got lost
+	if answer.Newer.Token.Equal(result.Record.Token) { // it was taken before, and the answer got lost
 		answer = Committed{Taken: true}
 	}
 	if !answer.Newer.IsZero() {
@@ -74,6 +81,10 @@ func (e *engine) committed(r *room, result Result, answer Committed, at, now mon
 		sh.version = max(sh.version, result.Record.Version)
 	case !answer.Newer.IsZero() && (r.call == nil || r.call.phase != running):
 		sh.storeTime, sh.asked = answer.Now, at
+		if !r.rec.secret().Equal(result.Record.Token) { // it has had another since
+			e.adopt(r, answer.Newer, now)
+			return
+		}
 		sh.version = 0 // what the store has counts, whatever was known
 		e.adoptInstead(r, answer.Newer, now)
 	}

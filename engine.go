@@ -248,7 +248,7 @@ func (e *engine) mend(r *room) {
 	if f := r.failure; f != nil && f.permanent > 0 && !f.own && f.mended != e.breaker.Mended() {
 		f.permanent, f.mended = 1, e.breaker.Mended()
 		r.nextAttempt = f.asked
-		e.share.retry(r.rec.roomID())
+		e.share.retry(r)
 	}
 }
 

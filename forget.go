@@ -8,7 +8,7 @@ func (e *engine) forget(roomID string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.memo.forget(roomID)
-	e.share.retry(roomID)
+	e.share.forget(roomID)
 	old := e.lookUp(roomID)
 	if old == nil || old.life == orphaned {
 		return

@@ -243,7 +243,7 @@ func (e *engine) isRejected(c *call, token Secret) bool {
 			return true
 		}
 	}
-	if sh := e.share.known(c.room); sh != nil && sh.refuses(token.Digest()) {
+	if e.share != nil && e.share.refuses(c.room.rec.roomID(), token) {
 		return true
 	}
 	f := c.room.failure

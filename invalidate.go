@@ -30,7 +30,7 @@ func (e *engine) invalidate(roomID string, rejected Secret) bool {
 	e.stats.Invalidations++
 	if e.share != nil {
 		rejection := Rejection{RoomID: r.rec.roomID(), Token: rejected.Digest(), Left: e.left(r, now), Refusals: refusals}
-		e.share.of(r).refuse(rejection, now)
+		e.share.refuse(rejection, now)
 		e.tellRejection(rejection, now)
 	}
 	e.dropToken(r, refusals, now)

@@ -18,16 +18,16 @@ type link struct {
 	since    monotime.Time // the first failure in a row
 }
 
-// failed notes that a call failed, or was given up. It reports whether the store counts
-// as down from now on.
-func (l *link) failed(began, now monotime.Time) (opened bool) {
+// failed notes that a call failed, or was given up, and how often that counts. It reports
+// whether the store counts as down from now on.
+func (l *link) failed(began, now monotime.Time, times int) (opened bool) {
 	if l.failures > 0 && began.Before(l.counted) {
 		return false
 	}
 	if l.failures == 0 && l.refusals == 0 {
 		l.since = now
 	}
-	l.failures++
+	l.failures += times
 	l.counted = now
 	opened = !l.down && l.failures >= linkFailures
 	l.down = l.down || opened

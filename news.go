@@ -48,22 +48,30 @@ func (e *engine) loop(do func() (pause time.Duration)) {
 	ended := false
 	defer func() {
 		if !ended {
-			go e.loop(do)
+			go func() {
+				e.pause(time.Second)
+				e.loop(do)
+			}()
 		}
 	}()
 	for !e.isClosed() {
-		pause := alarm{after: do()}
-		select {
-		case <-pause.ring(e):
-		case <-e.closing:
-		}
-		pause.stop()
+		e.pause(do())
 	}
 	ended = true
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.share.loops--
 	e.progress.send()
+}
+
+// pause waits for d, or until Close. It needs no lock.
+func (e *engine) pause(d time.Duration) {
+	timeout := alarm{after: d}
+	defer timeout.stop()
+	select {
+	case <-timeout.ring(e):
+	case <-e.closing:
+	}
 }
 
 // newsOnce reads the news and reports whether the store has answered. It takes the lock.
@@ -80,16 +88,19 @@ func (e *engine) newsOnce() (ok bool) {
 	}
 	s, since := e.share, e.share.cursor
 	var news News
-	e.callStore(e.life, func(ctx context.Context) (err error) {
-		news, err = s.store.News(ctx, since)
-		return err
-	}, func(err error, now monotime.Reading) {
-		if ok = err == nil; ok && !e.closed {
-			e.learn(news, now)
-			e.sendAgain()
-		}
-		close(done)
-	}, nil)
+	e.callStore(&storeCall{
+		do: func(ctx context.Context) (err error) {
+			news, err = s.store.News(ctx, since)
+			return err
+		},
+		answered: func(err error, now monotime.Reading) {
+			if ok = err == nil; ok && !e.closed {
+				e.learn(news, now)
+				e.sendAgain()
+			}
+			close(done)
+		},
+	})
 	e.mu.Unlock()
 	<-done
 	return ok
@@ -104,17 +115,28 @@ func (e *engine) catchUp() {
 		roomIDs, more := e.toCatchUp()
 		if len(roomIDs) > 0 {
 			l := e.startLoad(e.life, roomIDs)
-			if l == nil {
+			if l != nil {
+				l.again = true
+				<-l.done
+			}
+			if l == nil || l.err != nil {
+				e.missNews()
 				return
 			}
-			l.again = true
-			if <-l.done; l.err == nil {
-				e.adoptLoaded(l)
-			}
+			e.adoptLoaded(l)
 		}
 		if !more {
 			return
 		}
+	}
+}
+
+// missNews begins to catch up anew. It takes the lock.
+func (e *engine) missNews() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.closed {
+		e.share.missed = e.cache.cursor()
 	}
 }
 
@@ -155,7 +177,7 @@ func (e *engine) learnRejection(rejection Rejection, now monotime.Reading) {
 	if r == nil || r.life == dropped {
 		return
 	}
-	e.share.of(r).refuse(rejection, now)
+	e.share.refuse(rejection, now)
 	if f := r.failure; f != nil && f.pending != nil && f.pending.rec.secret().Digest() == rejection.Token {
 		f.pending = nil
 		r.dropRefresh()
@@ -222,11 +244,18 @@ func (e *engine) tellHold(wait time.Duration, failure Failure, now monotime.Read
 	if e.share == nil {
 		return
 	}
+	until := now.Mono.Add(wait)
 	e.send(&message{
 		tell: func(ctx context.Context) (func(monotime.Reading), error) {
-			return nil, e.share.store.Hold(ctx, wait, failure)
+			left := until.Sub(e.clock.Now().Mono)
+			if wait == 0 {
+				left = 0
+			} else if left <= 0 {
+				return nil, nil
+			}
+			return nil, e.share.store.Hold(ctx, left, failure)
 		},
-		until: now.Mono.Add(max(wait, newsEvery)),
+		until: max(until, now.Mono.Add(newsEvery)),
 	})
 }
 

@@ -11,10 +11,11 @@ const maxOutbox = 10_000
 
 // outbox holds what the store has yet to be told, in order: the ends of leases, tokens that
 // were refused, holds. What it does not take is told again when the store has answered a
-// look at the news, as long as it is of use.
+// look at the news, as long as it is of use: one message, and if that is taken, the rest.
 type outbox struct {
-	next  []*message // to be told as soon as there is a place
-	again []*message // that the store did not take
+	next    []*message // to be told as soon as there is a place
+	again   []*message // that the store did not take
+	refused bool       // the store did not take the last one
 }
 
 // message is something that the store is told.
@@ -50,15 +51,17 @@ func (e *engine) sendOutbox() {
 		}
 		m.begun = true
 		var taken func(now monotime.Reading)
-		e.callStore(context.WithoutCancel(e.life), func(ctx context.Context) (err error) {
+		e.callStore(&storeCall{do: func(ctx context.Context) (err error) {
 			taken, err = m.tell(ctx)
 			return err
-		}, func(err error, now monotime.Reading) {
+		}, telling: true, answered: func(err error, now monotime.Reading) {
+			s.outbox.refused = err != nil
 			switch {
 			case err == nil:
 				if taken != nil {
 					taken(now)
 				}
+				e.sendAgain()
 				return
 			case m.failed != nil:
 				m.failed(now)
@@ -67,13 +70,17 @@ func (e *engine) sendOutbox() {
 			if !e.closed && m.until.After(now.Mono) && len(s.outbox.again) < maxOutbox {
 				s.outbox.again = append(s.outbox.again, m)
 			}
-		}, nil)
+		}})
 	}
 }
 
 // sendAgain tells the store, which answers again, what it did not take.
 func (e *engine) sendAgain() {
 	o := &e.share.outbox
-	o.next, o.again = append(o.next, o.again...), nil
+	n := len(o.again)
+	if o.refused {
+		n = min(n, 1)
+	}
+	o.next, o.again = append(o.next, o.again[:n]...), o.again[n:]
 	e.sendOutbox()
 }

@@ -26,7 +26,7 @@ func (e *engine) resetBackoff(roomIDs []string) {
 				}
 			}
 			e.memo.forget(id)
-			e.share.retry(id)
+			e.share.forget(id)
 			if r := e.lookUp(id); r != nil {
 				e.resetRoom(r, now)
 			}
@@ -52,7 +52,7 @@ type resetMark struct {
 
 // resetRoom makes the room try now.
 func (e *engine) resetRoom(r *room, now monotime.Reading) {
-	e.share.retry(r.rec.roomID())
+	e.share.retry(r)
 	f := r.failure
 	if f == nil || !f.at.After(e.reset.at) {
 		r.nextAttempt = 0

@@ -15,9 +15,10 @@ type sharing struct {
 	store   Store         // constant
 	timeout time.Duration // Config.StoreTimeout; constant
 
-	rooms map[*room]*share                    // what is known of the store's entry of a room
-	looks *queue.Queue[monotime.Time, *share] // rooms in line, by when the store is asked whether it has a token
-	fresh map[string]struct{}                 // rooms whose next ask disregards the failure: they were forgotten or reset
+	rooms     map[*room]*share                    // what is known of the store's entry of a room
+	looks     *queue.Queue[monotime.Time, *share] // rooms in line, by when the store is asked whether it has a token
+	forgotten map[string]struct{}                 // rooms whose next ask disregards the failure
+	refused   map[string][]refusal                // tokens that must not be adopted, by room
 
 	link   link
 	outbox outbox
@@ -60,7 +61,7 @@ type share struct {
 	putOff monotime.Time // no renewal without the store before; 0: not drawn yet
 	looked monotime.Time // when the store was asked last
 
-	refused []refusal // tokens that must not be adopted
+	fresh bool // the next ask disregards the failure
 
 	position queue.Position // in sharing.looks
 }
@@ -79,10 +80,11 @@ func newSharing(config Config) *sharing {
 		return nil
 	}
 	s := &sharing{
-		store:   config.Store,
-		timeout: config.StoreTimeout,
-		rooms:   make(map[*room]*share),
-		fresh:   make(map[string]struct{}),
+		store:     config.Store,
+		timeout:   config.StoreTimeout,
+		rooms:     make(map[*room]*share),
+		forgotten: make(map[string]struct{}),
+		refused:   make(map[string][]refusal),
 	}
 	s.emptyQueues()
 	return s
@@ -118,15 +120,23 @@ func (s *sharing) leaveLine(r *room) {
 	}
 }
 
-// retry makes the room's next ask disregard the failure that the store knows.
-func (s *sharing) retry(roomID string) {
+// forget makes the room's next ask disregard the failure that the store knows, also where
+// the room is dropped.
+func (s *sharing) forget(roomID string) {
 	if s == nil {
 		return
 	}
-	if len(s.fresh) >= maxMemo {
-		clear(s.fresh)
+	if len(s.forgotten) >= maxMemo {
+		clear(s.forgotten)
 	}
-	s.fresh[roomID] = struct{}{}
+	s.forgotten[roomID] = struct{}{}
+}
+
+// retry makes the next ask of a room that has failed disregard the failure.
+func (s *sharing) retry(r *room) {
+	if s != nil && r.failure.total() > 0 {
+		s.of(r).fresh = true
+	}
 }
 
 // wakesArrive reports whether a wake, or a sign that they arrive, came of late.
@@ -134,34 +144,49 @@ func (s *sharing) wakesArrive(now monotime.Reading) bool {
 	return s.heard > 0 && now.Mono.Sub(s.heard) < 15*time.Second
 }
 
-// refuse remembers a token that must not be adopted.
-func (sh *share) refuse(rejection Rejection, now monotime.Reading) {
-	sh.refused = slices.DeleteFunc(sh.refused, func(old refusal) bool {
+// refuse remembers a token that must not be adopted, also where its room is dropped.
+func (s *sharing) refuse(rejection Rejection, now monotime.Reading) {
+	if len(s.refused) >= maxMemo {
+		s.forgetRefusals(now)
+	}
+	list := slices.DeleteFunc(s.refused[rejection.RoomID], func(old refusal) bool {
 		return !old.until.After(now.Mono) || old.Token == rejection.Token
 	})
-	if len(sh.refused) == maxRefusals {
-		sh.refused = slices.Delete(sh.refused, 0, 1)
+	if len(list) == maxRefusals {
+		list = slices.Delete(list, 0, 1)
 	}
-	sh.refused = append(sh.refused, refusal{rejection, now.Mono.Add(rejection.Left)})
+	s.refused[rejection.RoomID] = append(list, refusal{rejection, now.Mono.Add(rejection.Left)})
+}
+
+// forgetRefusals makes space for more: tokens that have ended go first.
+func (s *sharing) forgetRefusals(now monotime.Reading) {
+	for roomID, list := range s.refused {
+		if !slices.ContainsFunc(list, func(r refusal) bool { return r.until.After(now.Mono) }) {
+			delete(s.refused, roomID)
+		}
+	}
+	for roomID := range s.refused {
+		if len(s.refused) < maxMemo {
+			return
+		}
+		delete(s.refused, roomID)
+	}
 }
 
 // refuses reports whether the token must not be adopted.
-func (sh *share) refuses(token Digest) bool {
-	for _, r := range sh.refused {
-		if r.Token == token {
-			return true
-		}
-	}
-	return false
+func (s *sharing) refuses(roomID string, token Secret) bool {
+	list := s.refused[roomID]
+	return len(list) > 0 && slices.ContainsFunc(list, func(r refusal) bool { return r.Token == token.Digest() })
 }
 
-// lastRefused returns the token that was refused last, for the store; the zero Rejection
-// if there is none that would still live.
-func (sh *share) lastRefused(now monotime.Reading) Rejection {
-	if len(sh.refused) == 0 {
+// lastRefused returns the room's token that was refused last, for the store; the zero
+// Rejection if there is none that would still live.
+func (s *sharing) lastRefused(roomID string, now monotime.Reading) Rejection {
+	list := s.refused[roomID]
+	if len(list) == 0 {
 		return Rejection{}
 	}
-	last := sh.refused[len(sh.refused)-1]
+	last := list[len(list)-1]
 	if last.Left = last.until.Sub(now.Mono); last.Left <= 0 {
 		return Rejection{}
 	}
@@ -201,10 +226,12 @@ func (e *engine) startSharing() {
 func (e *engine) closeSharing() {
 	s := e.share
 	s.emptyQueues()
-	s.outbox.again = nil
 	if s.link.down {
 		s.outbox.next = nil
+	} else { // once more
+		s.outbox.next = append(s.outbox.next, s.outbox.again...)
 	}
+	s.outbox.again = nil
 	for c := range e.calls {
 		if c.lease != nil {
 			e.giveBack(c.lease)

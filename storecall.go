@@ -2,6 +2,7 @@ package roomtoken
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/roomtoken/roomtoken/internal/flight"
@@ -19,22 +20,31 @@ const (
 
 // storeCall is one call of the store.
 type storeCall struct {
+	do      func(ctx context.Context) error
+	telling bool // it tells the store something: Close does not end it, and that it fails does not say that the store is down
+
+	// answered is called once, with the lock held: when do has returned, or at StoreTimeout
+	// whether it has or not. What do has brought can be read there if there is no error.
 	answered func(err error, now monotime.Reading)
-	late     func(err error)
-	began    monotime.Time
-	over     bool // answered was called
+
+	// late is called instead, with the lock held, if do returns later; it may be nil.
+	late func(err error)
+
+	began monotime.Time
+	over  bool // answered was called
 }
 
-// callStore calls the store on a goroutine of its own, with a ctx that ends with of and
-// after StoreTimeout. Once do has returned, or at StoreTimeout whether it has or not,
-// answered is called with the lock held. What do has brought can be read there if there is
-// no error. If do returns later, late is called instead, with the lock held, which may be
-// nil. The caller sees to it that there is a place.
-func (e *engine) callStore(of context.Context, do func(ctx context.Context) error, answered func(error, monotime.Reading), late func(error)) {
+// callStore calls the store on a goroutine of its own, with a ctx that ends after
+// StoreTimeout. The caller sees to it that there is a place.
+func (e *engine) callStore(c *storeCall) {
 	e.mu.assertHeld()
 	e.share.running++
 	e.stats.StoreCalls++
-	c := &storeCall{answered: answered, late: late, began: e.clock.Now().Mono}
+	c.began = e.clock.Now().Mono
+	of := e.life
+	if c.telling {
+		of = context.WithoutCancel(of)
+	}
 	ctx, cancel := e.storeCtx(of)
 	timer := e.config.Clock.AfterFunc(e.share.timeout, func() {
 		cancel()
@@ -47,7 +57,7 @@ func (e *engine) callStore(of context.Context, do func(ctx context.Context) erro
 			cancel()
 			e.storeReturned(c, err)
 		}()
-		flight.Contain(func() error { return do(ctx) }, &err)
+		flight.Contain(func() error { return c.do(ctx) }, &err)
 	}()
 }
 
@@ -70,6 +80,9 @@ func (e *engine) abandon(c *storeCall) {
 		return
 	}
 	e.share.abandoned++
+	if e.closed { // the store hangs: Close waits for no more than what has begun
+		e.share.outbox.next = nil
+	}
 	e.storeAnswered(c, errStoreTimeout)
 }
 
@@ -111,12 +124,20 @@ func (e *engine) judgeStore(c *storeCall, err error, now monotime.Reading) {
 	if err == nil {
 		if s.link.answered() {
 			e.reviewing = e.cache.cursor() // rooms in line may be in the store
+			e.wakeScheduler()
 			e.reportStoreUp(now)
 		}
 		return
 	}
 	e.stats.StoreFailures++
-	if s.link.failed(c.began, now.Mono) {
+	if c.telling {
+		return
+	}
+	times := 1
+	if s.running >= askPlaces && errors.Is(err, errStoreTimeout) { // many failed at a time, and more wait for their places
+		times = 2
+	}
+	if s.link.failed(c.began, now.Mono, times) {
 		e.reportStoreDown(err, now)
 		s.emptyLooks()
 		if e.breaker.Guarded() {

@@ -49,7 +49,12 @@ func (e *engine) warmFromStore(ctx context.Context, roomIDs []string) {
 		}
 		l := ahead[0]
 		ahead = ahead[1:]
-		if <-l.done; l.err != nil || !e.adoptLoaded(l) {
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			return
+		}
+		if l.err != nil || !e.adoptLoaded(l) {
 			missing = nil
 		}
 	}
@@ -58,10 +63,10 @@ func (e *engine) warmFromStore(ctx context.Context, roomIDs []string) {
 // startLoad begins to look rooms up. It waits for a place, and returns nil if the store is
 // down, the Manager is closed or ctx has ended. It takes the lock.
 func (e *engine) startLoad(ctx context.Context, roomIDs []string) *load {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	for {
-		if e.closed || e.storeDown() || ctx.Err() != nil {
+		e.mu.Lock()
+		if e.closed || e.storeDown() {
+			e.mu.Unlock()
 			return nil
 		}
 		if e.share.mayAsk() {
@@ -72,20 +77,24 @@ func (e *engine) startLoad(ctx context.Context, roomIDs []string) *load {
 		select {
 		case <-progress:
 		case <-ctx.Done():
+			return nil
 		}
-		e.mu.Lock()
 	}
+	defer e.mu.Unlock()
 	l := &load{roomIDs: roomIDs, asked: e.clock.Look(), done: make(chan struct{})}
 	var entries []Entry
-	e.callStore(e.life, func(ctx context.Context) (err error) {
-		entries, err = e.share.store.Load(ctx, roomIDs)
-		return err
-	}, func(err error, _ monotime.Reading) {
-		if l.err = err; err == nil {
-			l.entries = entries
-		}
-		close(l.done)
-	}, nil)
+	e.callStore(&storeCall{
+		do: func(ctx context.Context) (err error) {
+			entries, err = e.share.store.Load(ctx, roomIDs)
+			return err
+		},
+		answered: func(err error, _ monotime.Reading) {
+			if l.err = err; err == nil {
+				l.entries = entries
+			}
+			close(l.done)
+		},
+	})
 	return l
 }
 

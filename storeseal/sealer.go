@@ -75,6 +75,24 @@ func New(prefix string, keys ...[]byte) (*Sealer, error) {
 // whether they were damaged. It opens no encrypted record.
 func Plaintext(prefix string) *Sealer { return &Sealer{prefix: prefix, plain: true} }
 
+// Names returns the name of each key, in their order: the 4 bytes behind the schema of what
+// that key seals. Where records are in the clear it is one empty name. A Store that keeps a
+// record of a room for each name lets processes without a common key use it side by side.
+// Names do not reveal keys; in rare cases two keys have the same.
+func (s *Sealer) Names() []string {
+	if s.plain {
+		return []string{""}
+	}
+	if s.keys == nil {
+		return nil
+	}
+	names := make([]string, 0, len(s.keys()))
+	for _, k := range s.keys() {
+		names = append(names, string(k.name[:]))
+	}
+	return names
+}
+
 // Seal returns the record as bytes, for [Sealer.Open] with the same room ID. They differ
 // each time, unless they are in the clear. It fails for a record that Open would not
 // accept: one without a version, token or lifetime, or longer than [MaxSize].

@@ -191,6 +191,30 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// The names are what stands behind the schema, in the order of the keys.
+func TestNames(t *testing.T) {
+	one, two := newSealer(t, "p:", testKey(1)), newSealer(t, "p:", testKey(2))
+	both := newSealer(t, "q:", testKey(2), testKey(1)).Names()
+	for i, s := range []*storeseal.Sealer{two, one} {
+		names := s.Names()
+		if len(names) != 1 || len(names[0]) != 4 || len(both) != 2 || both[i] != names[0] {
+			t.Errorf("%q, and with both keys %q", names, both)
+		}
+		if sealed := seal(t, s, "lobby", full()); string(sealed[1:5]) != names[0] {
+			t.Errorf("%q is sealed with the name %q", names, sealed[1:5])
+		}
+	}
+	if both[0] == both[1] {
+		t.Errorf("two keys have the name %q", both[0])
+	}
+	if names := storeseal.Plaintext("p:").Names(); len(names) != 1 || names[0] != "" {
+		t.Errorf("in the clear: %q", names)
+	}
+	if names := new(storeseal.Sealer).Names(); len(names) != 0 {
+		t.Errorf("the zero Sealer has %q", names)
+	}
+}
+
 func TestPlainAndEncryptedAreNotTakenForEachOther(t *testing.T) {
 	both := sealers(t)
 	encrypted, plain := seal(t, both["encrypted"], "lobby", full()), seal(t, both["plain"], "lobby", full())

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/storeseal"
 )
 
 // Acquire implements [roomtoken.Store]. It takes one round trip, and one more if it finds a
@@ -27,7 +28,7 @@ func (s *Store) Acquire(ctx context.Context, ask roomtoken.Ask) (roomtoken.Entry
 	return entry, err
 }
 
-// acquire runs the script. A record of the version that is unreadable counts as absent. If
+// acquire runs the script. Records up to the version that is unreadable count as absent. If
 // the answer is a record that cannot be read, acquire returns its version.
 func (s *Store) acquire(ctx context.Context, ask roomtoken.Ask, unreadable uint64) (roomtoken.Entry, uint64, error) {
 	var inbox, refused string
@@ -38,7 +39,7 @@ func (s *Store) acquire(ctx context.Context, ask roomtoken.Ask, unreadable uint6
 		refused = string(digest[:])
 	}
 	a, err := s.run(ctx, acquireScript, s.room(ask.RoomID),
-		ask.ID, ask.Newer, micros(ask.TTL), flag(ask.Look || ask.TTL <= 0), flag(ask.Fresh), inbox, unreadable,
+		s.names, ask.ID, ask.Newer, micros(ask.TTL), flag(ask.Look || ask.TTL <= 0), flag(ask.Fresh), inbox, unreadable,
 		refused, micros(ask.Refused.Left), max(ask.Refused.Refusals, 0))
 	if redis.HasErrorPrefix(err, "READONLY") {
 		return readOnly(err), 0, nil
@@ -47,11 +48,16 @@ func (s *Store) acquire(ctx context.Context, ask roomtoken.Ask, unreadable uint6
 		return roomtoken.Entry{}, 0, err
 	}
 	entry := roomtoken.Entry{Now: a.time()}
-	var found stored
+	if foreign := a.bool(); foreign {
+		entry.Unreadable = storeseal.ErrNoKey
+	}
+	var version uint64
 	switch kind := a.text(); kind {
 	case "record":
-		found = a.stored()
-		entry.Record, entry.Unreadable = s.open(ask.RoomID, found)
+		found := a.stored()
+		if entry.Record, entry.Unreadable = s.open(ask.RoomID, found); entry.Unreadable != nil {
+			version = found.version()
+		}
 	case "busy":
 		entry.Busy = a.duration()
 	case "failure":
@@ -68,10 +74,7 @@ func (s *Store) acquire(ctx context.Context, ask roomtoken.Ask, unreadable uint6
 	if err := a.err(); err != nil {
 		return roomtoken.Entry{}, 0, err
 	}
-	if entry.Unreadable == nil {
-		found.version = 0
-	}
-	return entry, found.version, nil
+	return entry, version, nil
 }
 
 // readOnly returns the answer of a server that takes no writes, from its error: "READONLY",

@@ -31,7 +31,7 @@ func (f fleet) fill(n, tokens int) (roomIDs []string) {
 func BenchmarkFound(b *testing.B) {
 	f := newFleet(b)
 	roomID := f.fill(1, 320)[0]
-	sealed := f.client.HGet(b.Context(), f.key(roomID), "record").Val()
+	sealed := f.stored(roomID)
 	must(b, f.client.Set(b.Context(), f.prefix+"value", sealed, time.Hour).Err())
 	a := ask(roomID)
 	var get, acquire time.Duration

@@ -1,7 +1,6 @@
 package redisstore_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"testing"
@@ -44,11 +43,9 @@ func newHarness(t *testing.T, addr string, config redisstore.Config, change ...f
 		},
 		Tolerance: 20 * time.Millisecond,
 		Damage: func(roomID string) {
-			sealed, err := admin.HGet(t.Context(), f.key(roomID), "record").Bytes()
-			must(t, err)
-			damaged := bytes.Clone(sealed)
-			damaged[len(damaged)/2] ^= 1
-			f.set(roomID, "record", damaged)
+			damaged := []byte(f.stored(roomID))
+			damaged[len(damaged)-1] ^= 1
+			f.set(roomID, f.field(roomID), damaged)
 		},
 		Flush:     func() { must(t, admin.FlushAll(t.Context()).Err()) },
 		NewsLimit: 10_000,

@@ -97,9 +97,7 @@ func (s *Store) message(payload string) (roomID string, record roomtoken.Record)
 	if err != nil || n < 1 || n > len(rest) {
 		return "", roomtoken.Record{}
 	}
-	roomID, sealed := rest[:n], rest[n:]
-	if sealed != "" {
-		record, _ = s.sealer.Open(roomID, []byte(sealed))
-	}
+	roomID = rest[:n]
+	record, _ = s.open(roomID, stored(rest[n:]))
 	return roomID, record
 }

@@ -16,7 +16,7 @@ func (s *Store) Load(ctx context.Context, roomIDs []string) ([]roomtoken.Entry, 
 	for i, id := range roomIDs {
 		keys[i] = s.room(id)[0]
 	}
-	answers, err := s.runMany(ctx, loadScript, keys)
+	answers, err := s.runMany(ctx, loadScript, keys, s.names)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (s *Store) loaded(roomID string, a *answer) (roomtoken.Entry, error) {
 	if err := a.err(); err != nil {
 		return roomtoken.Entry{}, err
 	}
-	if stored.version > 0 {
+	if stored != "" {
 		entry.Record, entry.Unreadable = s.open(roomID, stored)
 	}
 	if entry.Record.IsZero() && notBefore > 0 {

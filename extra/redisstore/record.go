@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/roomtoken/roomtoken"
@@ -11,42 +12,55 @@ import (
 // maxNumber is the largest number that the scripts count with.
 const maxNumber = 1<<53 - 1
 
-// stored is a record as it stands in Redis: sealed, and what the scripts go by in the
-// clear. Version 0: there is none.
-type stored struct {
-	version uint64
-	digest  string
-	ends    roomtoken.StoreTime
-	sealed  string
+// stored is a record as it stands in Redis, see lua/record.lua: what the scripts go by in
+// the clear, and all of it sealed. "" is none.
+type stored string
+
+// headSize is the length of what stands in the clear.
+const headSize = 16 + 16 + 16
+
+// head returns what stands in the clear.
+func head(r roomtoken.Record) string {
+	digest := r.Token.Digest()
+	return fmt.Sprintf("%016d%016d%s", r.Version, r.Ends(), digest[:])
 }
 
-// stored takes a record.
+// version returns the version that stands in the clear, 0 if there is none.
+func (v stored) version() uint64 {
+	n, _ := strconv.ParseUint(string(v[:min(len(v), 16)]), 10, 53)
+	return n
+}
+
+// stored takes a record, which may be none.
 func (a *answer) stored() stored {
-	return stored{version: a.number(maxNumber), digest: a.text(), ends: a.time(), sealed: a.text()}
+	v := stored(a.text())
+	a.failed = a.failed || v != "" && len(v) < headSize
+	return v
 }
 
 // seal returns the record of a room as it is stored.
 func (s *Store) seal(roomID string, r roomtoken.Record) (stored, error) {
 	if r.Version > maxNumber || r.Ends() < 0 || r.Ends() > maxNumber {
-		return stored{}, fmt.Errorf("redisstore: version %d, which ends at %d, is beyond what can be stored", r.Version, r.Ends())
+		return "", fmt.Errorf("redisstore: version %d, which ends at %d, is beyond what can be stored", r.Version, r.Ends())
 	}
 	sealed, err := s.sealer.Seal(roomID, r)
 	if err != nil {
-		return stored{}, fmt.Errorf("redisstore: %w", err)
+		return "", fmt.Errorf("redisstore: %w", err)
 	}
-	digest := r.Token.Digest()
-	return stored{version: r.Version, digest: string(digest[:]), ends: r.Ends(), sealed: string(sealed)}, nil
+	return stored(head(r) + string(sealed)), nil
 }
 
 // open returns the record of a room, or why it counts as absent. What stands in the clear
 // must be what is sealed.
-func (s *Store) open(roomID string, stored stored) (roomtoken.Record, error) {
-	r, err := s.sealer.Open(roomID, []byte(stored.sealed))
+func (s *Store) open(roomID string, v stored) (roomtoken.Record, error) {
+	if len(v) < headSize {
+		return roomtoken.Record{}, fmt.Errorf("%w: it has %d bytes", storeseal.ErrDamaged, len(v))
+	}
+	r, err := s.sealer.Open(roomID, []byte(v[headSize:]))
 	if err != nil {
 		return roomtoken.Record{}, err
 	}
-	digest := r.Token.Digest()
-	if r.Version != stored.version || string(digest[:]) != stored.digest || r.Ends() != stored.ends {
+	if head(r) != string(v[:headSize]) {
 		return roomtoken.Record{}, fmt.Errorf("%w: version, digest or end beside it are not its own", storeseal.ErrDamaged)
 	}
 	return r, nil

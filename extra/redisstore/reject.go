@@ -13,7 +13,7 @@ import (
 func (s *Store) Reject(ctx context.Context, rejection roomtoken.Rejection) error {
 	digest := string(rejection.Token[:])
 	left, refusals := micros(rejection.Left), max(rejection.Refusals, 0)
-	if _, err := s.run(ctx, rejectScript, s.room(rejection.RoomID), digest, left, refusals); err != nil {
+	if _, err := s.run(ctx, rejectScript, s.room(rejection.RoomID), s.names, digest, left, refusals); err != nil {
 		return err
 	}
 	_, err := s.run(ctx, reportScript, s.news(), rejection.RoomID, digest, left, refusals)

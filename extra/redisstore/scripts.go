@@ -76,17 +76,17 @@ func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, ar
 // runMany runs a script for each key, in as few round trips as there are nodes, and returns
 // the answers in the order of the keys. The client's fallback to the text of a script does not
 // work in a pipeline, so it is here.
-func (s *Store) runMany(ctx context.Context, script *redis.Script, keys []string) ([]*answer, error) {
+func (s *Store) runMany(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]*answer, error) {
 	commands := make([]*redis.Cmd, len(keys))
 	pipeline := s.client.Pipeline()
 	for i, key := range keys {
-		commands[i] = script.EvalSha(ctx, pipeline, []string{key})
+		commands[i] = script.EvalSha(ctx, pipeline, []string{key}, args...)
 	}
 	_, _ = pipeline.Exec(ctx) // each command has its own error
 	again := s.client.Pipeline()
 	for i, key := range keys {
 		if redis.HasErrorPrefix(commands[i].Err(), "NOSCRIPT") {
-			commands[i] = script.Eval(ctx, again, []string{key})
+			commands[i] = script.Eval(ctx, again, []string{key}, args...)
 		}
 	}
 	_, _ = again.Exec(ctx) // sends nothing if there is nothing

@@ -25,18 +25,19 @@ func keys(ns ...byte) redisstore.Config {
 func TestFlippedAndCutRecords(t *testing.T) {
 	f := newFleet(t)
 	f.publish("room", "one")
-	sealed := f.client.HGet(t.Context(), f.key("room"), "record").Val()
+	value, field := f.stored("room"), f.field("room")
+	head, sealed := value[:48], value[48:]
 	for i := range sealed {
 		flipped := []byte(sealed)
 		flipped[i] ^= 0x40
 		for _, changed := range []string{string(flipped), sealed[:i]} {
-			f.set("room", "record", changed)
+			f.set("room", field, head+changed)
 			if e := f.load("room"); what(e) != "unreadable" {
 				t.Errorf("byte %d of %d: %s", i, len(sealed), what(e))
 			}
 		}
 	}
-	f.set("room", "record", sealed)
+	f.set("room", field, value)
 	if e := f.load("room"); what(e) != "record one" {
 		t.Errorf("as it was: %s", what(e))
 	}
@@ -53,6 +54,7 @@ func TestRecordsMovedBetweenPrefixes(t *testing.T) {
 	}
 }
 
+// What is written at a step is found at the steps before and after it.
 func TestRotation(t *testing.T) {
 	f := newFleet(t)
 	steps := []redisstore.Config{keys(1), keys(1, 2), keys(2, 1), keys(2)}
@@ -61,65 +63,76 @@ func TestRotation(t *testing.T) {
 		roomID := fmt.Sprint(i)
 		writer.publish(roomID, "one")
 		for j := max(i-1, 0); j < min(i+2, len(steps)); j++ {
-			if e := f.with(steps[j]).load(roomID); what(e) != "record one" {
-				t.Errorf("written at step %d, read at step %d: %s", i, j, what(e))
+			reader := f.with(steps[j])
+			if e := reader.load(roomID); what(e) != "record one" {
+				t.Errorf("written at step %d, loaded at step %d: %s", i, j, what(e))
+			}
+			if e := reader.acquire(ask(roomID)); what(e) != "record one" {
+				t.Errorf("written at step %d, asked for at step %d: %s", i, j, what(e))
 			}
 		}
 	}
-	e := f.with(keys(1)).load("3")
-	if what(e) != "unreadable" || !errors.Is(e.Unreadable, storeseal.ErrNoKey) {
-		t.Errorf("without the key: %s, %v", what(e), e.Unreadable)
+}
+
+// While records are under both names, the newest is what counts, for who asks and who commits.
+func TestRotationOfOneRoom(t *testing.T) {
+	f := newFleet(t)
+	old, added, first, last := f.with(keys(1)), f.with(keys(1, 2)), f.with(keys(2, 1)), f.with(keys(2))
+	r := old.publish("room", "0")
+	for i, s := range []fleet{added, first, added, first} {
+		a := ask("room")
+		a.Newer = r.Version
+		l := s.lease(a)
+		if l.Version != r.Version {
+			t.Errorf("step %d: the lease was given on %d, want %d", i, l.Version, r.Version)
+		}
+		older := record(l, "older")
+		older.Version = r.Version
+		if c := s.commit(l, roomtoken.Result{Record: older}); c.Taken || !same(c.Newer, r) {
+			t.Errorf("step %d: a record that is no newer: %+v", i, c)
+		}
+		a.ID += "b"
+		l = s.lease(a)
+		r = record(l, fmt.Sprint(i))
+		if c := s.commit(l, roomtoken.Result{Record: r}); !c.Taken {
+			t.Errorf("step %d: %+v", i, c)
+		}
+		for _, reader := range []fleet{added, first} {
+			if e := reader.acquire(ask("room")); !same(e.Record, r) {
+				t.Errorf("step %d: %s, want %d", i, what(e), i)
+			}
+			if e := reader.load("room"); !same(e.Record, r) {
+				t.Errorf("step %d: loaded %s, want %d", i, what(e), i)
+			}
+		}
+	}
+	if e := last.acquire(ask("room")); !same(e.Record, r) {
+		t.Errorf("without the old key: %s", what(e))
 	}
 }
 
-// Processes without a common key overwrite each other's records, under the lease.
-func TestNoCommonKey(t *testing.T) {
+// Who has none of the keys of a record is told so when it asks for the room, and gets the
+// lease in the same call.
+func TestWithoutTheKey(t *testing.T) {
 	f := newFleet(t)
-	a, b, plain := f.with(keys(1)), f.with(keys(2)), f.with(redisstore.Config{AllowPlaintext: true})
-	for i, s := range []fleet{a, b, plain, a} {
-		l := s.acquire(ask("room")).Lease
-		if c := s.commit(l, roomtoken.Result{Record: record(l, fmt.Sprint(i))}); !c.Taken {
-			t.Fatalf("%d: %+v, %+v", i, l, c)
-		}
-		if e := s.acquire(ask("room")); what(e) != fmt.Sprint("record ", i) {
-			t.Errorf("%d: %s", i, what(e))
-		}
-	}
-}
-
-// That the holder of a lease could not read the record is of no matter to others: neither to
-// who comes too late, nor to the next holder.
-func TestUnreadableToTheHolderOnly(t *testing.T) {
-	f := newFleet(t)
+	f.publish("room", "one")
 	other := f.with(keys(2))
-	lost := f.lease(ask("room"))
-	f.client.HDel(t.Context(), f.key("room"), "lease")
-	r := f.publish("room", "one")
-
-	short := ask("room")
-	short.TTL = time.Millisecond
-	if e := other.acquire(short); what(e) != "lease, unreadable" {
-		t.Fatalf("%s", what(e))
-	}
-	late := record(lost, "late")
-	late.Version = r.Version + 1
-	if c := f.commit(lost, roomtoken.Result{Record: late}); c.Taken || !same(c.Newer, r) {
-		t.Errorf("too late: %+v", c)
-	}
 	a := ask("room")
-	a.Newer = r.Version
-	l := until(t, f, "lease", a).Lease
-	old := record(l, "old")
-	old.Version = r.Version - 1
-	if c := f.commit(l, roomtoken.Result{Record: old}); c.Taken || !same(c.Newer, r) {
-		t.Errorf("the next holder: %+v", c)
+	for _, want := range []string{"lease, unreadable", "busy, unreadable"} {
+		if e := other.acquire(a); what(e) != want || !errors.Is(e.Unreadable, storeseal.ErrNoKey) {
+			t.Errorf("%s, %v; want %s", what(e), e.Unreadable, want)
+		}
+		a = ask("room")
+	}
+	if e := f.acquire(ask("room")); what(e) != "record one" {
+		t.Errorf("with the key: %s", what(e))
 	}
 }
 
 func TestUnknownSchema(t *testing.T) {
 	f := newFleet(t)
 	f.publish("room", "one")
-	f.set("room", "record", "\x7f and so on")
+	f.change("room", 48, 49, "\x7f")
 	if e := f.acquire(ask("room")); what(e) != "lease, unreadable" || !errors.Is(e.Unreadable, storeseal.ErrSchema) {
 		t.Errorf("%s, %v", what(e), e.Unreadable)
 	}

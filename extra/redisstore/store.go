@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -18,6 +19,7 @@ type Store struct {
 	client redis.UniversalClient
 	prefix string
 	sealer *storeseal.Sealer
+	names  string // of the sealer's keys, as the scripts take them
 	inbox  *inbox
 }
 
@@ -38,7 +40,7 @@ func New(client redis.UniversalClient, config Config) (*Store, error) {
 	if err := errors.Join(err, keys); err != nil {
 		return nil, err
 	}
-	s := &Store{client: client, prefix: config.Prefix, sealer: sealer}
+	s := &Store{client: client, prefix: config.Prefix, sealer: sealer, names: strings.Join(sealer.Names(), "")}
 	s.inbox = newInbox(s)
 	return s, nil
 }

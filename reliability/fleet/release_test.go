@@ -25,7 +25,7 @@ func TestRecordsOfAnEarlierRelease(t *testing.T) {
 	type room struct {
 		ID     []byte
 		Token  string
-		Fields map[string][]byte
+		Fields [][2][]byte // names, which need not be text, and values
 	}
 	s := startRedis(t)
 	f := newFleet(t, goldenLifetime, s.addr)
@@ -34,10 +34,10 @@ func TestRecordsOfAnEarlierRelease(t *testing.T) {
 		var all []room
 		tokens := f.start().tokens(names...)
 		for i, name := range names {
-			r := room{ID: []byte(name), Token: tokens[i], Fields: map[string][]byte{}}
-			f.eventually("the record is stored", func() bool { return s.fields(name)["record"] != "" })
+			r := room{ID: []byte(name), Token: tokens[i]}
+			f.eventually("the record is stored", func() bool { return recordField(s.fields(name)) != "" })
 			for field, value := range s.fields(name) {
-				r.Fields[field] = []byte(value)
+				r.Fields = append(r.Fields, [2][]byte{[]byte(field), []byte(value)})
 			}
 			all = append(all, r)
 		}
@@ -51,8 +51,8 @@ func TestRecordsOfAnEarlierRelease(t *testing.T) {
 	var all []room
 	f.must(json.Unmarshal(text, &all))
 	for _, r := range all {
-		for field, value := range r.Fields {
-			s.do("HSET", prefix+"{}"+string(r.ID), field, value)
+		for _, field := range r.Fields {
+			s.do("HSET", prefix+"{}"+string(r.ID), field[0], field[1])
 		}
 		f.issuer.know(string(r.ID), r.Token)
 	}

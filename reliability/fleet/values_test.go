@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,17 @@ func (s *server) fields(room string) map[string]string {
 		s.t.Errorf("the server has nothing of room %q", room)
 	}
 	return fields
+}
+
+// recordField returns the name of the field that has the record of a room, "" if there is
+// none. All processes of the test have the same key.
+func recordField(fields map[string]string) string {
+	for name := range fields {
+		if strings.HasPrefix(name, "record") {
+			return name
+		}
+	}
+	return ""
 }
 
 // damage is a way to change what the server has of a room.
@@ -45,46 +57,75 @@ func damages() map[string]damage {
 			return args
 		})
 	}
+	// The record is in one field: 16 digits version, 16 digits end, 16 bytes digest, and what
+	// is sealed: the schema, 4 bytes that name the key, and so on.
+	const version, ends, digest, sealed, name = 0, 16, 32, 48, 49
+	put := func(at int, with string) func(s *server, key string, fields map[string]string) {
+		return set(func(f map[string]string) []any {
+			field := recordField(f)
+			v := f[field]
+			return []any{field, v[:at] + with + v[at+len(with):]}
+		})
+	}
+	record := func(of func(v string) string) func(s *server, key string, fields map[string]string) {
+		return set(func(f map[string]string) []any {
+			field := recordField(f)
+			return []any{field, of(f[field])}
+		})
+	}
 	all := map[string]damage{
-		"the record is cut":               {do: set(func(f map[string]string) []any { return []any{"record", f["record"][:len(f["record"])/2]} }), absent: true},
-		"the record is empty":             {do: set(func(map[string]string) []any { return []any{"record", ""} }), absent: true},
-		"the record is of another room":   {do: func(s *server, key string, _ map[string]string) { s.copyFields("donor", key) }, absent: true},
+		"the record is cut":               {do: record(func(v string) string { return v[:len(v)/2] }), absent: true},
+		"nothing is sealed":               {do: record(func(v string) string { return v[:sealed] }), absent: true},
+		"the record is empty":             {do: record(func(string) string { return "" })},
+		"the record is of another room":   {do: func(s *server, key string, _ map[string]string) { s.copyRecord("donor", key) }, absent: true},
 		"the record is of another prefix": {do: func(s *server, key string, _ map[string]string) { s.copyKey("other:{}donor", key) }, absent: true},
-		"the schema is unknown":           {do: set(func(f map[string]string) []any { return []any{"record", "\x63" + f["record"][1:]} }), absent: true},
-		"the key's name is unknown":       {do: set(func(f map[string]string) []any { return []any{"record", f["record"][:1] + "none" + f["record"][5:]} }), absent: true},
-		"the key is a string":             {do: func(s *server, key string, _ map[string]string) { s.do("DEL", key); s.do("SET", key, "nonsense") }},
-		"the key is a list":               {do: func(s *server, key string, _ map[string]string) { s.do("DEL", key); s.do("RPUSH", key, "nonsense") }},
-		"the version is another":          {do: set(func(f map[string]string) []any { return []any{"version", "9007199254740991"} }), absent: true},
-		"the version is nonsense":         {do: nonsense("version")},
-		"the digest is another":           {do: set(func(map[string]string) []any { return []any{"digest", "0123456789abcdef"} }), absent: true},
-		"the digest is nonsense":          {do: nonsense("digest")},
-		"the end is later":                {do: set(func(f map[string]string) []any { return []any{"ends", "9007199254740991"} }), absent: true},
-		"the end is nonsense":             {do: nonsense("ends")},
-		"a lease of a thousand years": {do: set(func(map[string]string) []any {
-			return []any{"lease", "me", "expiry", "9007199254740991", "version", "0"}
+		"the record is of another key": {do: func(s *server, key string, f map[string]string) {
+			field := recordField(f)
+			s.do("HSET", key, "recordnone", f[field])
+			s.do("HDEL", key, field)
+		}, absent: true},
+		"the schema is unknown":     {do: put(sealed, "\x63"), absent: true},
+		"the key's name is unknown": {do: put(name, "none"), absent: true},
+		"the key is a string":       {do: func(s *server, key string, _ map[string]string) { s.do("DEL", key); s.do("SET", key, "nonsense") }},
+		"the key is a list":         {do: func(s *server, key string, _ map[string]string) { s.do("DEL", key); s.do("RPUSH", key, "nonsense") }},
+		"the version is another":    {do: put(version, "9007199254740991"), absent: true},
+		"the version is nonsense":   {do: put(version, "\xff nonsense \x00")},
+		"the digest is another":     {do: put(digest, "0123456789abcdef"), absent: true},
+		"the end is later":          {do: put(ends, "9007199254740991"), absent: true},
+		"the end is nonsense":       {do: put(ends, "\xff nonsense \x00")},
+		"a lease of a thousand years": {do: func(s *server, key string, f map[string]string) {
+			s.do("HSET", key, "lease", "me", "expiry", "9007199254740991")
+			s.do("HDEL", key, recordField(f))
+		}},
+		"a failure of a thousand years": {do: func(s *server, key string, f map[string]string) {
+			s.do("HSET", key, "kind", "2", "count", "9", "text", "no", "notbef", "9007199254740991", "memory", "9007199254740991")
+			s.do("HDEL", key, recordField(f))
+		}},
+		"nonsense beside the record": {do: nonsense("lease", "expiry", "since", "base", "kind", "count", "text", "notbef", "memory", "streak", "tombs", "boxes", "recordnone"), intact: true},
+		"nonsense in all fields": {do: set(func(f map[string]string) (args []any) {
+			for _, name := range []string{recordField(f), "lease", "expiry", "since", "base", "kind", "count", "text", "notbef", "memory", "streak", "tombs", "boxes"} {
+				args = append(args, name, "\xff nonsense \x00")
+			}
+			return args
 		})},
-		"a failure of a thousand years": {do: set(func(map[string]string) []any {
-			return []any{"kind", "2", "count", "9", "text", "no", "notbef", "9007199254740991", "memory", "9007199254740991", "version", "0"}
-		})},
-		"nonsense beside the record":       {do: nonsense("lease", "expiry", "since", "base", "skip", "kind", "count", "text", "notbef", "memory", "streak", "tombs", "boxes"), intact: true},
-		"nonsense in all fields":           {do: nonsense("version", "record", "digest", "ends", "lease", "expiry", "since", "base", "skip", "kind", "count", "text", "notbef", "memory", "streak", "tombs", "boxes")},
-		"a very long record":               {do: set(func(map[string]string) []any { return []any{"record", string(make([]byte, 1<<20))} })},
+		"a very long record":               {do: record(func(v string) string { return v + string(make([]byte, 1<<20)) })},
 		"a very long list of those asleep": {do: set(func(map[string]string) []any { return []any{"boxes", string(make([]byte, 1<<20))} }), intact: true},
 	}
 	for _, at := range []int{0, 1, 5, 17, 40, -1} {
-		all[fmt.Sprintf("byte %d of the record is flipped", at)] = damage{absent: true, do: set(func(f map[string]string) []any {
-			b := []byte(f["record"])
-			b[(at+len(b))%len(b)] ^= 1
-			return []any{"record", string(b)}
+		all[fmt.Sprintf("byte %d of what is sealed is flipped", at)] = damage{absent: true, do: record(func(v string) string {
+			b := []byte(v)
+			of := b[sealed:]
+			of[(at+len(of))%len(of)] ^= 1
+			return string(b)
 		})}
 	}
 	return all
 }
 
-// copyFields gives a room the record of another, with all that stands beside it.
-func (s *server) copyFields(room, key string) {
+// copyRecord gives a room the record of another.
+func (s *server) copyRecord(room, key string) {
 	f := s.fields(room)
-	s.do("HSET", key, "version", f["version"], "record", f["record"], "digest", f["digest"], "ends", f["ends"])
+	s.do("HSET", key, recordField(f), f[recordField(f)])
 }
 
 func (s *server) copyKey(from, to string) { s.do("COPY", from, to, "REPLACE") }
@@ -109,7 +150,7 @@ func TestValuesThatAreNotAsTheyWereWritten(t *testing.T) {
 	before := writer.tokens(names...)
 	f.eventually("all records are stored", func() bool {
 		for _, room := range names {
-			if s.Exists(context.Background(), prefix+"{}"+room).Val() == 0 || s.fields(room)["record"] == "" {
+			if s.Exists(context.Background(), prefix+"{}"+room).Val() == 0 || recordField(s.fields(room)) == "" {
 				return false
 			}
 		}
@@ -147,31 +188,43 @@ func TestValuesThatAreNotAsTheyWereWritten(t *testing.T) {
 	}
 }
 
-// Processes without a common key cannot read what the others have stored. So they make more
-// calls, but nobody fails, and nobody gets a token of another room.
+// Processes without a common key share nothing but the lease: each group of them makes one
+// call for each room and renewal, and spends no refresh token twice.
 func TestProcessesWithoutACommonKey(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, lifetime, startRedis(t).addr)
-	for i := range byte(4) {
-		f.settings.Keys = [][]byte{key(i % 2)}
+	const groups, n = 2, 20
+	f := newFleet(t, 16*time.Second, startRedis(t).addr)
+	for i := range byte(2 * groups) {
+		f.settings.Keys = [][]byte{key(i % groups)}
 		f.start()
 	}
-	all := rooms(20)
-	before := f.allTokens(all...)
-	most := len(f.workers) * len(all)
-	if creates, refreshes := f.issuer.calls(all...); creates < 2*len(all) || creates > most || refreshes > 0 {
-		t.Errorf("%d creates and %d refreshes, want two to four creates for each of %d rooms", creates, refreshes, len(all))
-	}
-	f.eventually("all are renewed", func() bool {
-		for i, tokens := range f.allTokens(all...) {
-			for j, token := range tokens {
-				if token == before[i][j] {
-					return false
-				}
+	all := rooms(n)
+	// separate returns whether the processes of each group have the same tokens, and no others do.
+	separate := func(tokens [][]string) bool {
+		for j := range all {
+			if tokens[0][j] != tokens[2][j] || tokens[1][j] != tokens[3][j] || tokens[0][j] == tokens[1][j] {
+				return false
 			}
 		}
 		return true
-	})
+	}
+	if !separate(f.allTokens(all...)) {
+		t.Error("a group does not have one token for each room, or has those of the other")
+	}
+	if creates, refreshes := f.issuer.calls(all...); creates != groups*n || refreshes != 0 {
+		t.Fatalf("%d creates and %d refreshes, want one create of each group for %d rooms", creates, refreshes, n)
+	}
+	for generation := range 2 {
+		f.eventually("a renewal of all", func() bool { return f.issuer.renewed(generation, all...) >= groups*n })
+	}
+	f.eventually("one token for each room and group", func() bool { return separate(f.allTokens(all...)) })
+	creates, _ := f.issuer.calls(all...)
+	if first, second := f.issuer.renewed(0, all...), f.issuer.renewed(1, all...); creates != groups*n || first != groups*n || second != groups*n {
+		t.Errorf("%d creates, %d and %d refreshes in the first two renewals, want one of each group for %d rooms", creates, first, second, n)
+	}
+	if twice := f.issuer.spentTwice(); len(twice) > 0 {
+		t.Errorf("the refresh tokens of %d rooms were spent twice", len(twice))
+	}
 }
 
 // Keys are replaced process by process without a call. The old one is removed when all records

@@ -1,27 +1,38 @@
--- Asks for a room, and returns now and one of
+-- Asks for a room, and returns now, "1" if there is a record but none of the asker's, and one of
 --
---   record, version, digest, end, the record   if it is newer than the asker's
+--   record, the record                         if it is newer than the asker's
 --   busy, for how long                         another ask has the lease
 --   failure, for how long, kind, count, text   a failure is in force
 --   lease, since when, on which version, refusals in a row, kind, count, text
 --   degraded, why                              a lease could not be written
 --   none                                       the asker only looks
 --
--- KEYS: the room. ARGV: the ask's ID; the version that the asker has; the lease's duration;
--- "1" to only look; "1" to disregard the failure; the inbox to tell when the lease of
--- another ends, or ""; the version of the record that the asker cannot read, or 0; the digest
--- of a token that was refused, or "", how long it would have lived, how many in a row were
--- refused. A duration of 0 is for a look that takes any lease for one.
+-- KEYS: the room. ARGV: the names of the keys; the ask's ID; the version that the asker has;
+-- the lease's duration; "1" to only look; "1" to disregard the failure; the inbox to tell when
+-- the lease of another ends, or ""; the version of a record that the asker cannot read, or 0;
+-- the digest of a token that was refused, or "", how long it would have lived, how many in a
+-- row were refused. A duration of 0 is for a look that takes any lease for one. The asker's
+-- records up to the version that it cannot read count as absent; a lease removes them.
 --
 -- The same ID gets the same lease again, so the call may be repeated. It writes nothing if
 -- it finds a record, unless a token was refused.
 
-local id, newer, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local look, fresh, inbox, unreadable = ARGV[4] == '1', ARGV[5] == '1', ARGV[6], tonumber(ARGV[7])
-local refused = ARGV[8]
+local id, newer, ttl = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local look, fresh, inbox, unreadable = ARGV[5] == '1', ARGV[6] == '1', ARGV[7], tonumber(ARGV[8])
+local refused = ARGV[9]
 
 if refused ~= '' then
-  bury(refused, tonumber(ARGV[9]), tonumber(ARGV[10]))
+  bury(refused, tonumber(ARGV[10]), tonumber(ARGV[11]))
+end
+
+local record, version = newest(room)
+local foreign = '0'
+if version == 0 then
+  for _, other in pairs(records()) do
+    if parse(other) > 0 then
+      foreign = '1'
+    end
+  end
 end
 
 -- answer saves what has changed; that it may not work is no reason to answer nothing.
@@ -29,16 +40,14 @@ local function answer(...)
   if #changes > 0 or #gone > 0 then
     save()
   end
-  return {digits(now), ...}
+  return {digits(now), foreign, ...}
 end
 
-local version = version_of(room)
-local skipped = version > 0 and version == unreadable
-if skipped then
+if version <= unreadable then
   version = 0
 end
 if version > newer then
-  return answer('record', room.version, room.digest, room.ends, room.record)
+  return answer('record', record)
 end
 
 local expiry = number(room.expiry)
@@ -80,11 +89,8 @@ set('lease', id)
 set('expiry', digits(now + ttl))
 set('since', digits(now))
 set('base', digits(version))
-clear({'skip'})
-if skipped then
-  set('skip', room.version)
-elseif version == 0 then
-  clear(RECORD)
+if version == 0 then
+  clear(OWN)
 end
 local err = save()
 if err and string.sub(err, 1, 9) == 'READONLY ' then
@@ -92,6 +98,6 @@ if err and string.sub(err, 1, 9) == 'READONLY ' then
   return redis.error_reply('READONLY ' .. digits(now) .. ' ' .. string.sub(err, 10))
 end
 if err then
-  return {digits(now), 'degraded', err}
+  return {digits(now), foreign, 'degraded', err}
 end
-return {digits(now), lease()}
+return {digits(now), foreign, lease()}

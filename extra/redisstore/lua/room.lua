@@ -1,27 +1,30 @@
 -- What the scripts of a room share. A room is a hash with these fields; names of at most
 -- six characters take the least memory.
 --
---   version record digest ends     the record, see record.lua
---   lease expiry since base skip   the lease: its ID, until when, since when, on which version,
---                                  and the version of the record that its holder cannot read
+--   record...                      the records, one for each key, see record.lua
+--   lease expiry since base        the lease: its ID, until when, since when, on which version
 --   kind count text notbef memory  the failure, see failure.lua
 --   streak                         how many tokens in a row were refused, while there is no record
 --   tombs                          tombstones: 16 bytes digest, 16 digits end, each
 --   boxes                          the inboxes of those who wait, 16 characters each
 --
--- The hash ends with the last of what it holds.
+-- All but the records belongs to everybody, whatever keys they have. The hash ends with the
+-- last of what it holds.
 
-local LEASE = {'lease', 'expiry', 'since', 'base', 'skip', 'boxes'}
-local FIELDS = {
-  'version', 'record', 'digest', 'ends', 'lease', 'expiry', 'since', 'base', 'skip',
-  'kind', 'count', 'text', 'notbef', 'memory', 'streak', 'tombs', 'boxes',
-}
+local LEASE = {'lease', 'expiry', 'since', 'base', 'boxes'}
 local MAX_TOMBS = 16
 local MAX_BOXES = 256
+local MAX_GONE = 1000
 
 -- The room as it is now. What set and clear change, save writes.
-local room, misplaced = fields(KEYS[1], FIELDS)
-local changes, gone = {}, {}
+local room, changes, gone = {}, {}, {}
+local all = redis.pcall('HGETALL', KEYS[1])
+local misplaced = wrong_type(all)
+if not misplaced then
+  for i = 1, #all, 2 do
+    room[all[i]] = all[i + 1]
+  end
+end
 
 local function set(name, value)
   room[name] = value
@@ -36,6 +39,17 @@ local function clear(names)
       gone[#gone + 1] = name
     end
   end
+end
+
+-- records returns all records, whoever has the keys, by the names of their fields.
+local function records()
+  local found = {}
+  for name, value in pairs(room) do
+    if string.sub(name, 1, 6) == 'record' then
+      found[name] = value
+    end
+  end
+  return found
 end
 
 -- tombstones returns those that have not ended, oldest first.
@@ -62,10 +76,12 @@ local function has_tombstone(digest)
   return false
 end
 
--- bury drops the record if it holds that token, and leaves a tombstone.
+-- bury drops the record that holds a token, and leaves a tombstone.
 local function bury(digest, left, refusals)
-  if room.digest == digest then
-    clear(RECORD)
+  for name, record in pairs(records()) do
+    if string.sub(record, 33, HEAD) == digest then
+      clear({name})
+    end
   end
   local list, mine = tombstones(), nil
   for _, tomb in ipairs(list) do
@@ -83,16 +99,25 @@ local function bury(digest, left, refusals)
     text = text .. list[i].digest .. string.format('%016.0f', list[i].ends)
   end
   set('tombs', text)
-  if version_of(room) == 0 and refusals > (number(room.streak) or 0) then
+  local _, version = newest(room)
+  if version == 0 and refusals > (number(room.streak) or 0) then
     set('streak', digits(refusals))
   end
 end
 
--- save writes what has changed and returns why it could not, or nil. It removes before it
--- adds: a server that is out of memory still removes, and lets a script that has written go
+-- save writes what has changed, removes the records that have ended, and returns why it could
+-- not, or nil. It removes before it adds: a server that is out of memory still removes, and lets a script that has written go
 -- on. So a lease that was given while there was memory ends with its record.
 local function save()
   local err
+  local last = room.streak and now + 10 * MINUTE or 0
+  for name, record in pairs(records()) do
+    local version, ends = parse(record)
+    if version == 0 and #gone < MAX_GONE then
+      clear({name})
+    end
+    last = math.max(last, ends)
+  end
   if misplaced then
     err = problem(redis.pcall('DEL', KEYS[1]))
   end
@@ -105,8 +130,7 @@ local function save()
   if err then
     return err
   end
-  local last = room.streak and now + 10 * MINUTE or 0
-  for _, name in ipairs({'ends', 'expiry', 'memory'}) do
+  for _, name in ipairs({'expiry', 'memory'}) do
     last = math.max(last, number(room[name]) or 0)
   end
   for _, tomb in ipairs(tombstones()) do
