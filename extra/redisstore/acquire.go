@@ -14,7 +14,7 @@ import (
 )
 
 // Acquire implements [roomtoken.Store]. It takes one round trip, and one more if it finds a
-// record that cannot be read.
+// damaged record.
 func (s *Store) Acquire(ctx context.Context, ask roomtoken.Ask) (roomtoken.Entry, error) {
 	entry, unreadable, err := s.acquire(ctx, ask, 0)
 	if err != nil || unreadable == 0 {

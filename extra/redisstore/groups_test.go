@@ -363,8 +363,8 @@ func TestCommandsOfAnAsk(t *testing.T) {
 	f.publish("ours", "one")
 	var calls commands
 	client := newClient(t, shared)
-	must(t, client.Ping(t.Context()).Err()) // a new connection has commands of its own
 	client.AddHook(&calls)
+	must(t, client.Ping(t.Context()).Err()) // a new connection has commands of its own
 	f.Store = newStore(t, client, redisstore.Config{Prefix: f.prefix, EncryptionKeys: [][]byte{testKey(1)}})
 	for roomID, want := range map[string]int64{"unknown": 1, "ours": 1, "theirs": 1, "damaged": 2} {
 		before := calls.sent.Load()

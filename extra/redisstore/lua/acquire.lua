@@ -1,4 +1,5 @@
--- Asks for a room, and returns now, "1" if there is a record but none of the asker's, and one of
+-- Asks for a room, and returns now, "1" if there is a record but none of the asker's, and one
+-- of
 --
 --   record, the record                         if it is newer than the asker's
 --   busy, for how long                         another ask has the lease
