@@ -87,6 +87,9 @@ func (e *engine) committed(r *room, result Result, answer Committed, at, now mon
 		}
 		sh.version = 0 // what the store has counts, whatever was known
 		e.adoptInstead(r, answer.Newer, now)
+		if r.call == nil { // it was told again: nothing else settles the room
+			e.settle(r, now)
+		}
 	}
 }
 
