@@ -54,6 +54,9 @@ func (e *engine) dropToken(r *room, refusals int, now monotime.Reading) {
 		r.dropRefresh()
 	}
 	e.report(Event{Kind: EventTokenInvalidated, RoomID: r.rec.roomID(), Fingerprint: e.fingerprint(f.refused)})
+	if sh := e.share.known(r); sh != nil {
+		sh.putOff, sh.lookAt = 0, 0
+	}
 	e.replace(r, r.rec.blank())
 	r.wakeWatches()
 	e.settle(r, now)

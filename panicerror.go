@@ -10,7 +10,7 @@ import (
 	"github.com/roomtoken/roomtoken/internal/flight"
 )
 
-// PanicError is the error of a call in which the source panicked or called
+// PanicError is the error of a call in which the source, or the [Store], panicked or called
 // [runtime.Goexit]. It counts as a transient failure. It is in the Err of an [Error],
 // of a [RoomStatus] and of an [Event]; use [errors.As] to get it.
 //

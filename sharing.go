@@ -239,6 +239,7 @@ func (e *engine) closeSharing() {
 		}
 	}
 	clear(s.rooms)
+	e.sendOutbox()
 }
 
 // sharing reports whether something is under way that Close waits for.

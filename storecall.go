@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/roomtoken/roomtoken/internal/flight"
 	"github.com/roomtoken/roomtoken/internal/monotime"
@@ -55,10 +56,27 @@ func (e *engine) callStore(c *storeCall) {
 		defer func() { // deferred because of runtime.Goexit
 			timer.Stop()
 			cancel()
-			e.storeReturned(c, err)
+			e.storeReturned(c, storeError(err))
 		}()
 		flight.Contain(func() error { return c.do(ctx) }, &err)
 	}()
+}
+
+// storeError returns the error of a call of the store. What a store has thrown is shown
+// only if the runtime has thrown it: it may hold a token.
+func storeError(err error) error {
+	var p *flight.PanicError
+	if !errors.As(err, &p) {
+		return err
+	}
+	text := "the store called runtime.Goexit"
+	if p.Panicked {
+		text = fmt.Sprintf("the store panicked with a %T", p.Value)
+		if runtimeErr, ok := p.Value.(runtime.Error); ok {
+			text = "the store panicked: " + runtimeErr.Error()
+		}
+	}
+	return &PanicError{Stack: p.Stack, text: text}
 }
 
 // storeCtx returns the ctx of a call of the store. It needs no lock.

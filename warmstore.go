@@ -139,6 +139,7 @@ func (e *engine) adoptLoaded(l *load) (more bool) {
 			e.adopt(r, entry.Record, now)
 		}
 		e.settle(r, now)
+		e.wakeInVain(r, now)
 	}
 	return true
 }

@@ -1,0 +1,347 @@
+package roomtoken_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/roomtokentest"
+)
+
+// Faults of the fleet's half that were found and mended.
+
+// Invalidate while the room is asked for.
+func TestPromise13FaultInvalidateDuringAsk(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		f.rest()
+		tok, err := f.procs[0].m.Token(context.Background(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		p := f.procs[1]
+		p.store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreAcquire, Latency: 100 * time.Millisecond, After: true})
+		go func() {
+			time.Sleep(50 * time.Millisecond)
+			t.Log("invalidate", p.m.Invalidate("a", tok))
+		}()
+		got, err := p.m.Token(context.Background(), "a")
+		if err != nil || got.Value.Equal(tok.Value) {
+			t.Errorf("handed out the token invalidated during the call: %v", err)
+		}
+	})
+}
+
+// Invalidate, Forget, Token.
+func TestPromise13FaultInvalidateForget(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		f.rest()
+		p := f.procs[0]
+		tok, err := p.m.Token(context.Background(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		p.store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreReject, Latency: 20 * time.Millisecond})
+		t.Log("invalidate", p.m.Invalidate("a", tok))
+		p.m.Forget("a")
+		got, err := p.m.Token(context.Background(), "a")
+		if err != nil || got.Value.Equal(tok.Value) {
+			t.Errorf("handed out a token for which Invalidate returned true: %v", err)
+		}
+	})
+}
+
+// A hold that is told again is longer than the source asked for.
+func TestPromise13FaultHoldToldAgain(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		f.rest()
+		at := time.Now()
+		f.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			return roomtoken.Grant{}, roomtoken.RetryAfter(roomtoken.ErrRateLimited, time.Minute)
+		})
+		f.procs[0].store.Fail(errors.New("down"), -1, 0)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		f.procs[0].m.Token(ctx, "a")
+		cancel()
+		t.Log("held until", f.procs[0].m.Stats().HeldUntil.Sub(at))
+		time.Sleep(50*time.Second - time.Since(at))
+		f.procs[0].store.Clear()
+		time.Sleep(8 * time.Second)
+		for i, p := range f.procs {
+			until := p.m.Stats().HeldUntil.Sub(at)
+			t.Logf("process %d: held until %v", i, until)
+			if until > 70*time.Second {
+				t.Errorf("process %d is held for longer than the source asked for", i)
+			}
+		}
+		f.src.on(func(c *sourceCall) (roomtoken.Grant, error) { return f.slowly(c) })
+	})
+}
+
+// A failure that is told again.
+func TestPromise13FaultFailureToldAgain(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		f.rest()
+		at := time.Now()
+		f.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			return roomtoken.Grant{}, roomtoken.RetryAfter(errDown, time.Minute)
+		})
+		f.procs[0].store.Fail(errors.New("down"), -1, roomtokentest.StoreCommit)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		f.procs[0].m.Token(ctx, "a")
+		cancel()
+		time.Sleep(50*time.Second - time.Since(at))
+		f.procs[0].store.Clear()
+		time.Sleep(time.Second)
+		ctx, cancel = context.WithTimeout(context.Background(), 5*time.Second)
+		_, err := f.procs[1].m.Token(ctx, "a")
+		cancel()
+		var e *roomtoken.Error
+		if errors.As(err, &e) {
+			t.Log(err, e.NotBefore.Sub(at))
+			if e.NotBefore.Sub(at) > 65*time.Second {
+				t.Error("the failure lasts for longer than the source asked for")
+			}
+		}
+		f.src.on(func(c *sourceCall) (roomtoken.Grant, error) { return f.slowly(c) })
+	})
+}
+
+// ResetBackoff with many rooms.
+func TestPromise13FaultResetBackoffMany(t *testing.T) {
+	for _, n := range []int{1000, 5000} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+				f.rest()
+				p := f.procs[0]
+				notFound := func(c *sourceCall) (roomtoken.Grant, error) {
+					return roomtoken.Grant{}, roomtoken.RetryAfter(roomtoken.ErrRoomNotFound, 10*time.Minute)
+				}
+				f.src.on(notFound)
+				var all sync.WaitGroup
+				for _, r := range names(n) {
+					all.Go(func() { p.m.Token(context.Background(), r) })
+				}
+				all.Wait()
+				t.Log("creates", p.m.Stats().Creates)
+				f.rest()
+				f.src.on(func(c *sourceCall) (roomtoken.Grant, error) { return f.slowly(c) })
+				p.m.ResetBackoff()
+				time.Sleep(100 * time.Millisecond)
+				var failed atomic.Int64
+				for _, r := range names(n) {
+					all.Go(func() {
+						if _, err := p.m.Token(context.Background(), r); err != nil {
+							failed.Add(1)
+						}
+					})
+				}
+				all.Wait()
+				if failed.Load() > 0 {
+					t.Errorf("%d of %d rooms are still refused after ResetBackoff", failed.Load(), n)
+				}
+			})
+		})
+	}
+}
+
+// Processes with different MinValidity.
+func TestPromise13FaultMinValidity(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		b := f.start(roomtoken.Config{MinValidity: 5 * time.Minute})
+		f.rest()
+		for range 600 {
+			for _, p := range f.procs {
+				if _, err := p.m.Token(context.Background(), "a"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(5 * time.Second)
+		}
+		for _, p := range f.procs {
+			s := p.m.Stats()
+			t.Logf("misses %d, lapses %d, creates %d, refreshes %d, adopted %d", s.Misses, s.Lapses, s.Creates, s.Refreshes, s.Adopted)
+		}
+		if n := b.m.Stats().Lapses; n > 0 {
+			t.Errorf("callers had to wait at %d renewals", n)
+		}
+	})
+}
+
+// A Load fails while missed news is caught up.
+func TestPromise13FaultCatchUpLoadFails(t *testing.T) {
+	for _, fail := range []int{0, 1} { // Loads that fail
+		t.Run(fmt.Sprint(fail), func(t *testing.T) {
+			withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+				a, b := f.procs[0], f.procs[1]
+				f.rest()
+				f.src.lifetime = 10 * time.Hour
+				old := f.same("a")
+				time.Sleep(5 * time.Second)
+				b.store.Fail(errors.New("down"), -1, 0)
+				time.Sleep(5 * time.Second)
+				a.m.Invalidate("a", roomtoken.Token{Value: roomtoken.NewSecret(old)})
+				a.token("a")
+				time.Sleep(12 * time.Minute) // the news has forgotten it
+				b.store.Clear()
+				b.store.Fail(errors.New("down"), fail, roomtokentest.StoreLoad)
+				time.Sleep(30 * time.Second)
+				if tok, ok := b.m.Cached("a"); ok && tok.Value.Reveal() == old {
+					t.Error("the refused token is still handed out")
+				}
+			})
+		})
+	}
+}
+
+// A caller who comes while an overdue call that has returned is committed.
+func TestPromise13FaultOverdueCommit(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{CallTimeout: time.Second}, func(t *testing.T, f *fleet) {
+		p := f.procs[0]
+		f.rest()
+		f.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			if c.n == 1 {
+				time.Sleep(3 * time.Second)
+				return roomtoken.Grant{}, errDown
+			}
+			return f.src.mint(c), nil
+		})
+		go p.m.Token(context.Background(), "a")
+		time.Sleep(2 * time.Second)
+		p.store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreCommit, Latency: 200 * time.Millisecond})
+		time.Sleep(1100 * time.Millisecond)
+		s, _ := p.m.Room("a")
+		_, err := p.m.Token(context.Background(), "a")
+		if err != nil {
+			t.Errorf("the call has returned, state %v, and a caller gets %v", s.State, err)
+		}
+	})
+}
+
+// Close with a rejection that is to be told again.
+func TestPromise13FaultCloseRejection(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		f.rest()
+		old := f.same("a")
+		time.Sleep(time.Second)
+		a, b := f.procs[0], f.procs[1]
+		a.store.Fail(errors.New("once"), 1, roomtokentest.StoreReject)
+		f.src.on(func(c *sourceCall) (roomtoken.Grant, error) { return roomtoken.Grant{}, errDown })
+		a.m.Invalidate("a", roomtoken.Token{Value: roomtoken.NewSecret(old)})
+		time.Sleep(5 * time.Millisecond)
+		a.m.Close()
+		time.Sleep(5 * time.Second)
+		if tok, ok := b.m.Cached("a"); ok && tok.Value.Reveal() == old {
+			t.Error("the other process has never heard of it")
+		}
+		f.src.on(nil)
+	})
+}
+
+// A late commit that is refused replaces a newer token of this process.
+func TestPromise13FaultLateCommit(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{CallTimeout: time.Second}, func(t *testing.T, f *fleet) {
+		a, b := f.procs[0], f.procs[1]
+		f.rest()
+		// a's commit is lost; its lease ends; b creates v2.
+		a.store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreCommit, Err: errors.New("down"), Times: -1})
+		ta, _ := a.m.Token(context.Background(), "a")
+		time.Sleep(2 * time.Second)
+		tb, _ := b.m.Token(context.Background(), "a")
+		t.Log(ta.Value.Reveal(), tb.Value.Reveal())
+		time.Sleep(20 * time.Second)
+		// the store is away from a, which renews by itself
+		a.store.Fail(errors.New("down"), -1, 0)
+		time.Sleep(2 * time.Second)
+		a.m.TokenValidFor(context.Background(), "a", 590*time.Second)
+		own, _ := a.m.Cached("a")
+		a.store.Clear()
+		time.Sleep(8 * time.Second)
+		now, _ := a.m.Cached("a")
+		t.Log("own", own.Value.Reveal(), own.ExpiresAt, "now", now.Value.Reveal(), now.ExpiresAt, "lost", a.m.Stats().LeasesLost)
+		if now.ExpiresAt.Before(own.ExpiresAt) {
+			t.Error("a newer token was replaced by an older one")
+		}
+	})
+}
+
+// A token that is invalidated after an outage is replaced at once.
+func TestPromise13FaultPutOff(t *testing.T) {
+	withFleet(t, 1, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		p := f.procs[0]
+		f.src.lifetime = 10 * time.Hour
+		f.rest()
+		f.same("a")
+		stop := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Minute):
+					p.m.Token(context.Background(), "a")
+				}
+			}
+		}()
+		time.Sleep(5 * time.Hour)
+		p.store.Fail(errors.New("down"), -1, 0)
+		time.Sleep(100 * time.Minute) // due at 2/3
+		p.store.Clear()
+		time.Sleep(10 * time.Second)
+		close(stop)
+		time.Sleep(61 * time.Second)
+		s, _ := p.m.Room("a")
+		t.Log(s.NextCallAt, time.Now(), len(f.src.of("a")))
+		n := len(f.src.of("a"))
+		tok, ok := p.m.Cached("a")
+		t.Log("invalidate", p.m.Invalidate("a", tok), ok)
+		time.Sleep(10 * time.Second)
+		if len(f.src.of("a")) == n {
+			t.Error("the token is not replaced while nobody asks")
+		}
+	})
+}
+
+// A Load learns of a failure beyond the end of somebody's wait.
+func TestPromise13FaultLoadNotBefore(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{MaxConcurrentCalls: 1}, func(t *testing.T, f *fleet) {
+		a, b := f.procs[0], f.procs[1]
+		f.rest()
+		f.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			if c.room == "slow" {
+				select {
+				case <-time.After(9 * time.Second):
+				case <-c.ctx.Done():
+				}
+				return f.src.mint(c), nil
+			}
+			return roomtoken.Grant{}, roomtoken.RetryAfter(errDown, 5*time.Minute)
+		})
+		a.m.Token(context.Background(), "a")
+		f.rest()
+		go b.m.Token(context.Background(), "slow")
+		time.Sleep(20 * time.Millisecond)
+		got := make(chan time.Duration, 1)
+		go func() {
+			at := time.Now()
+			b.m.Token(context.Background(), "a")
+			got <- time.Since(at)
+		}()
+		time.Sleep(time.Millisecond)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			defer cancel()
+			b.m.Warm(ctx, "a", "x")
+		}()
+		if d := <-got; d > 2*time.Second {
+			t.Errorf("left after %v; the next attempt is minutes away", d)
+		}
+		f.src.on(nil)
+	})
+}
