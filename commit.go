@@ -85,12 +85,15 @@ func (e *engine) committed(r *room, result Result, answer Committed, at, now mon
 		sh.version = max(sh.version, result.Record.Version)
 	case !answer.Newer.IsZero() && (r.call == nil || r.call.phase != running):
 		sh.storeTime, sh.asked = answer.Now, at
-		if !r.rec.secret().Equal(result.Record.Token) { // it has had another since
+		if r.rec.secret().Equal(result.Record.Token) {
+			sh.version = 0 // what the store has counts, whatever was known
+			e.adoptInstead(r, answer.Newer, now)
+		} else { // it has had another since
 			e.adopt(r, answer.Newer, now)
-			return
 		}
-		sh.version = 0 // what the store has counts, whatever was known
-		e.adoptInstead(r, answer.Newer, now)
+		if r.call == nil { // it was told again: nothing else settles the room
+			e.settle(r, now)
+		}
 	}
 }
 

@@ -52,17 +52,18 @@ func (f *fleetSim) begins(p *simProcess, kind roomtoken.CallKind, room, token st
 func (f *fleetSim) checkHolds(c *simCall) {
 	now := f.now()
 	for _, h := range f.holds {
-		from := h.from
+		from, until := h.from, h.until
 		if c.p.reset >= h.from { // it tries at once
 			continue
 		}
 		if h.by != c.p {
 			from = max(from, c.p.started) + time.Second
+			until -= maxRetryAfter / 10 // it may be over for the one who met it a draw later
 			if !h.by.isFine(h.from-time.Second) || !c.p.isFine(min(h.from, c.p.started)) {
 				continue
 			}
 		}
-		if now > from && now < h.until && h.by.state == processRuns {
+		if now > from && now < until && h.by.state == processRuns {
 			f.breaks("F7", "process %d calls for %s during a rate limit that process %d has met %v ago; it ends in %v", c.p.n, c.r.id, h.by.n, now-h.from, h.until-now)
 		}
 	}

@@ -61,6 +61,7 @@ type fleetSim struct {
 	writable    time.Duration // until then
 	unrest      time.Duration // nothing is wrong with the store and all processes from then on
 	refused     time.Duration // when the source refused the credential last
+	troubled    time.Duration // since when something was wrong with the source
 	sourceQuiet time.Duration // and no room waits any longer because of that
 
 	running                   int // callers and watches

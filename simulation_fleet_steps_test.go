@@ -185,7 +185,10 @@ func (f *fleetSim) harm(s fleetStep, which []*simProcess) {
 		f.unwell(nil, 0)
 	case fleetTrouble:
 		f.troubles = append(f.troubles, simTrouble{s.room, s.fault, now, until})
-		f.sourceQuiet = max(f.sourceQuiet, until+2*s.dur+f.config.CallTimeout+maxRetryAfter+15*time.Second)
+		if now > f.sourceQuiet {
+			f.troubled = now
+		}
+		f.sourceQuiet = max(f.sourceQuiet, until+2*(until-f.troubled)+f.config.CallTimeout+maxRetryAfter+15*time.Second)
 	}
 }
 
@@ -301,6 +304,7 @@ func (f *fleetSim) forget(p *simProcess, r *simRoom) {
 	for _, m := range f.mints {
 		if m.room == r {
 			delete(m.refusedIn, p)
+			delete(p.seen, m)
 		}
 	}
 	f.interrupts(p, r)
