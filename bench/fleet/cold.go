@@ -23,15 +23,14 @@ type sharer interface {
 // contender is a way for processes to share tokens.
 type contender struct {
 	name  string
-	slow  bool // a cold room takes it seconds
+	slow  bool // a cold room takes it a second
 	start func(s settings, t *traffic, src *source) (sharer, error)
 }
 
 // contenders are roomtoken, and what programs do without it.
 var contenders = []contender{
 	{"roomtoken", false, startRoomtoken},
-	{"redislock, one caller of a process at a time", false, startRedislock},
-	{"redislock, each caller", true, startRedislockEach},
+	{"redislock", true, startRedislock},
 	{"rueidisaside", false, startRueidis},
 }
 

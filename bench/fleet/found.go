@@ -17,9 +17,9 @@ import (
 // foundResult compares ways to get a value from the server, with one caller. The times are
 // medians.
 type foundResult struct {
-	bytes                       int64 // of the value
-	get, script, acquire, token time.Duration
-	adopted, creates            uint64
+	bytes                               int64 // of the value
+	get, script, handed, acquire, token time.Duration
+	adopted, creates                    uint64
 }
 
 func (b *bench) foundRows(ctx context.Context) error {
@@ -37,6 +37,7 @@ func (b *bench) foundRows(ctx context.Context) error {
 		b.row(what("Manager.Token"), ratio(r.token), "1.5 x")
 		b.row(what("Store.Acquire alone"), ratio(r.acquire), "1.5 x")
 		b.row(what("EVALSHA of a GET"), ratio(r.script), "for comparison")
+		b.row(what("GET on a goroutine of its own, which can be given up"), ratio(r.handed), "for comparison")
 	}
 	return nil
 }
@@ -64,6 +65,15 @@ func (b *bench) found(ctx context.Context, size int) (r foundResult, err error) 
 	ways := []func(i int) error{
 		func(int) error { return p.client.Get(ctx, value).Err() },
 		func(int) error { return get.Run(ctx, p.client, []string{value}).Err() },
+		func(int) (err error) {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				err = p.client.Get(ctx, value).Err()
+			}()
+			<-done
+			return err
+		},
 		func(i int) error {
 			e, err := p.store.Acquire(ctx, roomtoken.Ask{RoomID: ids[i], ID: "look", TTL: time.Minute})
 			if err == nil && e.Record.IsZero() {
@@ -84,7 +94,7 @@ func (b *bench) found(ctx context.Context, size int) (r foundResult, err error) 
 			times[w] = append(times[w], float64(time.Since(began)))
 		}
 	}
-	for w, d := range []*time.Duration{&r.get, &r.script, &r.acquire, &r.token} {
+	for w, d := range []*time.Duration{&r.get, &r.script, &r.handed, &r.acquire, &r.token} {
 		*d = time.Duration(stat.Median(times[w]))
 	}
 	stats := p.Stats()

@@ -56,7 +56,7 @@ func TestFound(t *testing.T) {
 	if r.adopted != uint64(small.found) || r.creates != 0 {
 		t.Errorf("adopted %d of %d rooms, created %d", r.adopted, small.found, r.creates)
 	}
-	if r.bytes < 2*plainToken || min(r.get, r.script, r.acquire, r.token) <= 0 {
+	if r.bytes < 2*plainToken || min(r.get, r.script, r.handed, r.acquire, r.token) <= 0 {
 		t.Errorf("%+v", r)
 	}
 }

@@ -30,24 +30,28 @@ func startRoomtoken(s settings, t *traffic, src *source) (sharer, error) {
 }
 
 // locked shares tokens by the usual pattern: look, lock, look again, create, store, unlock.
-// While another has the lock, it tries again every 100 ms.
+// While another has the lock, it tries again every 100 ms. One caller of a process does so;
+// the others get what it gets.
 type locked struct {
-	client *redis.Client
-	locker *redislock.Client
-	prefix string
-	src    *source
+	client  *redis.Client
+	locker  *redislock.Client
+	prefix  string
+	src     *source
+	flights singleflight.Group
 }
 
-func startLocked(s settings, t *traffic, src *source) *locked {
+func startRedislock(s settings, t *traffic, src *source) (sharer, error) {
 	client := newClient(s.Addr, t, 0)
-	return &locked{client, redislock.New(client), s.Prefix, src}
+	return &locked{client: client, locker: redislock.New(client), prefix: s.Prefix, src: src}, nil
 }
 
-func startRedislockEach(s settings, t *traffic, src *source) (sharer, error) {
-	return startLocked(s, t, src), nil
+func (l *locked) get(ctx context.Context, room string) (string, error) {
+	token, err, _ := l.flights.Do(room, func() (any, error) { return l.fetch(ctx, room) })
+	text, _ := token.(string)
+	return text, err
 }
 
-func (l *locked) get(ctx context.Context, room string) (token string, err error) {
+func (l *locked) fetch(ctx context.Context, room string) (token string, err error) {
 	if token, err = l.look(ctx, room); token != "" || err != nil {
 		return token, err
 	}
@@ -75,22 +79,6 @@ func (l *locked) look(ctx context.Context, room string) (string, error) {
 }
 
 func (l *locked) close() error { return l.client.Close() }
-
-// single is locked, for one caller of a process at a time; the others get what it gets.
-type single struct {
-	*locked
-	flights singleflight.Group
-}
-
-func startRedislock(s settings, t *traffic, src *source) (sharer, error) {
-	return &single{locked: startLocked(s, t, src)}, nil
-}
-
-func (s *single) get(ctx context.Context, room string) (string, error) {
-	token, err, _ := s.flights.Do(room, func() (any, error) { return s.locked.get(ctx, room) })
-	text, _ := token.(string)
-	return text, err
-}
 
 // aside shares tokens by a placeholder in the place of the token, whose end the server tells
 // those who have read it.
