@@ -15,7 +15,7 @@ import (
 type renewalResult struct {
 	creates, renewals int64
 	commands          float64 // for each renewal
-	lapses            uint64
+	lapses, failures  uint64  // failures: of calls of the store
 }
 
 func (b *bench) renewalRows(ctx context.Context) error {
@@ -27,7 +27,7 @@ func (b *bench) renewalRows(ctx context.Context) error {
 	what := func(lifetime string) string {
 		return fmt.Sprintf("commands for a renewal with %d processes, lifetime %s", n, lifetime)
 	}
-	b.row(what(b.sizes.renewedLifetime.String()), fmt.Sprintf("%.2f (%d renewals, %d lapses)", r.commands, r.renewals, r.lapses), fmt.Sprintf("at most %.1f", 1.3*float64(n)+1))
+	b.row(what(b.sizes.renewedLifetime.String()), fmt.Sprintf("%.2f (%d renewals, %d lapses, %d calls of the store without an answer)", r.commands, r.renewals, r.lapses, r.failures), fmt.Sprintf("at most %.1f", 1.3*float64(n)+1))
 	if n != full.processes {
 		return nil
 	}
@@ -66,7 +66,9 @@ func (b *bench) renewals(ctx context.Context) (r renewalResult, err error) {
 	r.commands = float64(t.commands.Load()-commands) / float64(max(r.renewals, 1))
 	r.creates = src.creates.Load()
 	for _, p := range fleet {
-		r.lapses += p.Stats().Lapses
+		stats := p.Stats()
+		r.lapses += stats.Lapses
+		r.failures += stats.StoreFailures
 	}
 	return r, nil
 }
