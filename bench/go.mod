@@ -14,7 +14,7 @@ require (
 	github.com/maypok86/otter/v2 v2.4.0
 	github.com/puzpuzpuz/xsync/v4 v4.5.0
 	github.com/redis/go-redis/v9 v9.22.0
-	github.com/redis/rueidis v1.0.55
+	github.com/redis/rueidis v1.0.55 // the last release that has package rueidisaside in this module
 	github.com/roomtoken/roomtoken v0.0.0-00010101000000-000000000000
 	github.com/roomtoken/roomtoken/extra/redisstore v0.0.0-00010101000000-000000000000
 	github.com/viccon/sturdyc v1.1.5

@@ -19,8 +19,9 @@ import (
 type server struct {
 	addr   string
 	client *redis.Client // to look at it; not counted
-	ended  chan error
 	kill   func() error
+	ended  chan struct{} // closed when it has ended
+	exit   error         // then: how
 	dir    string
 }
 
@@ -55,17 +56,19 @@ func tryServer(ctx context.Context, program string) (*server, error) {
 	if err := command.Start(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	s := &server{addr: net.JoinHostPort("127.0.0.1", port), ended: make(chan error, 1), kill: command.Process.Kill, dir: dir}
-	go func() { s.ended <- command.Wait() }()
+	s := &server{addr: net.JoinHostPort("127.0.0.1", port), kill: command.Process.Kill, ended: make(chan struct{}), dir: dir}
+	go func() {
+		defer close(s.ended)
+		s.exit = command.Wait()
+	}()
 	s.client = newClient(s.addr, nil, connections)
 	for range 500 {
 		if s.client.Ping(ctx).Err() == nil {
 			return s, nil
 		}
 		select {
-		case err := <-s.ended:
-			s.ended <- err
-			return nil, errors.Join(fmt.Errorf("redis-server ended: %w\n%s", err, output.String()), s.stop())
+		case <-s.ended:
+			return nil, errors.Join(fmt.Errorf("redis-server ended: %w\n%s", s.exit, output.String()), s.stop())
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

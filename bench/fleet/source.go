@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,8 @@ const (
 	telnyxToken = 630 // as the tokens and refresh tokens of Telnyx
 )
 
-// source is a source in this program.
+// source is a source in this program. No two of its tokens are alike, nor are those of other
+// processes.
 type source struct {
 	latency, lifetime  time.Duration
 	size               int // of the tokens
@@ -38,6 +40,7 @@ func (s *source) grant(ctx context.Context, text string) (roomtoken.Grant, error
 		return roomtoken.Grant{}, ctx.Err()
 	}
 	now := time.Now()
+	text += fmt.Sprint("-", os.Getpid())
 	return roomtoken.Grant{
 		Token:        roomtoken.Token{Value: pad("token-"+text, s.size), ExpiresAt: now.Add(s.lifetime)},
 		RefreshToken: roomtoken.Token{Value: pad("refresh-"+text, s.size), ExpiresAt: now.Add(24 * time.Hour)},
