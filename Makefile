@@ -6,7 +6,7 @@ SHELL := bash
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
 .PHONY: test setup fmt-check tidy-check vet cross race flaky lint fmt vuln apidiff \
-	bench bench-check compare load million fuzz soak mutations reliability cover help
+	bench bench-check compare load million fleet fuzz soak mutations reliability cover help
 
 MODULES ?= $(shell find . -name go.mod -not -path '*/.*' -not -path '*/testdata/*' -exec dirname {} \; | sort)
 
@@ -82,6 +82,9 @@ load: ## 10,000 callers for a minute, and calls over real sockets, with what bot
 
 million: ## a million rooms, built and kept fresh, with what that costs
 	cd bench && go run ./million
+
+fleet: ## what it costs to share tokens through Redis, on a redis-server of its own
+	cd bench && go run ./fleet
 
 fuzz: ## each Fuzz function for FUZZTIME=20s
 	$(call each,$(CURDIR)/scripts/fuzz.sh)

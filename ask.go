@@ -5,6 +5,7 @@ import (
 	"math/rand"
 	"time"
 
+	"github.com/roomtoken/roomtoken/internal/breaker"
 	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
@@ -31,6 +32,9 @@ const (
 	// has a token by now, and lookAgain how long until it is asked again.
 	lookAfter = 10 * time.Millisecond
 	lookAgain = 5 * time.Second
+
+	// lookGap bounds how many rooms are looked up again per second, where many stand in line.
+	lookGap = 5 * time.Millisecond
 
 	// pollEvery is how often the store is asked for a room that somebody waits for while
 	// another process has the lease. Where wakes are not known to arrive, the first asks
@@ -86,17 +90,19 @@ func (e *engine) enterLooks(r *room, now monotime.Reading) {
 		return
 	}
 	sh := s.of(r)
-	if sh.position.Queued() {
-		return
-	}
-	at := now.Mono.Add(lookAfter)
-	if k := r.waiters(); k != nil && k.warming == k.count { // Warm has just looked
+	at, k := now.Mono.Add(lookAfter), r.waiters()
+	switch again := max(lookAgain, time.Duration(e.queued())*lookGap); {
+	case sh.looked == 0 && k != nil && k.warming == k.count: // Warm has just looked
 		at = now.Mono.Add(lookAgain)
-	}
-	if sh.looked > 0 {
+	case sh.looked == 0:
+	case k != nil && k.since.After(sh.looked): // somebody has come since
 		at = max(at, sh.looked.Add(lookAgain))
+	default:
+		at = max(at, sh.looked.Add(again))
 	}
-	s.looks.Set(sh, at)
+	if !sh.position.Queued() || at.Before(s.looks.Key(sh)) {
+		s.looks.Set(sh, at)
+	}
 }
 
 // mayBeInStore reports whether a room without a token will be looked up in the store as
@@ -135,7 +141,12 @@ func (e *engine) acquire(c *call, now monotime.Reading) {
 			e.asked(c, ask, entry, now)
 		},
 		late: func(err error) {
-			if err == nil {
+			switch {
+			case err != nil:
+			case c.unsure && c.lease != nil && c.room != nil && !e.closed: // its call runs
+				c.lease, c.unsure = &entry.Lease, false
+				e.share.of(c.room).granted = e.clock.Now().Mono
+			default:
 				e.giveBack(&entry.Lease)
 			}
 		},
@@ -149,7 +160,7 @@ func (e *engine) notAnswered(c *call, ask Ask, now monotime.Reading) {
 	switch {
 	case e.closed || r == nil:
 		if !ask.Look {
-			e.giveBack(&unsure)
+			e.giveBackUnsure(&unsure)
 		}
 		e.endAsk(c, now)
 	case c.phase == asking && !e.postpone(r, now):
@@ -157,7 +168,7 @@ func (e *engine) notAnswered(c *call, ask Ask, now monotime.Reading) {
 		e.runIfNeeded(c, now)
 	default:
 		if !ask.Look {
-			e.giveBack(&unsure)
+			e.giveBackUnsure(&unsure)
 		}
 		e.endAsk(c, now)
 	}
@@ -278,8 +289,13 @@ func (e *engine) runIfNeeded(c *call, now monotime.Reading) {
 	r.call = nil
 	to, _, _ := e.destination(r, now)
 	needed := inLine(to) || c.as == probing && e.mayProbe(r, now)
-	if !needed || e.breaker.Held(now.Mono) || c.as == ordinary && e.breaker.Guarded() {
-		e.giveBack(c.lease)
+	if !needed || e.breaker.Held(now.Mono) || c.as == ordinary && e.breaker.Guarded() || c.as == passing && e.breaker.State() == breaker.Refused {
+		if c.unsure {
+			e.giveBackUnsure(c.lease)
+		} else {
+			e.giveBack(c.lease)
+		}
+		c.lease = nil
 		e.endAsk(c, now)
 		return
 	}

@@ -15,7 +15,11 @@ func (e *engine) commit(c *call, now monotime.Reading) {
 		return
 	}
 	c.lease = nil
-	if c.orphaned || r.life == dropped || c.unsure { // nothing may be shared, or nothing is known of the lease
+	switch {
+	case c.unsure: // nothing is known of the lease
+		e.giveBackUnsure(lease)
+		return
+	case c.orphaned || r.life == dropped: // nothing may be shared
 		e.giveBack(lease)
 		return
 	}
@@ -95,16 +99,31 @@ func (e *engine) committed(r *room, result Result, answer Committed, at, now mon
 
 // giveBack ends a lease without a result.
 func (e *engine) giveBack(lease *Lease) {
-	if lease == nil || lease.IsZero() {
-		return
+	if lease != nil && !lease.IsZero() {
+		e.send(e.endOfLease(*lease))
 	}
-	e.send(&message{
+}
+
+// giveBackUnsure ends a lease that the store may have given. It is told a second time, after
+// a later look at the news: a store that stood still may take the ask after the first.
+func (e *engine) giveBackUnsure(lease *Lease) {
+	e.giveBack(lease)
+	if o := &e.share.outbox; !e.closed && len(o.again) < maxOutbox {
+		m := e.endOfLease(*lease)
+		m.after = e.clock.Now().Mono.Add(e.share.timeout)
+		o.again = append(o.again, m)
+	}
+}
+
+// endOfLease returns the message that a lease ends without a result.
+func (e *engine) endOfLease(lease Lease) *message {
+	return &message{
 		tell: func(ctx context.Context) (func(monotime.Reading), error) {
-			_, err := e.share.store.Commit(ctx, *lease, Result{})
+			_, err := e.share.store.Commit(ctx, lease, Result{})
 			return nil, err
 		},
 		until: e.clock.Now().Mono.Add(e.leaseTTL()),
-	})
+	}
 }
 
 // keepLease gives a call the lease of the one before it.

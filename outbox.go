@@ -2,6 +2,7 @@ package roomtoken
 
 import (
 	"context"
+	"slices"
 
 	"github.com/roomtoken/roomtoken/internal/monotime"
 )
@@ -23,6 +24,7 @@ type message struct {
 	// tell tells it. What it returns is called with the lock held if there is no error; it
 	// may be nil.
 	tell  func(ctx context.Context) (taken func(now monotime.Reading), err error)
+	after monotime.Time // it is not told again before
 	until monotime.Time // it is of no use later
 
 	begun  bool                       // the store is told, or was
@@ -76,11 +78,15 @@ func (e *engine) sendOutbox() {
 
 // sendAgain tells the store, which answers again, what it did not take.
 func (e *engine) sendAgain() {
-	o := &e.share.outbox
-	n := len(o.again)
-	if o.refused {
-		n = min(n, 1)
-	}
-	o.next, o.again = append(o.next, o.again[:n]...), o.again[n:]
+	o, now := &e.share.outbox, e.clock.Now().Mono
+	n := 0
+	o.again = slices.DeleteFunc(o.again, func(m *message) bool {
+		if m.after.After(now) || o.refused && n > 0 {
+			return false
+		}
+		n++
+		o.next = append(o.next, m)
+		return true
+	})
 	e.sendOutbox()
 }

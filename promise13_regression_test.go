@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -343,5 +344,90 @@ func TestPromise13FaultLoadNotBefore(t *testing.T) {
 			t.Errorf("left after %v; the next attempt is minutes away", d)
 		}
 		f.src.on(nil)
+	})
+}
+
+// A store that stands still takes an ask after the end of its lease was told.
+func TestPromise13FaultLateAskOfAStoreThatStoodStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := &roomtokentest.Store{Latency: time.Millisecond}
+		src := &source{clk: realClock, lifetime: 10 * time.Minute}
+		start := func(store roomtoken.Store) *roomtoken.Manager {
+			m, err := roomtoken.NewManager(src, roomtoken.Config{Store: store})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		first, second := start(&standing{Store: inner.Process()}), start(inner.Process())
+		defer first.Close()
+		defer second.Close()
+		time.Sleep(time.Second)
+		if _, err := first.Token(context.Background(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		if _, err := second.Token(context.Background(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the other process waited for %v", took)
+		}
+	})
+}
+
+// standing is a store that takes its first ask when its caller has given it up.
+type standing struct {
+	*roomtokentest.Store
+	asked bool
+}
+
+func (s *standing) Acquire(ctx context.Context, ask roomtoken.Ask) (roomtoken.Entry, error) {
+	if s.asked {
+		return s.Store.Acquire(ctx, ask)
+	}
+	s.asked = true
+	go func() {
+		time.Sleep(400 * time.Millisecond)
+		_, _ = s.Store.Acquire(context.Background(), ask)
+	}()
+	<-ctx.Done()
+	return roomtoken.Entry{}, context.Cause(ctx)
+}
+
+// A lease that comes while the call runs that did without it serves the call.
+func TestPromise13FaultLateLease(t *testing.T) {
+	withDeafFleet(t, true, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		f.rest()
+		f.src.on(func(c *sourceCall) (roomtoken.Grant, error) { time.Sleep(3 * time.Second); return f.src.mint(c), nil })
+		f.procs[0].store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreAcquire, Latency: 300 * time.Millisecond})
+		first := f.procs[0].ask(context.Background(), "a")
+		time.Sleep(time.Second)
+		f.procs[1].token("a")
+		f.procs[0].served(first)
+		f.same("a")
+		f.calls("a", create)
+	})
+}
+
+// Rooms that stand in line for long are looked up seldom where they are many.
+func TestPromise13FaultLooksOfManyRooms(t *testing.T) {
+	const rooms = 5_000
+	withFleet(t, 1, roomtoken.Config{IdleAfter: -1, MaxWait: time.Hour}, func(t *testing.T, f *fleet) {
+		p := f.procs[0]
+		f.src.fail(roomtoken.RetryAfter(roomtoken.ErrRateLimited, 9*time.Minute))
+		p.askWithin(time.Second, "limited")
+		for _, room := range names(rooms) {
+			p.ask(context.Background(), room)
+		}
+		time.Sleep(30 * time.Second)
+		before := p.store.Count(roomtokentest.StoreAcquire)
+		time.Sleep(100 * time.Second)
+		if n := p.store.Count(roomtokentest.StoreAcquire) - before; n > 100*250 {
+			t.Errorf("%d asks in 100 s for %d rooms in line", n, rooms)
+		}
+		f.src.on(nil)
+		time.Sleep(10 * time.Minute)
 	})
 }

@@ -104,10 +104,17 @@ type StoreTime int64
 // Add returns t + d.
 func (t StoreTime) Add(d time.Duration) StoreTime { return t + StoreTime(d.Microseconds()) }
 
-// Sub returns t - u. It saturates at about 290 years.
+// Sub returns t - u. It saturates at 100 years.
 func (t StoreTime) Sub(u StoreTime) time.Duration {
-	us := min(max(int64(t-u), -int64(maxLife/time.Microsecond)), int64(maxLife/time.Microsecond))
-	return time.Duration(us) * time.Microsecond
+	const most = StoreTime(maxLife / time.Microsecond)
+	switch d := t - u; {
+	case t > u && (d < 0 || d > most):
+		return maxLife
+	case t < u && (d > 0 || d < -most):
+		return -maxLife
+	default:
+		return time.Duration(d) * time.Microsecond
+	}
 }
 
 // Record is a token as the processes of a fleet share it. A Store must not show Token and

@@ -14,7 +14,7 @@ import (
 )
 
 // Acquire implements [roomtoken.Store]. It takes one round trip, and one more if it finds a
-// record that cannot be read.
+// damaged record.
 func (s *Store) Acquire(ctx context.Context, ask roomtoken.Ask) (roomtoken.Entry, error) {
 	entry, unreadable, err := s.acquire(ctx, ask, 0)
 	if err != nil || unreadable == 0 {
@@ -28,8 +28,8 @@ func (s *Store) Acquire(ctx context.Context, ask roomtoken.Ask) (roomtoken.Entry
 	return entry, err
 }
 
-// acquire runs the script. Records up to the version that is unreadable count as absent. If
-// the answer is a record that cannot be read, acquire returns its version.
+// acquire runs the script. If the newest record has the version that is unreadable, it
+// counts as absent. If the answer is a record that cannot be read, acquire returns its version.
 func (s *Store) acquire(ctx context.Context, ask roomtoken.Ask, unreadable uint64) (roomtoken.Entry, uint64, error) {
 	var inbox, refused string
 	if ask.Wait {

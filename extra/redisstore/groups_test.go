@@ -147,6 +147,27 @@ func TestGroupsHaveTheirOwnRecords(t *testing.T) {
 	}
 }
 
+// Who has keys of two groups writes for one of them, and leaves the other its record.
+func TestBetweenGroups(t *testing.T) {
+	f := newFleet(t)
+	other, both := f.with(keys(2)), f.with(keys(1, 2))
+	f.publish("room", "ours")
+	theirs := other.publish("room", "theirs")
+	a := ask("room")
+	if e := both.acquire(a); !same(e.Record, theirs) {
+		t.Errorf("%s, want the newest of both", what(e))
+	}
+	a.Newer = theirs.Version
+	l := both.lease(a)
+	both.commit(l, roomtoken.Result{Record: record(l, "between")})
+	if e := f.load("room"); what(e) != "record between" {
+		t.Errorf("%s, want that of its first key", what(e))
+	}
+	if e := other.load("room"); !same(e.Record, theirs) {
+		t.Errorf("%s, want that of the other group", what(e))
+	}
+}
+
 // All but the records belongs to everybody.
 func TestGroupsShareTheRest(t *testing.T) {
 	f := newFleet(t)
@@ -342,8 +363,8 @@ func TestCommandsOfAnAsk(t *testing.T) {
 	f.publish("ours", "one")
 	var calls commands
 	client := newClient(t, shared)
-	must(t, client.Ping(t.Context()).Err()) // a new connection has commands of its own
 	client.AddHook(&calls)
+	must(t, client.Ping(t.Context()).Err()) // a new connection has commands of its own
 	f.Store = newStore(t, client, redisstore.Config{Prefix: f.prefix, EncryptionKeys: [][]byte{testKey(1)}})
 	for roomID, want := range map[string]int64{"unknown": 1, "ours": 1, "theirs": 1, "damaged": 2} {
 		before := calls.sent.Load()

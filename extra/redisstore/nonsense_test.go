@@ -63,7 +63,11 @@ func TestLeaseRemovesNonsense(t *testing.T) {
 	f.publish("room", "one")
 	f.change("room", 0, 1, "x")
 	f.set("room", "record", "x", "recordnone", "x", "record of a longer name", "x")
-	f.commit(f.lease(ask("room")), roomtoken.Result{})
+	e := f.acquire(ask("room"))
+	if what(e) != "lease" {
+		t.Errorf("%s, %v", what(e), e.Unreadable)
+	}
+	f.commit(e.Lease, roomtoken.Result{})
 	if n := f.client.Exists(t.Context(), f.key("room")).Val(); n != 0 {
 		t.Errorf("%v stays", f.client.HGetAll(t.Context(), f.key("room")).Val())
 	}

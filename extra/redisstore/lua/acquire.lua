@@ -1,4 +1,5 @@
--- Asks for a room, and returns now, "1" if there is a record but none of the asker's, and one of
+-- Asks for a room, and returns now, "1" if there is a record but none of the asker's, and one
+-- of
 --
 --   record, the record                         if it is newer than the asker's
 --   busy, for how long                         another ask has the lease
@@ -11,8 +12,8 @@
 -- the lease's duration; "1" to only look; "1" to disregard the failure; the inbox to tell when
 -- the lease of another ends, or ""; the version of a record that the asker cannot read, or 0;
 -- the digest of a token that was refused, or "", how long it would have lived, how many in a
--- row were refused. A duration of 0 is for a look that takes any lease for one. The asker's
--- records up to the version that it cannot read count as absent; a lease removes them.
+-- row were refused. A duration of 0 is for a look that takes any lease for one. While the
+-- newest record is the one that the asker cannot read, it has none; a lease removes them.
 --
 -- The same ID gets the same lease again, so the call may be repeated. It writes nothing if
 -- it finds a record, unless a token was refused.
@@ -43,7 +44,7 @@ local function answer(...)
   return {digits(now), foreign, ...}
 end
 
-if version <= unreadable then
+if version == unreadable then
   version = 0
 end
 if version > newer then

@@ -40,16 +40,15 @@ local function wrong_type(reply)
   return true
 end
 
--- fields returns some fields of a hash, and whether the key is of another type.
+-- fields returns some fields of a hash.
 local function fields(key, names)
   local values, found = redis.pcall('HMGET', key, unpack(names)), {}
-  if wrong_type(values) then
-    return found, true
+  if not wrong_type(values) then
+    for i, name in ipairs(names) do
+      found[name] = values[i] or nil
+    end
   end
-  for i, name in ipairs(names) do
-    found[name] = values[i] or nil
-  end
-  return found, false
+  return found
 end
 
 local clock = redis.call('TIME')

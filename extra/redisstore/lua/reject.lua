@@ -1,4 +1,4 @@
--- Drops the record of a room that holds a token that was refused, leaves a tombstone, and
+-- Drops the records of a room that hold a token that was refused, leaves a tombstone, and
 -- returns now.
 --
 -- KEYS: the room. ARGV: the names of the keys; the token's digest; how long it would have

@@ -14,7 +14,7 @@
 local LEASE = {'lease', 'expiry', 'since', 'base', 'boxes'}
 local MAX_TOMBS = 16
 local MAX_BOXES = 256
-local MAX_GONE = 1000
+local MAX_GONE = 1000 -- what is removed at a time; the rest is next
 
 -- The room as it is now. What set and clear change, save writes.
 local room, changes, gone = {}, {}, {}
@@ -76,7 +76,7 @@ local function has_tombstone(digest)
   return false
 end
 
--- bury drops the record that holds a token, and leaves a tombstone.
+-- bury drops the records that hold a token, whoever has the keys, and leaves a tombstone.
 local function bury(digest, left, refusals)
   for name, record in pairs(records()) do
     if string.sub(record, 33, HEAD) == digest then
@@ -105,9 +105,10 @@ local function bury(digest, left, refusals)
   end
 end
 
--- save writes what has changed, removes the records that have ended, and returns why it could
--- not, or nil. It removes before it adds: a server that is out of memory still removes, and lets a script that has written go
--- on. So a lease that was given while there was memory ends with its record.
+-- save writes what has changed, removes the records that have ended, whoever has the keys, and
+-- returns why it could not, or nil. It removes before it adds: a server that is out of memory
+-- still removes, and lets a script that has written go on. So a lease that was given while
+-- there was memory ends with its record.
 local function save()
   local err
   local last = room.streak and now + 10 * MINUTE or 0
