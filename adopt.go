@@ -176,8 +176,11 @@ func (e *engine) learnFailure(r *room, entry Entry, now monotime.Reading) {
 		return
 	}
 	f := r.failures()
+	if entry.Refusals > 0 {
+		f.learned = true
+	}
 	if entry.Refusals > f.refusals {
-		f.refusals, f.learned = entry.Refusals, true
+		f.refusals = entry.Refusals
 		e.delayReplacement(f)
 	}
 	if what.Kind == 0 {

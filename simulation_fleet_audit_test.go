@@ -25,7 +25,7 @@ func (f *fleetSim) audit() {
 				f.handed(p, r, tok, "Cached")
 				f.checkWatches(p, r, tok)
 				m, record := f.nameOf(tok.Value), f.names[f.store.Record(r.id).Token.Digest()]
-				if p.lost[m] && record != m && record != nil && f.now()-record.leased > record.holdBack+f.config.BackoffMax && record.ends-f.now() > f.renewal().Margin(record.lifetime)+f.config.StoreTimeout {
+				if p.lost[m] && f.restored < f.now()-f.plan.issuer.lifetime && record != m && record != nil && f.now()-record.leased > record.holdBack+f.config.BackoffMax && record.ends-f.now() > f.renewal().Margin(record.lifetime)+f.config.StoreTimeout {
 					f.breaks("F5", "process %d hands out %v of %s, which the store has refused", p.n, m, r.id)
 				}
 			}

@@ -33,7 +33,7 @@ func simulateFleet(t *testing.T, p *fleetPlan, tracing bool) (res fleetResult) {
 			t: t, plan: p, start: time.Now(), tracing: tracing, store: &roomtokentest.Store{},
 			mints: map[string]*simMint{}, names: map[roomtoken.Digest]*simMint{}, refreshes: map[string]*simMint{},
 			askers: map[string]*simProcess{}, dropped: map[string]bool{}, watches: map[*simWatch]bool{},
-			restored: math.MinInt64, unrest: math.MinInt64 / 4, sourceQuiet: math.MinInt64 / 4,
+			restored: math.MinInt64 / 4, unrest: math.MinInt64 / 4, sourceQuiet: math.MinInt64 / 4,
 		}
 		f.base = f.store.Now()
 		f.saved = f.store.Snapshot()

@@ -57,7 +57,7 @@ func (s simStore) call(ctx context.Context, what, room string, do func() error) 
 		defer f.mu.Unlock()
 		switch now := f.now(); {
 		case err != nil || now-began >= f.config.StoreTimeout:
-			p.unheard, p.heard = now, 0
+			p.unheard, p.heard = max(p.unheard, now), 0
 		case what == "News" && p.heard == 0 && began > p.unheard:
 			p.heard = max(now, 1)
 		}
@@ -65,7 +65,7 @@ func (s simStore) call(ctx context.Context, what, room string, do func() error) 
 	f.mu.Lock()
 	fate := s.fate()
 	if fate.fault >= 0 {
-		p.unheard, p.heard = f.now(), 0
+		p.unheard, p.heard = f.now()+f.config.StoreTimeout, 0 // then it counts as failed
 	}
 	f.storeCalls++
 	if what == "Acquire" || what == "Commit" {
