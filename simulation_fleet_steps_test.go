@@ -331,7 +331,7 @@ func (f *fleetSim) interrupts(p *simProcess, r *simRoom) {
 	}
 }
 
-// closes closes a process.
+// closes lets a process end in good order.
 func (f *fleetSim) closes(p *simProcess) {
 	f.mu.Lock()
 	p.state = processClosed
@@ -362,7 +362,7 @@ func (f *fleetSim) closes(p *simProcess) {
 	}
 }
 
-// kills kills a process.
+// kills lets a process end without a word.
 func (f *fleetSim) kills(p *simProcess) {
 	f.mu.Lock()
 	f.unwell(p, f.leaseTTL())
@@ -370,7 +370,7 @@ func (f *fleetSim) kills(p *simProcess) {
 	p.kill()
 }
 
-// stops stops a process for a while.
+// stops lets a process stand still for a while.
 func (f *fleetSim) stops(p *simProcess, d time.Duration) {
 	f.mu.Lock()
 	f.unwell(p, d+f.leaseTTL())

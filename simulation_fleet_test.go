@@ -51,7 +51,8 @@ func TestFleetSimulation(t *testing.T) {
 // runFleet simulates a plan.
 func runFleet(t *testing.T, p *fleetPlan, tracing bool) fleetResult {
 	t.Helper()
-	defer begin(p.seed)()
+	end := begin(p.seed)
+	defer end()
 	return simulateFleet(t, p, tracing)
 }
 

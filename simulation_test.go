@@ -149,7 +149,8 @@ func sweep(t *testing.T, runs int, limit time.Duration, try func(seed uint64) *b
 // run simulates a plan.
 func run(t *testing.T, p *plan, tracing bool) result {
 	t.Helper()
-	defer begin(p.seed)()
+	end := begin(p.seed)
+	defer end()
 	return simulate(t, p, tracing)
 }
 
