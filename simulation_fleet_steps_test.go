@@ -124,12 +124,12 @@ func (f *fleetSim) awaitToken(p *simProcess, r *simRoom) {
 func (f *fleetSim) leave(p *simProcess, s fleetStep, alive int) {
 	switch {
 	case s.kind == fleetStop:
-		f.stops(p, s.dur)
+		f.stopOne(p, s.dur)
 	case alive == 1:
 	case s.kind == fleetClose:
-		f.closes(p)
+		f.closeOne(p)
 	default:
-		f.kills(p)
+		f.killOne(p)
 	}
 }
 
@@ -331,8 +331,8 @@ func (f *fleetSim) interrupts(p *simProcess, r *simRoom) {
 	}
 }
 
-// closes lets a process end in good order.
-func (f *fleetSim) closes(p *simProcess) {
+// closeOne closes a process.
+func (f *fleetSim) closeOne(p *simProcess) {
 	f.mu.Lock()
 	p.state = processClosed
 	for _, r := range f.rooms {
@@ -362,16 +362,16 @@ func (f *fleetSim) closes(p *simProcess) {
 	}
 }
 
-// kills lets a process end without a word.
-func (f *fleetSim) kills(p *simProcess) {
+// killOne kills a process.
+func (f *fleetSim) killOne(p *simProcess) {
 	f.mu.Lock()
 	f.unwell(p, f.leaseTTL())
 	f.mu.Unlock()
 	p.kill()
 }
 
-// stops lets a process stand still for a while.
-func (f *fleetSim) stops(p *simProcess, d time.Duration) {
+// stopOne stops a process for a while.
+func (f *fleetSim) stopOne(p *simProcess, d time.Duration) {
 	f.mu.Lock()
 	f.unwell(p, d+f.leaseTTL())
 	f.mu.Unlock()
