@@ -142,7 +142,7 @@ func (e *engine) acquire(c *call, now monotime.Reading) {
 		},
 		late: func(err error) {
 			switch {
-			case err != nil:
+			case err != nil || entry.Lease.IsZero():
 			case c.unsure && c.lease != nil && c.room != nil && !e.closed: // its call runs
 				c.lease, c.unsure = &entry.Lease, false
 				e.share.of(c.room).granted = e.clock.Now().Mono

@@ -1,6 +1,7 @@
 package roomtoken_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -46,6 +47,34 @@ func TestPromise13ForgetDuringTheCommitOfALateCall(t *testing.T) {
 		f.rest()
 		if c := p.eventCounts()[roomtoken.EventCallOverdue]; c > 0 {
 			t.Errorf("%d calls are overdue, want none: it has returned", c)
+		}
+	})
+}
+
+// F5: an answer that comes when the call has begun without it may be a token, which is no
+// lease.
+func TestPromise13ALateRecordIsNoLease(t *testing.T) {
+	withFleet(t, 2, roomtoken.Config{}, func(t *testing.T, f *fleet) {
+		f.procs[0].token("a")
+		f.rest()
+		f.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			time.Sleep(200 * time.Millisecond)
+			return f.src.mint(c), nil
+		})
+		p := f.procs[1]
+		p.store.IgnoreContext = true
+		ended := 0 // leases of the room
+		p.store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreCommit, Room: "a", Times: -1, Do: func(context.Context) error {
+			ended++
+			return nil
+		}})
+		p.store.Next(roomtokentest.StoreFault{On: roomtokentest.StoreAcquire, After: true, Latency: 350 * time.Millisecond})
+		if _, err := p.m.Token(context.Background(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		f.rest()
+		if all := p.store.Count(roomtokentest.StoreCommit); all != ended {
+			t.Errorf("%d of %d leases that ended were of the room", ended, all)
 		}
 	})
 }

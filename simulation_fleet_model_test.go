@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
@@ -29,7 +28,6 @@ func (v *fleetViolation) String() string {
 
 // fleetSim is one run of a plan.
 type fleetSim struct {
-	t      *testing.T // the bubble's own
 	plan   *fleetPlan
 	config roomtoken.Config // with its defaults
 	start  time.Time
@@ -62,7 +60,7 @@ type fleetSim struct {
 	unrest      time.Duration // nothing is wrong with the store and all processes from then on
 	refused     time.Duration // when the source refused the credential last
 	troubled    time.Duration // since when something was wrong with the source
-	sourceQuiet time.Duration // and no room waits any longer because of that
+	sourceQuiet time.Duration // nothing is wrong with the source from then on, and no room waits because of what was
 
 	running                   int // callers and watches
 	checks, calls, storeCalls int

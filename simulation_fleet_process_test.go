@@ -213,7 +213,7 @@ func (c *simClock) resume() {
 	c.due = nil
 }
 
-// until waits for d, or until ctx ends where that is heard.
+// sleepUntil waits for d, or until ctx ends unless deaf.
 func sleepUntil(ctx context.Context, d time.Duration, deaf bool) error {
 	done := ctx.Done()
 	if deaf {

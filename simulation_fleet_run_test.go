@@ -30,7 +30,7 @@ func simulateFleet(t *testing.T, p *fleetPlan, tracing bool) (res fleetResult) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := &fleetSim{
-			t: t, plan: p, start: time.Now(), tracing: tracing, store: &roomtokentest.Store{},
+			plan: p, start: time.Now(), tracing: tracing, store: &roomtokentest.Store{},
 			mints: map[string]*simMint{}, names: map[roomtoken.Digest]*simMint{}, refreshes: map[string]*simMint{},
 			askers: map[string]*simProcess{}, dropped: map[string]bool{}, watches: map[*simWatch]bool{},
 			restored: math.MinInt64 / 4, unrest: math.MinInt64 / 4, sourceQuiet: math.MinInt64 / 4,

@@ -170,6 +170,10 @@ func (s simStore) Commit(ctx context.Context, lease roomtoken.Lease, result room
 	}()
 	err = s.call(ctx, "Commit", lease.RoomID, func() (err error) {
 		f := s.p.f
+		if lease.IsZero() || lease.RoomID == "" {
+			f.breaks("F5", "process %d commits %v without a lease", s.p.n, f.nameOf(result.Record.Token))
+			return errStore
+		}
 		if strings.Contains(result.Failure.Text, canary) {
 			f.breaks("F11", "process %d shares a failure that contains a secret: %s", s.p.n, result.Failure.Text)
 		}
