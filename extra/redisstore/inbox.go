@@ -93,8 +93,11 @@ func (b *inbox) join(l *listener) *feed {
 	return b.feed
 }
 
+// farewell is how long a feed has to end.
+const farewell = 100 * time.Millisecond
+
 // leave removes a listener, which is called no more. The last one stops the feed, and waits
-// for its end.
+// for its end, but not for a client that waits for a server that hangs.
 func (b *inbox) leave(l *listener) {
 	l.mu.Lock()
 	l.wake = nil
@@ -109,7 +112,10 @@ func (b *inbox) leave(l *listener) {
 	b.mu.Unlock()
 	if last != nil {
 		last.stop()
-		<-last.done
+		select {
+		case <-last.done:
+		case <-time.After(farewell):
+		}
 	}
 }
 

@@ -4,12 +4,8 @@
 -- KEYS: the log, the hold. ARGV: for how long to wait; kind, count and text of the failure.
 
 local wait = tonumber(ARGV[1])
-local present = redis.pcall('HGET', KEYS[2], 'until')
-local misplaced = wrong_type(present)
-local until_ = not misplaced and number(present) or 0
-if until_ - now > DAY then
-  until_ = 0
-end
+local hold, misplaced = fields(KEYS[2], {'until', 'wait'})
+local until_ = present(hold) or 0
 
 local err
 if wait > 0 and wait <= DAY and now + wait > until_ then

@@ -22,3 +22,11 @@ local function add_to_log(cut, threshold, ...)
   end
   return added
 end
+
+-- present returns the end of a hold and how long it was to last, nothing if it is none.
+local function present(hold)
+  local ends, asked = number(hold['until']), number(hold.wait)
+  if ends and asked and asked <= DAY and ends - now <= asked then
+    return ends, asked
+  end
+end

@@ -31,7 +31,12 @@ else
 end
 
 local last = #log > 0 and log[#log][1] or not missed and since or ''
-local ms = number(string.match(last, '^%d+'))
+local ms, seq = string.match(last, '^(%d+)%-(%d+)$')
+ms = number(seq) and number(ms)
+if last ~= '' and (not ms or ms > now_ms + DAY / 1000) then -- no server's clock has made it, and nothing could follow it
+  redis.pcall('DEL', KEYS[1])
+  log, last, ms = {}, '', nil
+end
 if not ms or ms + LOG_LIFE / 2 <= now_ms then
   local beat = add_to_log('MINID', digits(now_ms - LOG_LIFE), 'beat', '')
   last = problem(beat) and last or beat
@@ -39,8 +44,8 @@ end
 
 local hold = fields(KEYS[2], {'until', 'wait', 'over', 'kind', 'count', 'text'})
 local id, wait, left, over = '', 0, 0, '0'
-local ends, asked = number(hold['until']), number(hold.wait)
-if ends and asked and asked <= DAY and ends - now <= asked then
+local ends, asked = present(hold)
+if ends then
   id, wait, left, over = hold['until'], asked, math.max(ends - now, 0), hold.over
 end
 local kind, count, text = number(hold.kind), number(hold.count), hold.text or ''

@@ -78,6 +78,10 @@ end
 
 -- bury drops the records that hold a token, whoever has the keys, and leaves a tombstone.
 local function bury(digest, left, refusals)
+  local _, present, newest_digest = newest(room)
+  if present > 0 and newest_digest == digest then
+    clear(OWN) -- what is older under another key must not come back
+  end
   for name, record in pairs(records()) do
     if string.sub(record, 33, HEAD) == digest then
       clear({name})
@@ -122,8 +126,8 @@ local function save()
   if misplaced then
     err = problem(redis.pcall('DEL', KEYS[1]))
   end
-  if not err and #gone > 0 then
-    err = problem(redis.pcall('HDEL', KEYS[1], unpack(gone)))
+  for at = 1, #gone, MAX_GONE do
+    err = err or problem(redis.pcall('HDEL', KEYS[1], unpack(gone, at, math.min(at + MAX_GONE - 1, #gone))))
   end
   if not err and #changes > 0 then
     err = problem(redis.pcall('HSET', KEYS[1], unpack(changes)))
