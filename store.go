@@ -118,7 +118,8 @@ func (t StoreTime) Sub(u StoreTime) time.Duration {
 }
 
 // Record is a token as the processes of a fleet share it. A Store must not show Token and
-// RefreshToken to others; package storeseal seals a Record.
+// RefreshToken to others; package storeseal seals a Record. Where processes have different
+// keys, a Store may keep a record for each key, of which a process sees its own.
 type Record struct {
 	Version uint64 // greater than that of every earlier record of the room; not 0
 
