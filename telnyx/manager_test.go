@@ -89,17 +89,17 @@ func TestRenewalsOfARoom(t *testing.T) {
 	creates := 1
 	for renewal := range 20 {
 		s.clk.Add(step)
-		begun := s.await(roomtoken.EventCallBegun)
-		// The clock may have moved on by a step since the call was chosen.
-		switch age := begun.Time.Sub(created); {
-		case begun.Call == roomtoken.CallCreate && age < refreshTokens,
-			begun.Call == roomtoken.CallRefresh && age >= refreshTokens+step:
-			t.Fatalf("renewal %d is a %v, %v after the create", renewal+1, begun.Call, age)
-		case begun.Call == roomtoken.CallCreate:
-			created = begun.Time
+		got := s.await(roomtoken.EventTokenPublished)
+		// The clock may have moved on by a step since the call was chosen. A refresh token
+		// that has lapsed in between is refused, and a create follows.
+		switch age := got.Time.Sub(created); {
+		case got.Call == roomtoken.CallCreate && age < refreshTokens,
+			got.Call == roomtoken.CallRefresh && age >= refreshTokens+step:
+			t.Fatalf("renewal %d is a %v, %v after the create", renewal+1, got.Call, age)
+		case got.Call == roomtoken.CallCreate:
+			created = got.Time
 			creates++
 		}
-		s.await(roomtoken.EventTokenPublished)
 		if tok := s.token(); tok.Value.Equal(first.Value) {
 			t.Fatal("the token was not renewed")
 		}
@@ -107,7 +107,7 @@ func TestRenewalsOfARoom(t *testing.T) {
 	if creates < 3 {
 		t.Fatalf("%d creates in 20 renewals, want at least 3", creates)
 	}
-	if calls := s.api.Calls(); calls.Creates != creates || calls.Refreshes != 21-creates {
+	if calls := s.api.Calls(); calls.Creates != creates || calls.Refreshes < 21-creates || calls.Refreshes > 20 {
 		t.Fatalf("the API counted %d creates and %d refreshes, want %d and %d", calls.Creates, calls.Refreshes, creates, 21-creates)
 	}
 }
