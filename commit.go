@@ -32,11 +32,17 @@ func (e *engine) commit(c *call, now monotime.Reading) {
 		e.giveBack(lease)
 		return
 	}
+	over := until // the failure
+	if result.NotBefore > 0 {
+		until = max(until, now.Mono.Add(e.leaseTTL())) // the lease must end in any case
+	}
 	m := &message{
 		tell: func(ctx context.Context) (func(monotime.Reading), error) {
 			at, still := e.clock.Look(), result
 			if result.NotBefore > 0 {
-				still.NotBefore = until.Sub(at.Mono)
+				if still.NotBefore = over.Sub(at.Mono); still.NotBefore <= 0 {
+					still = Result{}
+				}
 			}
 			answer, err := e.share.store.Commit(ctx, *lease, still)
 			return func(now monotime.Reading) {

@@ -78,3 +78,22 @@ func TestPromise13ALateRecordIsNoLease(t *testing.T) {
 		}
 	})
 }
+
+// F5: a lease ends as soon as the store answers, also if the failure that it brought is over.
+func TestPromise13ALeaseEndsThoughItsFailureIsOver(t *testing.T) {
+	config := roomtoken.Config{BackoffMin: 100 * time.Millisecond, BackoffMax: 200 * time.Millisecond}
+	withFleet(t, 1, config, func(t *testing.T, f *fleet) {
+		p := f.procs[0]
+		f.rest()
+		f.src.fail(errDown)
+		p.store.Fail(errDown, -1, roomtokentest.StoreCommit)
+		p.ask(context.Background(), "a")
+		time.Sleep(time.Second)
+		p.store.Clear()
+		time.Sleep(2 * time.Second)
+		if n := f.src.count(); n < 5 {
+			t.Errorf("%d attempts, want more: the room waits for its own lease", n)
+		}
+		f.src.on(nil)
+	})
+}

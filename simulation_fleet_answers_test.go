@@ -150,7 +150,7 @@ func (f *fleetSim) patience(c *simCaller) time.Duration {
 	case c.deaf && c.p.isCut(time.Millisecond+f.now()-c.began): // it may have waited for another's lease before
 		limit = calls + 2*f.config.StoreTimeout + 500*time.Millisecond + hops
 	case max(f.unrest, c.r.unrest) > c.began:
-		limit += 5*f.config.StoreTimeout + f.leaseTTL() + time.Second
+		limit += 5*f.config.StoreTimeout + 2*f.leaseTTL() + 2*time.Second // two may die one after the other
 	case c.p.muted > c.began-15*time.Second:
 		limit += 500 * time.Millisecond
 	}

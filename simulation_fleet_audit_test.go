@@ -104,7 +104,7 @@ func (f *fleetSim) checkLeases() {
 		if r.endedBy == p { // it commits what has come of it
 			ended = r.ended
 		}
-		limit := f.config.StoreTimeout + 20*f.plan.latency
+		limit := 2*f.config.StoreTimeout + 500*time.Millisecond + 20*f.plan.latency // until the next look at the news
 		if p.state == processRuns && p.heard > 0 && given > f.restored && !calling && now-max(given, p.heard, p.resumed, ended) > limit {
 			f.breaks("F3", "process %d has the lease of %s since %v, and makes no call", p.n, r.id, given)
 		}

@@ -157,6 +157,9 @@ func drawFleet(seed uint64) *fleetPlan {
 	c.IdleAfter = -1
 	c.StoreTimeout = d.between(60*time.Millisecond, 400*time.Millisecond)
 	c.CallTimeout = max(t.slow, 2*c.StoreTimeout) + d.between(200*time.Millisecond, t.lifetime/12)
+	if d.chance(0.4) { // leases last long
+		c.CallTimeout += t.lifetime / 5
+	}
 	c.BackoffMin = d.between(100*time.Millisecond, time.Second)
 	c.BackoffMax = c.BackoffMin + d.between(time.Second, 5*time.Second)
 	if d.chance(0.3) {

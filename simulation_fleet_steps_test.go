@@ -163,6 +163,9 @@ func (f *fleetSim) harm(s fleetStep, which []*simProcess) {
 	case fleetReadOnly:
 		f.unwell(nil, s.dur)
 		f.readOnly, f.writable = true, max(f.writable, until)
+		for _, p := range f.procs {
+			p.heard = 0
+		}
 		f.store.Degrade(errStore)
 		time.AfterFunc(s.dur, func() {
 			f.mu.Lock()

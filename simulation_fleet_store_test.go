@@ -58,7 +58,7 @@ func (s simStore) call(ctx context.Context, what, room string, do func() error) 
 		switch now := f.now(); {
 		case err != nil || now-began >= f.config.StoreTimeout:
 			p.unheard, p.heard = max(p.unheard, now), 0
-		case what == "News" && p.heard == 0 && began > p.unheard:
+		case what == "News" && p.heard == 0 && began > max(p.unheard, f.writable):
 			p.heard = max(now, 1)
 		}
 	}()
