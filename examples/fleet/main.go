@@ -4,8 +4,8 @@
 //	go run .
 //
 // It takes 40 s. It starts a rooms API in its own process and a redis-server, with a port
-// and a directory of its own, which ends with it. With REDIS_ADDR set it uses that server
-// instead, and does not kill it.
+// and a directory of its own, which end with it unless it is killed. With REDIS_ADDR set it
+// uses that server instead, and does not kill it.
 //
 // The tokens live for 20 s, so Redis is away for a fifth of their life, and each process
 // makes some calls for itself. Of tokens that live for ten minutes hardly one would have to
