@@ -89,8 +89,8 @@ fleet: ## what it costs to share tokens through Redis, on a redis-server of its 
 fuzz: ## each Fuzz function for FUZZTIME=20s
 	$(call each,$(CURDIR)/scripts/fuzz.sh)
 
-soak: ## the simulation, until stopped or for SOAK=duration
-	go test -run='^TestSimulation$$' -count=1 -timeout=0 -v . -args -sim.for="$${SOAK:-8760h}" -sim.from="$$(date +%s)"
+soak: ## the simulation, until stopped or for SOAK=duration; SIM=Fleet: that of a fleet
+	go test -run='^Test$(SIM)Simulation$$' -count=1 -timeout=0 -v . -args -sim.for="$${SOAK:-8760h}" -sim.from="$$(date +%s)"
 
 mutations: ## break the library on purpose and count the seeds of the simulation that notice; JOBS=1
 	go run ./scripts/mutations -j "$$JOBS"
