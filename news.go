@@ -2,11 +2,8 @@ package roomtoken
 
 import (
 	"context"
-	"math/rand"
 	"time"
 
-	"github.com/roomtoken/roomtoken/internal/breaker"
-	"github.com/roomtoken/roomtoken/internal/flight"
 	"github.com/roomtoken/roomtoken/internal/monotime"
 	"github.com/roomtoken/roomtoken/internal/policy"
 )
@@ -29,16 +26,6 @@ func (e *engine) readNews() {
 		}
 		failures++
 		return newsBackoff.Wait(failures)
-	})
-}
-
-// awaitWakes calls the store's Wake, from NewManager to Close. It takes the lock.
-func (e *engine) awaitWakes(waker Waker) {
-	e.loop(func() time.Duration {
-		began := e.clock.Now().Mono
-		var err error
-		flight.Contain(func() error { return waker.Wake(e.life, e.wake) }, &err)
-		return max(pollEvery, time.Second-e.clock.Now().Mono.Sub(began))
 	})
 }
 
@@ -106,58 +93,6 @@ func (e *engine) newsOnce() (ok bool) {
 	return ok
 }
 
-// catchUp looks the rooms in memory up again after news was missed, as many as are looked up
-// in the time between two looks at the news: their tokens may have been replaced. It takes
-// the lock.
-func (e *engine) catchUp() {
-	began := e.clock.Now().Mono
-	for e.clock.Now().Mono.Sub(began) < newsEvery {
-		roomIDs, more := e.toCatchUp()
-		if len(roomIDs) > 0 {
-			l := e.startLoad(e.life, roomIDs)
-			if l != nil {
-				l.again = true
-				<-l.done
-			}
-			if l == nil || l.err != nil {
-				e.missNews()
-				return
-			}
-			e.adoptLoaded(l)
-		}
-		if !more {
-			return
-		}
-	}
-}
-
-// missNews begins to catch up anew. It takes the lock.
-func (e *engine) missNews() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.closed {
-		e.share.missed = e.cache.cursor()
-	}
-}
-
-// toCatchUp returns the next rooms to be looked up again. It takes the lock.
-func (e *engine) toCatchUp() (roomIDs []string, more bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.share
-	for s.missed != nil && len(roomIDs) < MaxLoad {
-		rec := s.missed.next()
-		if rec == nil || e.closed {
-			s.missed = nil
-			break
-		}
-		if rec.text != "" {
-			roomIDs = append(roomIDs, rec.roomID())
-		}
-	}
-	return roomIDs, s.missed != nil
-}
-
 // learn acts on the news.
 func (e *engine) learn(news News, now monotime.Reading) {
 	s := e.share
@@ -188,77 +123,6 @@ func (e *engine) learnRejection(rejection Rejection, now monotime.Reading) {
 	}
 }
 
-// learnHold holds all calls back while a rate limit is in force that another process has
-// met, and ends the hold once a call of any process was answered.
-func (e *engine) learnHold(hold Hold, now monotime.Reading) {
-	s := e.share
-	known := hold.ID == s.hold
-	switch {
-	case hold.ID == "" || hold.Wait > maxNotBefore || known && (s.over || !hold.Over):
-		return
-	case hold.Over:
-		s.hold, s.over = hold.ID, true
-		if !e.breaker.HeldUntil().After(s.held) { // else a newer hold of its own is not in the news yet
-			e.openUp(e.breaker.Lifted(now.Mono), now)
-		}
-		return
-	}
-	s.hold, s.over = hold.ID, false
-	if hold.Left <= 0 {
-		return
-	}
-	left := min(hold.Left, e.config.MaxRetryAfter)
-	o := outcome{verdict: limited, err: errorOf(hold.Failure)}
-	o.cause = causeOf(o.err)
-	until := now.Mono.Add(left)
-	if e.breaker.Limited() && !until.After(e.breaker.Opens(now.Mono).Add(s.timeout)) {
-		e.breaker.Told(e.breaker.Err(), until) // it is known, if not to the millisecond
-		s.held = e.breaker.HeldUntil()
-		return
-	}
-	change := e.breaker.Told(o.err, until.Add(e.probeDelay(hold.Wait)))
-	s.held = e.breaker.HeldUntil()
-	if change.Later {
-		e.pace.RateLimited(now.Mono, e.breaker.Opens(now.Mono))
-	}
-	e.follow(change, &call{}, o, now)
-}
-
-// openUp lets calls come back after a change of another process's making.
-func (e *engine) openUp(change breaker.Change, now monotime.Reading) {
-	e.follow(change, &call{}, outcome{}, now)
-	e.dispatch(now)
-}
-
-// probeDelay draws how long after the end of a hold this process tries whether it is over,
-// so that not all processes of a fleet do so at once.
-func (e *engine) probeDelay(hold time.Duration) time.Duration {
-	if e.share == nil {
-		return 0
-	}
-	return time.Duration(rand.Float64() * float64(min(hold/10, e.config.BackoffMax)))
-}
-
-// tellHold tells the fleet of a rate limit; 0: it is over.
-func (e *engine) tellHold(wait time.Duration, failure Failure, now monotime.Reading) {
-	if e.share == nil {
-		return
-	}
-	until := now.Mono.Add(wait)
-	e.send(&message{
-		tell: func(ctx context.Context) (func(monotime.Reading), error) {
-			left := until.Sub(e.clock.Now().Mono)
-			if wait == 0 {
-				left = 0
-			} else if left <= 0 {
-				return nil, nil
-			}
-			return nil, e.share.store.Hold(ctx, left, failure)
-		},
-		until: max(until, now.Mono.Add(newsEvery)),
-	})
-}
-
 // tellRejection tells the fleet that a token was refused.
 func (e *engine) tellRejection(rejection Rejection, now monotime.Reading) {
 	until := now.Mono.Add(rejection.Left)
@@ -270,31 +134,4 @@ func (e *engine) tellRejection(rejection Rejection, now monotime.Reading) {
 		},
 		until: until,
 	})
-}
-
-// wake notes that another's lease is over, and adopts the token that it has brought. With
-// an empty room ID it notes that wakes arrive. It takes the lock.
-func (e *engine) wake(roomID string, record Record) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return
-	}
-	now := e.clock.Look()
-	e.share.heard = max(now.Mono, 1)
-	r := e.lookUp(roomID)
-	if r == nil {
-		return
-	}
-	sh := e.share.known(r)
-	if sh == nil || r.call != nil && r.call.phase == running {
-		return
-	}
-	sh.woken = true
-	if !record.IsZero() && record.Began <= sh.storeTime { // else its age is not known: ask
-		e.judgeWrites(Entry{Record: record}, now)
-		e.adopt(r, record, now)
-	}
-	sh.lookAt = 0
-	e.settle(r, now)
 }
