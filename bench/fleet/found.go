@@ -54,7 +54,7 @@ func (b *bench) found(ctx context.Context, size int) (r foundResult, err error) 
 	if err := fill(ctx, p.store, ids, size); err != nil {
 		return r, err
 	}
-	if r.bytes, err = p.client.HStrLen(ctx, s.Prefix+"{}"+ids[0], "record").Result(); err != nil {
+	if r.bytes, err = recordSize(ctx, p.client, s.Prefix+"{}"+ids[0]); err != nil {
 		return r, err
 	}
 	value := s.Prefix + "value"

@@ -61,6 +61,6 @@ func (b *bench) memory(ctx context.Context, size int) (r memoryResult, err error
 	}
 	slices.Sort(usages)
 	r.usage = usages[len(usages)/2]
-	r.record, err = client.HStrLen(ctx, s.Prefix+"{}"+ids[0], "record").Result()
+	r.record, err = recordSize(ctx, client, s.Prefix+"{}"+ids[0])
 	return r, err
 }
