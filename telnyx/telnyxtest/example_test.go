@@ -168,10 +168,12 @@ func ExampleServer_WaitCreates() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
-	go mint(srv, nil)
+	minted := make(chan roomtoken.Grant)
+	go func() { minted <- mint(srv, nil) }()
 	fmt.Println("create:", srv.WaitCreates(ctx, 1))
 	fmt.Println("response:", srv.WaitRequests(ctx, 1))
 	fmt.Println("status:", srv.Requests()[0].Status)
+	<-minted
 
 	// Output:
 	// create: <nil>
