@@ -4,8 +4,8 @@
 -- KEYS: the log, the hold. ARGV: for how long to wait; kind, count and text of the failure.
 
 local wait = tonumber(ARGV[1])
-local hold, misplaced = fields(KEYS[2], {'until', 'wait'})
-local until_ = present(hold) or 0
+local misplaced = wrong_type(redis.pcall('HGET', KEYS[2], 'until'))
+local until_ = present(fields(KEYS[2], {'until', 'wait'})) or 0
 
 local err
 if wait > 0 and wait <= DAY and now + wait > until_ then
