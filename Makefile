@@ -50,8 +50,9 @@ cross: ## build for 386 and arm64
 	$(call each,GOARCH=386 go vet ./...)
 	$(call each,GOARCH=arm64 go build ./...)
 
+# The packages of reliability take all processors there are: one after the other.
 race: ## only the tests, with the race detector
-	$(call each,CGO_ENABLED=1 go test -race -count=1 -shuffle=on -timeout=8m ./...)
+	$(call each,CGO_ENABLED=1 go test $$(test $$module != ./reliability || echo -p=1) -race -count=1 -shuffle=on -timeout=8m ./...)
 
 flaky: ## all tests COUNT=30 times, each round shuffled anew; FLAKY="plain race"
 	@scripts/flaky.sh $(MODULES)
