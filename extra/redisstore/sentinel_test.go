@@ -51,7 +51,10 @@ func TestSentinelFailover(t *testing.T) {
 	w := f.wake()
 	w.wait("")
 	f.publish("room", "one")
-	must(t, master.Wait(t.Context(), 1, 0).Err())
+	next := newClient(t, servers[1])
+	eventually(t, "the replica has the record", func() bool {
+		return next.Exists(t.Context(), f.key("room")).Val() == 1
+	})
 
 	must(t, sentinel.Failover(t.Context(), "fleet").Err())
 	eventually(t, "there is another master", func() bool {
@@ -59,7 +62,6 @@ func TestSentinelFailover(t *testing.T) {
 		return err == nil && net.JoinHostPort(addr[0], addr[1]) == servers[1]
 	})
 	// The former master may give leases, and deliver messages, until it hears of that.
-	next := newClient(t, servers[1])
 	eventually(t, "a lease of the new master, and a wake after it", func() bool {
 		a := ask(fmt.Sprint("new ", asks.Load()))
 		e, err := f.Acquire(t.Context(), a)
