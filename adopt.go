@@ -13,24 +13,24 @@ import (
 //
 // The age of the token counts from before the store was asked.
 func (e *engine) adopt(r *room, rec Record, now monotime.Reading) {
-	e.adoptIf(r, rec, now, func(left time.Duration) bool { return !e.valid(r.rec, now, 0) || left >= e.left(r, now) })
+	e.adoptRecord(r, rec, false, now)
 }
 
 // adoptInstead is like adopt, but the record takes the place of a token that the store has
 // refused, even if it ends before that.
 func (e *engine) adoptInstead(r *room, rec Record, now monotime.Reading) {
-	e.adoptIf(r, rec, now, func(time.Duration) bool { return true })
+	e.adoptRecord(r, rec, true, now)
 }
 
-// adoptIf adopts a record if ok says so, who is told how long the token has left.
-func (e *engine) adoptIf(r *room, rec Record, now monotime.Reading, ok func(left time.Duration) bool) {
+// adoptRecord is adopt, or adoptInstead.
+func (e *engine) adoptRecord(r *room, rec Record, instead bool, now monotime.Reading) {
 	sh := e.share.of(r)
 	if rec.Version <= sh.version {
 		return
 	}
 	sh.version = rec.Version
 	c := grantOf(r, rec, e.clock, sh)
-	e.share.granted = max(e.share.granted, c.began.Mono.Add(-max(sh.storeTime.Sub(rec.Began), 0)))
+	e.share.granted = max(e.share.granted, c.began.Mono.Add(-sh.age(rec)))
 	switch {
 	case rec.Token.Equal(r.rec.secret()) || e.isRejected(c, rec.Token):
 		return
@@ -46,7 +46,7 @@ func (e *engine) adoptIf(r *room, rec Record, now monotime.Reading, ok func(left
 		return
 	}
 	left := e.clock.Left(token.validity().expiry, now)
-	if !ok(left) {
+	if !instead && e.valid(r.rec, now, 0) && left < e.left(r, now) {
 		return
 	}
 	e.keepRefresh(c, c.outcome.grant, now)
@@ -79,7 +79,7 @@ func (e *engine) vouched() bool { return e.share != nil && e.breaker.Older(e.sha
 
 // rejectRecord tells the fleet that the token of a record was refused.
 func (e *engine) rejectRecord(r *room, rec Record, now monotime.Reading) {
-	age := max(e.share.of(r).storeTime.Sub(rec.Began), 0)
+	age := e.share.of(r).age(rec)
 	rejection := Rejection{RoomID: r.rec.roomID(), Token: rec.Token.Digest(), Left: rec.Lifetime - age}
 	if age < rec.RenewAge {
 		rejection.Refusals = rec.Refusals + 1
@@ -90,7 +90,7 @@ func (e *engine) rejectRecord(r *room, rec Record, now monotime.Reading) {
 
 // grantOf returns a record as the grant of a call that began when the store was asked.
 func grantOf(r *room, rec Record, clock *monotime.Clock, sh *share) *call {
-	issued := clock.Time(sh.asked, sh.asked.Mono).Add(-max(sh.storeTime.Sub(rec.Began), 0))
+	issued := clock.Time(sh.asked, sh.asked.Mono).Add(-sh.age(rec))
 	g := Grant{
 		Token:        Token{Value: rec.Token, ExpiresAt: issued.Add(clampLife(rec.Lifetime))},
 		RefreshToken: Token{Value: rec.RefreshToken},

@@ -157,21 +157,15 @@ func (e *engine) acquire(c *call, now monotime.Reading) {
 func (e *engine) notAnswered(c *call, ask Ask, now monotime.Reading) {
 	r := c.room
 	unsure := Lease{RoomID: ask.RoomID, ID: ask.ID} // the store may have given it
-	switch {
-	case e.closed || r == nil:
-		if !ask.Look {
-			e.giveBackUnsure(&unsure)
-		}
-		e.endAsk(c, now)
-	case c.phase == asking && !e.postpone(r, now):
+	if !e.closed && r != nil && c.phase == asking && !e.postpone(r, now) {
 		c.lease, c.unsure = &unsure, true
 		e.runIfNeeded(c, now)
-	default:
-		if !ask.Look {
-			e.giveBackUnsure(&unsure)
-		}
-		e.endAsk(c, now)
+		return
 	}
+	if !ask.Look {
+		e.giveBackUnsure(&unsure)
+	}
+	e.endAsk(c, now)
 }
 
 // asked goes on with a call whose ask was answered.
@@ -290,12 +284,7 @@ func (e *engine) runIfNeeded(c *call, now monotime.Reading) {
 	to, _, _ := e.destination(r, now)
 	needed := inLine(to) || c.as == probing && e.mayProbe(r, now)
 	if !needed || e.breaker.Held(now.Mono) || c.as == ordinary && e.breaker.Guarded() || c.as == passing && e.breaker.State() == breaker.Refused {
-		if c.unsure {
-			e.giveBackUnsure(c.lease)
-		} else {
-			e.giveBack(c.lease)
-		}
-		c.lease = nil
+		e.returnLease(c)
 		e.endAsk(c, now)
 		return
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/roomtoken/roomtoken/internal/monotime"
 )
 
-// call is one call to the source, with what is said to the store before and after it. The engine's lock guards it, except for what run
-// sets and nobody changes, for returned, and for outcome, which belongs to the call's
-// own goroutine until the call ends.
+// call is one call to the source, with what is said to the store before and after it. The
+// engine's lock guards it, except for what run sets and nobody changes, for returned, and
+// for outcome, which belongs to the call's own goroutine until the call ends.
 type call struct {
 	room      *room // Forget replaces it
 	roomID    string

@@ -14,15 +14,11 @@ func (e *engine) commit(c *call, now monotime.Reading) {
 	if lease == nil {
 		return
 	}
-	c.lease = nil
-	switch {
-	case c.unsure: // nothing is known of the lease
-		e.giveBackUnsure(lease)
-		return
-	case c.orphaned || r.life == dropped: // nothing may be shared
-		e.giveBack(lease)
+	if c.unsure || c.orphaned || r.life == dropped { // nothing is known of the lease, or nothing may be shared
+		e.returnLease(c)
 		return
 	}
+	c.lease = nil
 	if c.outcome.verdict == rejected {
 		e.share.of(r).lease = *lease // a create follows at once
 		return
@@ -118,6 +114,16 @@ func (e *engine) giveBackUnsure(lease *Lease) {
 		m := e.endOfLease(*lease)
 		m.after = e.clock.Now().Mono.Add(e.share.timeout)
 		o.again = append(o.again, m)
+	}
+}
+
+// returnLease gives a call's lease back, which it may have without being sure.
+func (e *engine) returnLease(c *call) {
+	lease := c.lease
+	if c.lease = nil; c.unsure {
+		e.giveBackUnsure(lease)
+	} else {
+		e.giveBack(lease)
 	}
 }
 

@@ -65,11 +65,7 @@ func (e *engine) pause(d time.Duration) {
 func (e *engine) newsOnce() (ok bool) {
 	done := make(chan struct{})
 	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
-		return false
-	}
-	if e.share.running >= storePlaces { // it stays so only while all calls hang
+	if e.closed || e.share.running >= storePlaces { // that lasts only while all calls hang
 		e.mu.Unlock()
 		return false
 	}

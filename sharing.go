@@ -193,6 +193,9 @@ func (s *sharing) lastRefused(roomID string, now monotime.Reading) Rejection {
 	return last.Rejection
 }
 
+// age returns how old a record was when the store was asked last.
+func (sh *share) age(rec Record) time.Duration { return max(sh.storeTime.Sub(rec.Began), 0) }
+
 // forgetShare drops what is known of a room that is dropped, and gives its lease back.
 func (e *engine) forgetShare(r *room) {
 	if e.share != nil {
@@ -234,8 +237,7 @@ func (e *engine) closeSharing() {
 	s.outbox.again = nil
 	for c := range e.calls {
 		if c.lease != nil {
-			e.giveBack(c.lease)
-			c.lease = nil
+			e.returnLease(c)
 		}
 	}
 	clear(s.rooms)
