@@ -99,7 +99,7 @@ func grantOf(r *room, rec Record, clock *monotime.Clock, sh *share) *call {
 	if rec.RefreshLifetime > 0 {
 		g.RefreshToken.ExpiresAt = issued.Add(clampLife(rec.RefreshLifetime))
 	}
-	return &call{room: r, began: sh.asked, outcome: outcome{verdict: granted, grant: g}}
+	return &call{room: r, began: sh.asked, outcome: &outcome{verdict: granted, grant: g}}
 }
 
 // reportAdopted counts and reports a token that came from the store.

@@ -2,8 +2,6 @@ package roomtoken
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"github.com/roomtoken/roomtoken/internal/monotime"
 	"github.com/roomtoken/roomtoken/internal/policy"
@@ -56,11 +54,9 @@ func (e *engine) number(c *call, now monotime.Reading) {
 // run calls the source. The token's age counts from now.
 func (e *engine) run(c *call, now monotime.Reading) {
 	r := c.room
-	ctx := e.life
-	if d := r.demand; d != nil {
-		if of := d.ctx(); of != nil && r.wanted(e.valid(r.rec, now, 0)) {
-			ctx = valuesCtx{e.life, context.WithoutCancel(of)}
-		}
+	var values context.Context
+	if d := r.demand; d != nil && r.wanted(e.valid(r.rec, now, 0)) {
+		values = d.ctx()
 	}
 	if e.begun != c.number { // others have begun while it asked the store
 		e.number(c, now)
@@ -70,18 +66,30 @@ func (e *engine) run(c *call, now monotime.Reading) {
 	c.failing = r.failure.total() > 0
 	c.chronic = e.sick(r) && r.failure.total() > 1
 	e.choose(c, now)
-	e.report(Event{Kind: EventCallBegun, RoomID: c.roomID, Call: c.kind})
-	e.flights.Go(c.roomID,
-		func() error { e.invoke(ctx, c); return nil },
-		func(thrown error) { e.finish(c, thrown) })
+	if e.observe != nil {
+		e.report(Event{Kind: EventCallBegun, RoomID: c.roomID, Call: c.kind})
+	}
+	until := now.Mono.Add(e.config.CallTimeout)
+	c.ctx.engine, c.ctx.values, c.ctx.until = e, values, until
+	e.deadlines.Set(c, until)
+	if until.Before(e.sleepUntil) {
+		e.wakeScheduler()
+	}
+	e.start(c)
 }
 
 // count adds a call to the calls in flight, or with -1 takes it away.
 func (e *engine) count(c *call, n int) {
 	if n > 0 {
-		e.calls[c] = struct{}{}
+		c.index = int32(len(e.calls))
+		e.calls = append(e.calls, c)
 	} else {
-		delete(e.calls, c)
+		last := len(e.calls) - 1
+		moved := e.calls[last]
+		e.calls[c.index], moved.index = moved, c.index
+		e.calls[last] = nil
+		e.calls = e.calls[:last]
+		e.deadlines.Remove(c)
 	}
 	if c.forCaller {
 		e.callerCalls += n
@@ -125,69 +133,4 @@ func nextKind(refreshable bool, r *room) CallKind {
 func (e *engine) fallBack(roomID, reason string) {
 	e.stats.Fallbacks++
 	e.report(Event{Kind: EventFellBack, RoomID: roomID, Reason: reason})
-}
-
-// invoke calls the source and classifies the outcome. It runs on the call's own
-// goroutine, without the lock; the flight contains what the source throws.
-func (e *engine) invoke(ctx context.Context, c *call) {
-	ctx, release := e.withTimeout(ctx, c)
-	defer release()
-	defer c.returned.Store(true)
-
-	var grant Grant
-	var err error
-	if c.kind == CallRefresh {
-		grant, err = e.source.Refresh(ctx, c.roomID, c.refresh)
-	} else {
-		grant, err = e.source.Create(ctx, c.roomID)
-	}
-	if err == nil {
-		c.outcome = outcome{verdict: granted, grant: grant}
-		return
-	}
-	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		err = &timeoutError{after: e.config.CallTimeout, err: err}
-	}
-	c.outcome = classify(c.kind, err)
-}
-
-// returnGrace is how long a source that honours its ctx may take to return once the
-// ctx has ended. It is real time: the goroutine needs it, not the tokens.
-const returnGrace = 50 * time.Millisecond
-
-// withTimeout returns the ctx that the source gets: it ends at CallTimeout on the
-// Manager's clock. If that is the real clock, the ctx also has a deadline. release
-// must be called when the source has returned. It needs no lock.
-func (e *engine) withTimeout(ctx context.Context, c *call) (_ context.Context, release func()) {
-	timeout := e.config.CallTimeout
-	if e.clock.IsReal() {
-		ctx, cancel := context.WithTimeoutCause(ctx, timeout, errCallTimeout)
-		late := time.AfterFunc(timeout, func() { e.awaitReturn(c) })
-		return ctx, func() {
-			late.Stop()
-			cancel()
-		}
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	late := e.config.Clock.AfterFunc(timeout, func() {
-		cancel(errCallTimeout)
-		e.awaitReturn(c)
-	})
-	return ctx, func() {
-		late.Stop()
-		cancel(nil)
-	}
-}
-
-// awaitReturn gives a source whose ctx has ended a moment to return. The moment
-// begins here and not when the call began: a process that was stopped in between
-// finds both over at once. It takes the lock.
-func (e *engine) awaitReturn(c *call) {
-	grace := time.NewTimer(returnGrace)
-	defer grace.Stop()
-	select {
-	case <-grace.C:
-		e.overrun(c)
-	case <-e.closing:
-	}
 }

@@ -5,40 +5,45 @@ import (
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/monotime"
+	"github.com/roomtoken/roomtoken/internal/queue"
 )
 
 // call is one call to the source, with what is said to the store before and after it. The
 // engine's lock guards it, except for what run sets and nobody changes, for returned, and
-// for outcome, which belongs to the call's own goroutine until the call ends.
+// for what outcome points to, which is the worker's until the call ends.
 type call struct {
-	room      *room // Forget replaces it
-	roomID    string
+	room    *room // Forget replaces it
+	roomID  string
+	number  uint64 // the first call of a Manager has 1; it is none while a room is only looked up
+	refresh Token  // what Refresh is called with
+	ctx     callCtx
+	began   monotime.Reading
+
+	returned atomic.Bool    // the source has returned
+	index    int32          // in engine.calls
+	deadline queue.Position // in engine.deadlines, while the source has time
+
+	recovered int32 // consecutive failures that it put an end to
+
 	kind      CallKind
-	number    uint64 // the first call of a Manager has 1; it is none while a room is only looked up
-	refresh   Token  // what Refresh is called with
-	forCaller bool   // somebody waited when it began: it takes one of the callers' slots
-	forced    bool   // the room's token was valid, but did not live long enough for a caller
-	failing   bool   // its room was failing when it began: it is no witness
-	sick      bool   // the same, and calls have not come back since
-	chronic   bool   // its room has failed more than once, and calls have not come back since
-	inLane    bool   // see breaker.Breaker
-	unsure    bool   // whether the store has given lease is not known
-	as        role   // why it may begin
-	phase     phase  // changes; without a store it is running
-	began     monotime.Reading
-	returned  atomic.Bool // the source has returned
+	as        role  // why it may begin
+	phase     phase // changes; without a store it is running
+	forCaller bool  // somebody waited when it began: it takes one of the callers' slots
+	forced    bool  // the room's token was valid, but did not live long enough for a caller
+	failing   bool  // its room was failing when it began: it is no witness
+	sick      bool  // the same, and calls have not come back since
+	chronic   bool  // its room has failed more than once, and calls have not come back since
+	inLane    bool  // see breaker.Breaker
+	unsure    bool  // whether the store has given lease is not known
+	orphaned  bool  // its room was forgotten: it answers waiters and changes nothing else
+	overdue   bool  // CallTimeout has passed
+	retry     bool  // ResetBackoff came while it ran: if it fails, the next attempt is at once
 
-	outcome outcome
-
-	lease *Lease // that it has to end; nil: none
-
-	orphaned  bool     // its room was forgotten: it answers waiters and changes nothing else
-	waiters   *waiters // if it is orphaned: those who waited then; nil: nobody did
-	result    *record  // the token that it got
-	recovered int      // consecutive failures that it put an end to
-	overdue   bool     // CallTimeout has passed
-	retry     bool     // ResetBackoff came while it ran: if it fails, the next attempt is at once
-	rejected  []Secret // tokens that were invalidated while it ran
+	outcome  *outcome
+	lease    *Lease   // that it has to end; nil: none
+	waiters  *waiters // if it is orphaned: those who waited then; nil: nobody did
+	result   *record  // the token that it got
+	rejected []Secret // tokens that were invalidated while it ran
 }
 
 // maxRejected bounds how many invalidated tokens a call remembers. It is more than

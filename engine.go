@@ -56,13 +56,15 @@ type engine struct {
 	reranked int                                            // rooms since the last eviction
 	patience *queue.Queue[monotime.Time, *waiters]          // cohorts by when the first of their members leaves
 
-	calls       map[*call]struct{} // in flight
-	callerCalls int                // those of them that began for a caller
-	sickCalls   int                // those of them whose room was failing
-	laneCalls   int                // those of them in the lane
-	overdue     int                // those of them that are overdue
-	begun       uint64             // calls, since NewManager
-	latency     time.Duration      // of the last call that got a token
+	calls       []*call                            // in flight, in no order
+	deadlines   *queue.Queue[monotime.Time, *call] // those whose source has time, by when it is over
+	freed       *worker                            // whose call is ending; nil: none
+	callerCalls int                                // those of them that began for a caller
+	sickCalls   int                                // those of them whose room was failing
+	laneCalls   int                                // those of them in the lane
+	overdue     int                                // those of them that are overdue
+	begun       uint64                             // calls, since NewManager
+	latency     time.Duration                      // of the last call that got a token
 
 	breaker breaker.Breaker
 	window  window.Window
@@ -109,10 +111,10 @@ func newEngine(source TokenSource, config Config, renewal policy.Renewal) *engin
 		observe:    observer(config),
 		woken:      make(chan struct{}, 1),
 		cache:      newCache(),
-		calls:      make(map[*call]struct{}),
 		breaker:    breaker.Breaker{Backoff: backoff},
 		pace:       pace.Pace{Limit: config.CallsPerSecond},
 		watches:    make(map[*watch]struct{}),
+		deadlines:  queue.New[monotime.Time](func(c *call) *queue.Position { return &c.deadline }),
 		scheduling: true,
 	}
 	if e.config.Clock == nil {

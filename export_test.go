@@ -75,7 +75,7 @@ func (m *Manager) CheckInvariants() (faults []string) {
 			if c.room != r {
 				fault("room %q: its call belongs to another", id)
 			}
-			_, counted := e.calls[c]
+			counted := int(c.index) < len(e.calls) && e.calls[c.index] == c
 			if want := c.phase == running || c.phase == asking; counted != want {
 				fault("room %q: its call is counted is %v, want %v", id, counted, want)
 			}
@@ -146,7 +146,7 @@ func (m *Manager) CheckInvariants() (faults []string) {
 		fault("rooms by state: %v, counted %v", e.states, states)
 	}
 	sick, lane, overdue := 0, 0, 0
-	for c := range e.calls {
+	for _, c := range e.calls {
 		if c.sick {
 			sick++
 		}
@@ -187,7 +187,7 @@ func (e *engine) checkSharing() (problems []string) {
 	}
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	n := 0
-	for c := range e.calls {
+	for _, c := range e.calls {
 		if c.phase == asking {
 			n++
 		}

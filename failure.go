@@ -32,12 +32,12 @@ type failureState struct {
 }
 
 // note keeps the error of a call that failed.
-func (f *failureState) note(c *call, o outcome) {
+func (f *failureState) note(c *call, o *outcome) {
 	f.lastCall, f.lastErr, f.lastCause = c.kind, o.err, o.cause
 }
 
 // count counts a failure.
-func (f *failureState) count(c *call, o outcome, now monotime.Time) {
+func (f *failureState) count(c *call, o *outcome, now monotime.Time) {
 	if f.total() == 0 {
 		f.since = now
 	}

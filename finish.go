@@ -9,14 +9,9 @@ import (
 	"github.com/roomtoken/roomtoken/internal/window"
 )
 
-// finish ends a call. panicked is the *flight.PanicError of a source that panicked or
-// called Goexit, nil if it did neither. It takes the lock.
-func (e *engine) finish(c *call, panicked error) {
-	if panicked != nil {
-		c.outcome = thrown(panicked, c.refresh.Value)
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// finish ends a call that has its outcome.
+func (e *engine) finish(c *call) {
+	e.mu.assertHeld()
 	now := e.clock.Look()
 	r := c.room
 	inFlight := len(e.calls) - e.overdue
@@ -60,7 +55,7 @@ func (e *engine) finish(c *call, panicked error) {
 }
 
 // judgeSource draws the consequences of an outcome for all rooms.
-func (e *engine) judgeSource(c *call, o outcome, inFlight int, now monotime.Reading) breaker.Change {
+func (e *engine) judgeSource(c *call, o *outcome, inFlight int, now monotime.Reading) breaker.Change {
 	bc := breaker.Call{Number: c.number, Room: c.roomID, Began: c.began.Mono, Witness: !c.failing}
 	if o.verdict == transient && c.overdue {
 		e.breaker.Left(c.number) // it counted when it became overdue
@@ -103,7 +98,7 @@ func (e *engine) judgeSource(c *call, o outcome, inFlight int, now monotime.Read
 }
 
 // follow acts on what the end of a call has changed for all rooms.
-func (e *engine) follow(change breaker.Change, c *call, o outcome, now monotime.Reading) {
+func (e *engine) follow(change breaker.Change, c *call, o *outcome, now monotime.Reading) {
 	if change.Later {
 		e.report(Event{
 			Kind: EventHeldBack, RoomID: c.roomID, Err: e.breaker.Err(),
@@ -168,7 +163,7 @@ func (e *engine) wakeBefore(r *room, until monotime.Time) {
 
 // judgeRoom draws the consequences of an outcome for its room. It reports whether the
 // room's refresh token is gone with it.
-func (e *engine) judgeRoom(c *call, o outcome, now monotime.Reading) (fellBack bool) {
+func (e *engine) judgeRoom(c *call, o *outcome, now monotime.Reading) (fellBack bool) {
 	r := c.room
 	wait := min(o.wait, e.config.MaxRetryAfter)
 	switch {
@@ -264,7 +259,7 @@ func (e *engine) reportEnd(c *call, now monotime.Reading) {
 	}
 	e.report(ended)
 	if c.result != nil && !c.orphaned {
-		e.reportToken(c.room, c.kind, c.recovered, "")
+		e.reportToken(c.room, c.kind, int(c.recovered), "")
 	}
 }
 
@@ -301,38 +296,4 @@ func (e *engine) reportToken(r *room, kind CallKind, recovered int, reason strin
 		ExpiresAt:   r.rec.token().ExpiresAt, Generation: uint64(r.generation),
 		Failures: recovered, Reason: reason,
 	})
-}
-
-// overrun gives up on a source that has not returned soon after its ctx ended: its
-// call keeps its place, and nobody waits for it any longer. It takes the lock.
-func (e *engine) overrun(c *call) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed || c.returned.Load() || c.room.call != c { // one that has returned may have lost its room
-		return
-	}
-	now := e.clock.Now()
-	o := failed(&timeoutError{after: e.config.CallTimeout})
-	o.timedOut = true
-	e.report(Event{Kind: EventCallOverdue, RoomID: c.roomID, Call: c.kind, Duration: c.took(now), Err: o.err})
-	change := e.judgeSource(c, o, len(e.calls)-e.overdue, now)
-	e.judgeRoom(c, o, now)
-	if c.inLane {
-		e.laneCalls--
-	}
-	e.stats.LastError, e.stats.LastErrorAt = o.err, e.clock.Time(now, now.Mono)
-	c.overdue = true
-	e.overdue++
-	e.follow(change, c, o, now)
-	if c.waiters != nil { // it is orphaned, and nothing else is known of its room
-		e.releaseCohort(c.waiters, nil, &Error{RoomID: c.roomID, Call: c.kind, Err: o.err})
-		c.waiters = nil
-	}
-	if d := c.room.demand; d != nil {
-		failure := &Error{RoomID: c.roomID}
-		e.explain(failure, c.room, now)
-		e.release(d, nil, failure)
-		d.watches.wake()
-	}
-	e.settle(c.room, now)
 }

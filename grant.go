@@ -35,7 +35,7 @@ func (e *engine) accept(c *call, now monotime.Reading) {
 		e.keepRefresh(c, g, now)
 	}
 	if err != nil {
-		c.outcome = failed(err)
+		*c.outcome = failed(err)
 		return
 	}
 	if c.orphaned {
@@ -48,7 +48,7 @@ func (e *engine) accept(c *call, now monotime.Reading) {
 		return
 	}
 	next := grantRecord{rec: rec, lifetime: lifetime, renewLeft: e.renewLeft(r, rec, lifetime, left), number: c.number}
-	c.recovered = r.failure.total()
+	c.recovered = int32(r.failure.total())
 	e.scheduleAttempt(c, next, left)
 	r.failure = e.failureAfterSuccess(r)
 	if f := r.failure; f != nil {
@@ -67,7 +67,7 @@ func (e *engine) accept(c *call, now monotime.Reading) {
 // is of no use any more; a create is made again when the present token is no better.
 func (e *engine) refuseShorter(c *call, left time.Duration, now monotime.Reading) {
 	r := c.room
-	c.outcome = failed(fmt.Errorf("%w: it ends before the token that it would replace", ErrInvalidGrant))
+	*c.outcome = failed(fmt.Errorf("%w: it ends before the token that it would replace", ErrInvalidGrant))
 	c.outcome.blames = breaker.Success // the source works
 	if c.kind == CallRefresh {
 		c.outcome.verdict = rejected

@@ -42,12 +42,12 @@ func (e *engine) learnHold(hold Hold, now monotime.Reading) {
 	if change.Later {
 		e.pace.RateLimited(now.Mono, e.breaker.Opens(now.Mono))
 	}
-	e.follow(change, &call{}, o, now)
+	e.follow(change, &call{}, &o, now)
 }
 
 // openUp lets calls come back after a change of another process's making.
 func (e *engine) openUp(change breaker.Change, now monotime.Reading) {
-	e.follow(change, &call{}, outcome{}, now)
+	e.follow(change, &call{}, &outcome{}, now)
 	e.dispatch(now)
 }
 

@@ -134,9 +134,9 @@ func TestPromise13CloseGivesLeasesBack(t *testing.T) {
 				f.src.holdCalls(false)
 				f.procs[0].ask(context.Background(), "a")
 				time.Sleep(50 * time.Millisecond)
+				f.src.stopHolding()
 				waiting := f.procs[1].ask(context.Background(), "a")
 				time.Sleep(time.Millisecond)
-				f.src.stopHolding()
 				began := time.Now()
 				if err := f.procs[0].m.Close(); err != nil {
 					t.Fatal(err)

@@ -64,6 +64,7 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 		return 0, false
 	}
 	now := e.clock.Look()
+	e.timeOut(now)
 	e.followWall(now)
 	e.walkOn(now)
 	e.review(now)
@@ -97,6 +98,9 @@ func (e *engine) turn() (until monotime.Time, ok bool) {
 	}
 	if opens := e.opens(now); opens > 0 {
 		e.sleepUntil = min(e.sleepUntil, opens)
+	}
+	if _, over, ok := e.deadlines.Min(); ok {
+		e.sleepUntil = min(e.sleepUntil, over)
 	}
 	return e.sleepUntil, true
 }

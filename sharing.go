@@ -235,7 +235,7 @@ func (e *engine) closeSharing() {
 		s.outbox.next = append(s.outbox.next, s.outbox.again...)
 	}
 	s.outbox.again = nil
-	for c := range e.calls {
+	for _, c := range e.calls {
 		if c.lease != nil {
 			e.returnLease(c)
 		}

@@ -4,7 +4,6 @@ package flight
 
 import (
 	"fmt"
-	"runtime"
 	"runtime/debug"
 
 	"golang.org/x/sync/singleflight"
@@ -16,37 +15,19 @@ type Group struct {
 	flights singleflight.Group
 }
 
-// Go runs call on a new goroutine, then done on the same goroutine with the error
-// that call returned, or with a *[PanicError]. The key is free again when done
-// runs.
-//
-// The key must be free. That is for the caller to know: Go panics on the new
-// goroutine, and so ends the process, rather than lose a call.
-func (g *Group) Go(key string, call func() error, done func(error)) {
+// Do runs call as [Contain] does, and stores its error in err. The key must be free, and is
+// so again when Do returns. That is for the caller to know: Do panics rather than lose a
+// call.
+func (g *Group) Do(key string, call func() error, err *error) {
 	begun := false
-	flight := func() (any, error) {
+	_, _, _ = g.flights.Do(key, func() (any, error) {
 		begun = true
-		var err error
-		// Deferred because a Goexit in call ends this goroutine here, and singleflight
-		// would never answer it. A panic it would let kill the process.
-		defer func() {
-			g.flights.Forget(key)
-			done(err)
-		}()
-		Contain(call, &err)
+		Contain(call, err)
 		return nil, nil
+	})
+	if !begun {
+		panic(fmt.Sprintf("bug: two calls at a time for the key %q", key))
 	}
-	go func() {
-		// A call that ends begins the next one. A chain of calls that do not wait for
-		// anything would keep a processor for 10 ms, since a goroutine that is started
-		// last runs first, in what is left of its starter's time slice; and the callers
-		// that it has served would wait for that long.
-		runtime.Gosched()
-		_, _, _ = g.flights.Do(key, flight)
-		if !begun {
-			panic(fmt.Sprintf("bug: two calls at a time for the key %q", key))
-		}
-	}()
 }
 
 // Contain runs call on the calling goroutine and stores its error in err, or a

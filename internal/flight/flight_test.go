@@ -13,16 +13,25 @@ import (
 
 var errBoom = errors.New("boom")
 
-func TestGoDeliversTheError(t *testing.T) {
+// start runs call on a goroutine of its own, and done with its error.
+func start(g *Group, key string, call func() error, done func(error)) {
+	go func() {
+		var err error
+		defer func() { done(err) }() // deferred because of runtime.Goexit
+		g.Do(key, call, &err)
+	}()
+}
+
+func TestDoDeliversTheError(t *testing.T) {
 	var g Group
 	got := make(chan error)
-	g.Go("k", func() error { return errBoom }, func(err error) { got <- err })
+	start(&g, "k", func() error { return errBoom }, func(err error) { got <- err })
 	if err := <-got; !errors.Is(err, errBoom) {
 		t.Fatalf("done got %v", err)
 	}
 }
 
-func TestGoContains(t *testing.T) {
+func TestDoContains(t *testing.T) {
 	for name, c := range map[string]struct {
 		call func() error
 		want string
@@ -36,20 +45,20 @@ func TestGoContains(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var g Group
 			got := make(chan error)
-			g.Go("k", c.call, func(err error) { got <- err })
+			start(&g, "k", c.call, func(err error) { got <- err })
 			err := <-got
 			var p *PanicError
 			if !errors.As(err, &p) || !strings.Contains(p.Text, c.want) {
 				t.Fatalf("done got %v", err)
 			}
-			if !strings.Contains(string(p.Stack), "TestGoContains") || strings.Contains(err.Error(), "TestGoContains") {
+			if !strings.Contains(string(p.Stack), "TestDoContains") || strings.Contains(err.Error(), "TestDoContains") {
 				t.Fatalf("the stack does not lead to the culprit, or is in the text:\n%v\n%s", err, p.Stack)
 			}
 			if p.Panicked != (name != "Goexit") || (p.Value != nil) != p.Panicked || strings.HasPrefix(err.Error(), "panic: ") != p.Panicked {
 				t.Fatalf("PanicError = %+v, want a value unless it is Goexit", p)
 			}
 			// The key is free again.
-			g.Go("k", func() error { return nil }, func(err error) { got <- err })
+			start(&g, "k", func() error { return nil }, func(err error) { got <- err })
 			if err := <-got; err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +73,7 @@ func TestKeysAreIndependent(t *testing.T) {
 		release := make(chan struct{})
 		call := func() error { running.Add(1); <-release; return nil }
 		for _, key := range []string{"a", "b"} {
-			g.Go(key, call, func(error) { running.Add(-1) })
+			start(&g, key, call, func(error) { running.Add(-1) })
 		}
 		synctest.Wait()
 		if n := running.Load(); n != 2 {
@@ -82,9 +91,9 @@ func TestBusyKeyIsABug(t *testing.T) {
 		synctest.Test(t, func(*testing.T) {
 			var g Group
 			release := make(chan struct{})
-			g.Go("a", func() error { <-release; return nil }, func(error) {})
+			start(&g, "a", func() error { <-release; return nil }, func(error) {})
 			synctest.Wait()
-			g.Go("a", func() error { return nil }, func(error) {})
+			start(&g, "a", func() error { return nil }, func(error) {})
 			synctest.Wait()
 			close(release)
 			synctest.Wait()
@@ -99,8 +108,8 @@ func TestBusyKeyIsABug(t *testing.T) {
 	}
 }
 
-// TestKeyIsFreeInDone: done may start the next call for the same key.
-func TestKeyIsFreeInDone(t *testing.T) {
+// TestKeyIsFreeAfterDo: the next call for the same key may follow at once.
+func TestKeyIsFreeAfterDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group
 		calls := 0
@@ -109,7 +118,7 @@ func TestKeyIsFreeInDone(t *testing.T) {
 			if calls == 3 {
 				return
 			}
-			g.Go("k", func() error { calls++; return nil }, next)
+			start(&g, "k", func() error { calls++; return nil }, next)
 		}
 		next(nil)
 		synctest.Wait()
@@ -147,10 +156,10 @@ type exits struct{}
 
 func (exits) String() string { runtime.Goexit(); return "" }
 
-func TestGoContainsAValueThatCannotBePrinted(t *testing.T) {
+func TestDoContainsAValueThatCannotBePrinted(t *testing.T) {
 	var g Group
 	got := make(chan error)
-	g.Go("k", func() error { panic(exits{}) }, func(err error) { got <- err })
+	start(&g, "k", func() error { panic(exits{}) }, func(err error) { got <- err })
 	err := <-got
 	var p *PanicError
 	if !errors.As(err, &p) || !p.Panicked || p.Value != nil || len(p.Stack) == 0 {
