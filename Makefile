@@ -6,7 +6,7 @@ SHELL := bash
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
 .PHONY: test setup fmt-check tidy-check vet cross race flaky lint fmt vuln apidiff \
-	bench bench-check compare load million fleet fuzz soak mutations reliability cover help
+	bench bench-check compare load million fleet recover fuzz soak mutations reliability cover help
 
 MODULES ?= $(shell find . -name go.mod -not -path '*/.*' -not -path '*/testdata/*' -exec dirname {} \; | sort)
 
@@ -86,6 +86,9 @@ million: ## a million rooms, built and kept fresh, with what that costs
 
 fleet: ## what it costs to share tokens through Redis, on a redis-server of its own
 	cd bench && go run ./fleet
+
+recover: ## us and adaptive limiters after an outage, in simulated time, for a few minutes
+	cd bench && go test -count=1 -v ./recover -args -recover.runs=15 -recover.outage=10m
 
 fuzz: ## each Fuzz function for FUZZTIME=20s
 	$(call each,$(CURDIR)/scripts/fuzz.sh)

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/roomtoken/roomtoken/bench/internal/stat"
 )
 
 // linesBySize draws a line per contender over the number of keys, with logarithmic axes,
@@ -143,7 +145,7 @@ func label(v float64) string {
 	case v >= 1e4:
 		v, unit = v/1e3, "k"
 	case v >= 1e3:
-		return grouped(int64(v + 0.5))
+		return stat.Grouped(int64(v + 0.5))
 	}
 	return strconv.FormatFloat(v, 'g', 3, 64) + unit
 }

@@ -97,7 +97,7 @@ func newDrawing(c chart) *drawing {
 // bars draws a horizontal bar per contender, for the first column of the table.
 func bars(f *comparison, c chart) []byte {
 	const (
-		left      = 192 // of the bars
+		left      = 208 // of the bars
 		right     = chartWidth - margin - 56
 		row       = 26
 		thickness = 16

@@ -172,23 +172,40 @@ type headline struct {
 	unit   string
 }
 
-var headlines = []headline{
-	{"hit, 1 key", "one", "1 key", " ns"},
-	{"hit, %s", "one", "", " ns"},
-	{"latency of a read, %s", "dependent", "", " ns"},
-	{"heap per key", "heap", "", " B"},
-	{"cold key: source calls", "cold", "source calls", ""},
-	{"slow source: callers return late by", "slow", "late, worst, ms", " ms"},
-	{"source down for a minute: source calls", "down", "source calls", ""},
-	{"source down for a minute: callers late", "down", "returned late", ""},
+// headlines are the columns of the summary, in two tables: one of all would be too wide for
+// a phone.
+var headlines = [][]headline{
+	{
+		{"hit, 1 key", "one", "1 key", " ns"},
+		{"hit, %s", "one", "", " ns"},
+		{"latency of a read, %s", "dependent", "", " ns"},
+		{"heap per key", "heap", "", " B"},
+	},
+	{
+		{"cold key: source calls", "cold", "source calls", ""},
+		{"slow source: callers late by", "slow", "late, worst, ms", " ms"},
+		{"source down for a minute: source calls", "down", "source calls", ""},
+		{"source down for a minute: callers late", "down", "returned late", ""},
+	},
 }
 
-// summary returns a table of the most important results.
+// summary returns tables of the most important results.
 func (f *comparison) summary() string {
+	var tables []string
+	for _, columns := range headlines {
+		if table := f.summaryTable(columns); table != "" {
+			tables = append(tables, table)
+		}
+	}
+	return strings.Join(tables, "\n")
+}
+
+// summaryTable returns a table with those of the columns that have results, "" if none has.
+func (f *comparison) summaryTable(all []headline) string {
 	var b strings.Builder
 	heads := []string{""}
 	var shown []headline
-	for _, h := range headlines {
+	for _, h := range all {
 		columns := f.columns(h.table)
 		if len(columns) == 0 {
 			continue
@@ -201,6 +218,9 @@ func (f *comparison) summary() string {
 		}
 		shown = append(shown, h)
 		heads = append(heads, h.title)
+	}
+	if len(shown) == 0 {
+		return ""
 	}
 	writeHead(&b, heads)
 	for _, c := range contenders {
@@ -370,7 +390,7 @@ func number(v float64) string {
 	case v > -0.005 && v < 0.005:
 		return "0"
 	case v >= 99.95 || v == float64(int64(v)):
-		return grouped(int64(v + 0.5))
+		return stat.Grouped(int64(v + 0.5))
 	case v >= 9.995:
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	default:
@@ -384,15 +404,6 @@ func ratio(v float64) string {
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 2, 64)
-}
-
-// grouped formats a number with commas between the thousands.
-func grouped(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
 }
 
 // writeValues writes all values: a line per table, column and contender, with a field
@@ -415,7 +426,7 @@ func (f *comparison) writeValues(w io.Writer) error {
 				}
 				line := []string{t.id, column, c.name}
 				for _, v := range values {
-					line = append(line, strconv.FormatFloat(v, 'g', 5, 64))
+					line = append(line, strconv.FormatFloat(v, 'g', 7, 64))
 				}
 				if err := out.Write(line); err != nil {
 					return err

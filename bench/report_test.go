@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -60,14 +62,39 @@ All callers ask before the source answers. Ideal: one call, and all callers retu
 }
 
 func TestSummary(t *testing.T) {
-	const want = `|  | hit, 1 key | hit, 1,000 keys | cold key: source calls |
-|---|---:|---:|---:|
-| **roomtoken** | 80 ns | 2,000 ns | 1 |
-| aws | 120 ns |  | 1,234 |
-| floor: sync.Map + time.Since | 60 ns | 1,000 ns |  |
+	const want = `|  | hit, 1 key | hit, 1,000 keys |
+|---|---:|---:|
+| **roomtoken** | 80 ns | 2,000 ns |
+| aws | 120 ns |  |
+| floor: sync.Map + time.Since | 60 ns | 1,000 ns |
+
+|  | cold key: source calls |
+|---|---:|
+| **roomtoken** | 1 |
+| aws | 1,234 |
 `
 	if got := sampleComparison().summary(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := (&comparison{}).summary(); got != "" {
+		t.Errorf("without results: %q", got)
+	}
+}
+
+// The published page has the summary of the published values.
+func TestPublishedSummary(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(published, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	summary := publishedResults(t).summary()
+	if !strings.Contains(string(page), "\n\n"+summary+"\n") {
+		t.Errorf("the page lacks\n%s", summary)
+	}
+	for line := range strings.Lines(summary) {
+		if columns := strings.Count(line, "|") - 1; columns > 6 {
+			t.Errorf("%d columns are too many for a phone: %s", columns, line)
+		}
 	}
 }
 
@@ -143,11 +170,6 @@ func TestNumbers(t *testing.T) {
 	for v, want := range map[float64]string{0.05: "0.05", 1: "1.00", 9.94: "9.94", 9.96: "10", 123: "123"} {
 		if got := ratio(v); got != want {
 			t.Errorf("ratio(%v) = %q, want %q", v, got, want)
-		}
-	}
-	for n, want := range map[int64]string{0: "0", 12: "12", 123: "123", 1234: "1,234", -123: "-123", -123456: "-123,456"} {
-		if got := grouped(n); got != want {
-			t.Errorf("grouped(%d) = %q, want %q", n, got, want)
 		}
 	}
 }

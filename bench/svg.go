@@ -6,9 +6,14 @@ import (
 	"strings"
 )
 
-// chartWidth is the width of all charts, in pixels: that of a column of text on a phone,
-// where a wider chart would be scaled down until its text cannot be read.
-const chartWidth = 480
+// chartWidth is the width of all charts, and textSize and titleSize those of its text, in
+// pixels. On a phone of 360 pixels a page has 328 for a chart: the text is then scaled down
+// to 10.
+const (
+	chartWidth = 480
+	textSize   = 15
+	titleSize  = 16
+)
 
 // drawing is a chart in SVG. Coordinates are in pixels from the top left.
 type drawing struct {
@@ -64,21 +69,25 @@ func (d *drawing) mark(p point, shape int, class string) {
 	fmt.Fprintf(&d.b, `<path d="M%.1f,%.1f%s" class="%s"/>`+"\n", p.x, p.y, shapes[shape%len(shapes)], class)
 }
 
-// svg returns the drawing as a document. Its background is that of the page.
+// svg returns the drawing as a document. It has a background of its own: an image follows the
+// color scheme of the browser, and the page around it may have another.
 func (d *drawing) svg(height float64) []byte {
 	return fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %.0f" width="%d" height="%.0f" role="img">
 <title>%s</title>
 <style>
-text{font:14px system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",Arial,sans-serif}
-.title{font-size:15px;font-weight:600}
+text{font:%dpx system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",Arial,sans-serif}
+.title{font-size:%dpx;font-weight:600}
 %s@media (prefers-color-scheme:dark){
 %s}
 .line{fill:none;stroke-width:2}
 .bold{stroke-width:3.5}
 .dashed{stroke-dasharray:5 4}
+.floor2.dashed{stroke-dasharray:2 4}
 </style>
+<rect width="%d" height="%.0f" rx="6" class="paper"/>
 %s</svg>
-`, chartWidth, height, chartWidth, height, escape(d.title), palette(light), palette(dark), d.b.String())
+`, chartWidth, height, chartWidth, height, escape(d.title), textSize, titleSize, palette(light), palette(dark),
+		chartWidth, height, d.b.String())
 }
 
 // scheme is one of the two that readers choose between.
@@ -89,11 +98,12 @@ const (
 	dark
 )
 
-// colors are those of each class, on a light page and on a dark one.
+// colors are those of each class in both schemes. The paper is GitHub's page.
 var colors = []struct {
 	class string
 	on    [2]string
 }{
+	{"paper", [2]string{"#ffffff", "#0d1117"}},
 	{"ink", [2]string{"#1f2328", "#e6edf3"}},
 	{"dim", [2]string{"#59636e", "#9198a1"}},
 	{"grid", [2]string{"#d1d9e0", "#3d444d"}},
@@ -112,7 +122,7 @@ func palette(s scheme) string {
 	var b strings.Builder
 	for _, c := range colors {
 		switch c.class {
-		case "ink", "dim":
+		case "paper", "ink", "dim":
 			fmt.Fprintf(&b, ".%s{fill:%s}\n", c.class, c.on[s])
 		case "grid":
 			fmt.Fprintf(&b, ".%s{stroke:%s}\n", c.class, c.on[s])

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/roomtoken/roomtoken/bench/internal/stat"
 )
 
 // A work is a task for all contenders that it applies to.
@@ -127,5 +129,5 @@ func count(n int, noun string) string {
 	if n != 1 {
 		noun += "s"
 	}
-	return grouped(int64(n)) + " " + noun
+	return stat.Grouped(int64(n)) + " " + noun
 }

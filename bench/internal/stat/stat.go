@@ -1,9 +1,11 @@
-// Package stat has the statistics that the programs of this module need.
+// Package stat has the statistics that the programs of this module need, and how they write
+// numbers.
 package stat
 
 import (
 	"math"
 	"slices"
+	"strconv"
 )
 
 // Median returns the middle value, or the mean of the two in the middle. A few
@@ -28,4 +30,13 @@ func Ratios(a, b []float64) []float64 {
 		ratios[i] = a[i] / b[i]
 	}
 	return ratios
+}
+
+// Grouped formats a number with commas between the thousands.
+func Grouped(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }

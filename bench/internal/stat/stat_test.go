@@ -34,3 +34,11 @@ func TestRatios(t *testing.T) {
 		t.Errorf("Ratios = %v, want [2 3]", got)
 	}
 }
+
+func TestGrouped(t *testing.T) {
+	for n, want := range map[int64]string{0: "0", 12: "12", 123: "123", 1234: "1,234", -123: "-123", -123456: "-123,456"} {
+		if got := Grouped(n); got != want {
+			t.Errorf("Grouped(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
