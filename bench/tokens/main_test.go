@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/bench/internal/hist"
+	"github.com/roomtoken/roomtoken/bench/internal/roomid"
+	"github.com/roomtoken/roomtoken/roomtokentest"
+)
+
+func TestRun(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(5)) // collections come by themselves, also with few rooms
+	var out strings.Builder
+	b := benchmark{out: &out, ids: roomid.New(2000), rate: 200, collections: 2, span: 100 * time.Millisecond}
+	if err := b.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`^2000 rooms, each with a token of 627 B and a refresh token of 629 B\n\n`,
+		`\n\| the bare strings, in Go's size classes \| 1280 B \| 3 MB \|\n`,
+		`\n\| live heap \| [1-9]\d{2,3} B \| [1-9] MB \|\n`,
+		`\n\| resident, once all are warm \| \d+ B \| \d+ MB \|\n`,
+		`\n\| resident at most, [^|]* \| \d+ B \| \d+ MB \|\n`,
+		`\n\| [1-9]\d* \| [1-9]\d* \| [2-9] \| [\d.]+s \| \d+\.\d\d s \| [\d.]+[µm]?s \| [1-9]\d* B \|\n`,
+		`\n\| a random room \| they are renewed, with [2-9] collections in \d+ s \| \d+\.\d million \|( [\d.]+[nµm]?s \|){5}\n`,
+		`\n\| a random room \| they are renewed, with one collection after the other: [1-9]\d* in 100ms \| \d+\.\d million \|( [\d.]+[nµm]?s \|){5}\n`,
+		`\n\| nothing but the time \| they are renewed, with one collection after the other: [1-9]\d* in 100ms \|`,
+	} {
+		if !regexp.MustCompile(want).MatchString(out.String()) {
+			t.Errorf("%q is missing in:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, args := range [][]string{{"-rooms", "2499"}, {"-collections", "0"}, {"-for", "0s"}, {"-for", "soon"}} {
+		if err := run(t.Context(), args, io.Discard); err == nil {
+			t.Errorf("%q: no error", args)
+		}
+	}
+}
+
+// A hit that would wait is an error.
+func TestHitThatWouldWait(t *testing.T) {
+	m, err := roomtoken.NewManager(&roomtokentest.Source{}, roomtoken.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	hit := hitOf(m, []string{"a"})
+	once := func() (times *hist.Sum, err error) {
+		asked := make(chan struct{})
+		tell := sync.OnceFunc(func() { close(asked) })
+		return during(func() error { <-asked; return nil }, func() error { defer tell(); return hit() })
+	}
+	if _, err := once(); err == nil || !strings.Contains(err.Error(), "would have waited") {
+		t.Errorf("a room without a token: %v", err)
+	}
+	if err := m.Warm(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if times, err := once(); err != nil || times.Total() == 0 {
+		t.Errorf("a room with a token: %d hits, %v", times.Total(), err)
+	}
+	failed := errors.New("failed")
+	if _, err := during(func() error { return failed }, nothing); !errors.Is(err, failed) {
+		t.Errorf("when the work fails: %v", err)
+	}
+}
+
+// What is allocated and collected is counted.
+func TestCollector(t *testing.T) {
+	before := readCollector()
+	block := make([]byte, 1<<20)
+	runtime.GC()
+	got := readCollector().since(before)
+	if got.forced != 1 || got.used <= 0 || got.allocated < 1<<20 {
+		t.Errorf("after an allocation of 1 MiB and a collection: %+v", got)
+	}
+	runtime.KeepAlive(block)
+}
