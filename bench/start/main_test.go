@@ -133,16 +133,20 @@ func TestAPI(t *testing.T) {
 	if _, err := source.Refresh(t.Context(), room, grant.RefreshToken); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := source.Create(t.Context(), room); !errors.Is(err, roomtoken.ErrRateLimited) {
-		t.Errorf("the third call of this second: %v", err)
+	want := traffic{Connections: 1, Creates: 1, Refreshes: 1, RateLimited: 1}
+	for err = nil; err == nil && want.Creates < 100; want.Creates++ { // as many as it takes on a slow machine
+		_, err = source.Create(t.Context(), room)
 	}
-	if seen := ask(true).since(before); seen != (traffic{Connections: 1, Creates: 2, Refreshes: 1, RateLimited: 1}) {
-		t.Errorf("the API has seen %+v", seen)
+	if !errors.Is(err, roomtoken.ErrRateLimited) {
+		t.Errorf("%d creates, of which the API should answer two in a second: %v", want.Creates, err)
+	}
+	if seen := ask(true).since(before); seen != want {
+		t.Errorf("the API has seen %+v, want %+v", seen, want)
 	}
 	if _, err := source.Create(t.Context(), room); err == nil || errors.Is(err, roomtoken.ErrRateLimited) {
 		t.Errorf("while the API is down: %v", err)
 	}
-	if seen := ask(false).since(before); seen.Creates != 2 || seen.Connections != 1 {
+	if seen := ask(false).since(before); seen != want {
 		t.Errorf("while it was down, the API has seen %+v", seen)
 	}
 	if _, err := source.Create(t.Context(), room); err != nil && !errors.Is(err, roomtoken.ErrRateLimited) {
@@ -175,6 +179,7 @@ func TestGate(t *testing.T) {
 		conn, err := net.DialTCP("tcp", nil, g.listener.Addr().(*net.TCPAddr))
 		if err == nil {
 			t.Cleanup(func() { conn.Close() })
+			err = conn.SetDeadline(time.Now().Add(10 * time.Second))
 		}
 		return conn, err
 	}

@@ -11,25 +11,22 @@ import (
 
 // collector is what the garbage collector has done since the start of the program.
 type collector struct {
-	automatic uint64        // collections that came by themselves, every two minutes at least
-	forced    uint64        // collections that this program has asked for
-	used      time.Duration // processor time: of marking and of pauses, not of sweeping
-	allocated uint64        // bytes on the heap, those collected since included
+	automatic uint64 // collections that came by themselves, every two minutes at least
+	forced    uint64 // collections that this program has asked for
+	allocated uint64 // bytes on the heap, those collected since included
 }
 
 func readCollector() collector {
 	samples := []metrics.Sample{
 		{Name: "/gc/cycles/automatic:gc-cycles"},
 		{Name: "/gc/cycles/forced:gc-cycles"},
-		{Name: "/cpu/classes/gc/total:cpu-seconds"},
 		{Name: "/gc/heap/allocs:bytes"},
 	}
 	metrics.Read(samples)
 	return collector{
 		automatic: samples[0].Value.Uint64(),
 		forced:    samples[1].Value.Uint64(),
-		used:      time.Duration(samples[2].Value.Float64() * float64(time.Second)),
-		allocated: samples[3].Value.Uint64(),
+		allocated: samples[2].Value.Uint64(),
 	}
 }
 
@@ -37,7 +34,6 @@ func (c collector) since(before collector) collector {
 	return collector{
 		automatic: c.automatic - before.automatic,
 		forced:    c.forced - before.forced,
-		used:      c.used - before.used,
 		allocated: c.allocated - before.allocated,
 	}
 }

@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("tokens", flag.ContinueOnError)
 	rooms := flags.Int("rooms", 1_000_000, "number of rooms")
 	flags.IntVar(&b.collections, "collections", 2, "how many of the collections that come by themselves to wait for")
-	flags.DurationVar(&b.span, "for", 30*time.Second, "how long to measure hits while one collection follows another")
+	flags.DurationVar(&b.span, "for", 30*time.Second, "how long to measure each of: renewals and collections without callers, hits while one collection follows another, the time alone")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

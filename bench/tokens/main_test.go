@@ -30,7 +30,7 @@ func TestRun(t *testing.T) {
 		`\n\| live heap \| [1-9]\d{2,3} B \| [1-9] MB \|\n`,
 		`\n\| resident, once all are warm \| \d+ B \| \d+ MB \|\n`,
 		`\n\| resident at most, [^|]* \| \d+ B \| \d+ MB \|\n`,
-		`\n\| [1-9]\d* \| [1-9]\d* \| [2-9] \| [\d.]+s \| \d+\.\d\d s \| [\d.]+[µm]?s \| [1-9]\d* B \|\n`,
+		`\n\| [1-9]\d* \| [1-9]\d* \| [1-9]\d* B \| [\d.]+[µm]?s \| [2-9] \| [\d.]+s \| \d+\.\d{3} s \| [\d.]+[nµm]?s \|\n`,
 		`\n\| a random room \| they are renewed, with [2-9] collections in \d+ s \| \d+\.\d million \|( [\d.]+[nµm]?s \|){5}\n`,
 		`\n\| a random room \| they are renewed, with one collection after the other: [1-9]\d* in 100ms \| \d+\.\d million \|( [\d.]+[nµm]?s \|){5}\n`,
 		`\n\| nothing but the time \| they are renewed, with one collection after the other: [1-9]\d* in 100ms \|`,
@@ -77,14 +77,26 @@ func TestHitThatWouldWait(t *testing.T) {
 	}
 }
 
-// What is allocated and collected is counted.
+// What is allocated and collected is counted, collections that were asked for apart from
+// others.
 func TestCollector(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(5))
 	before := readCollector()
-	block := make([]byte, 1<<20)
-	runtime.GC()
-	got := readCollector().since(before)
-	if got.forced != 1 || got.used <= 0 || got.allocated < 1<<20 {
-		t.Errorf("after an allocation of 1 MiB and a collection: %+v", got)
+	var got collector
+	for got.automatic == 0 {
+		sink = make([]byte, 1<<20)
+		got = readCollector().since(before)
 	}
-	runtime.KeepAlive(block)
+	if got.forced != 0 || got.allocated < 1<<20 {
+		t.Errorf("after allocations of 1 MiB and more, and a collection: %+v", got)
+	}
+	debug.SetGCPercent(-1)
+	runtime.GC() // ends one that was under way
+	before = readCollector()
+	runtime.GC()
+	if got := readCollector().since(before); got.forced != 1 || got.automatic != 0 {
+		t.Errorf("after one that was asked for: %+v", got)
+	}
 }
+
+var sink []byte // what it holds is on the heap

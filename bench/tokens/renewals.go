@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/bench/internal/cpu"
 	"github.com/roomtoken/roomtoken/bench/internal/hist"
+	"github.com/roomtoken/roomtoken/bench/internal/program"
 	"github.com/roomtoken/roomtoken/bench/internal/table"
 )
 
@@ -34,21 +36,49 @@ func (b benchmark) renew(ctx context.Context, m *roomtoken.Manager) (r renewed, 
 	return r, nil
 }
 
-// renewals prints what the garbage collector does for a renewal.
-func (b benchmark) renewals(r renewed) {
+// costs is processor time as the operating system counts it. What the Go runtime counts as
+// the collector's includes the time in which the system runs other programs.
+type costs struct {
+	renewal    time.Duration
+	collection time.Duration
+}
+
+// costs measures without callers: renewals alone, and then collections, less the renewals
+// meanwhile.
+func (b benchmark) costs(ctx context.Context, m *roomtoken.Manager) (c costs, err error) {
+	measure := func(work func() error) (used time.Duration, renewals uint64, err error) {
+		began, before := cpu.Time(), m.Stats().Refreshes
+		err = work()
+		return cpu.Time() - began, m.Stats().Refreshes - before, err
+	}
+	used, renewals, err := measure(func() error {
+		program.Sleep(ctx, b.span/2)
+		return ctx.Err()
+	})
+	if err != nil {
+		return c, err
+	}
+	c.renewal = used / time.Duration(max(renewals, 1))
+	before := readCollector()
+	used, renewals, err = measure(func() error { return collect(ctx, b.span/2) })
+	n := readCollector().since(before).forced
+	c.collection = max(used-c.renewal*time.Duration(renewals), 0) / time.Duration(max(n, 1))
+	return c, err
+}
+
+// renewals prints what a renewal costs, and what the garbage collector does for it.
+func (b benchmark) renewals(r renewed, c costs) {
 	n := max(r.renewals, 1)
-	fmt.Fprintln(b.out)
-	table.Heading(b.out, "renewals", "per second", "collections", "one every", "its processor time", "per renewal", "allocated per renewal")
-	table.Row(b.out, r.renewals, int(float64(r.renewals)/r.took.Seconds()), r.collector.automatic,
-		(r.took / time.Duration(r.collector.automatic)).Round(100*time.Millisecond),
-		fmt.Sprintf("%.2f s", r.collector.used.Seconds()/float64(r.collector.automatic)),
-		(r.collector.used / time.Duration(n)).Round(10*time.Nanosecond),
-		fmt.Sprintf("%d B", r.collector.allocated/n))
+	table.Heading(b.out, "renewals", "per second", "allocated per renewal", "processor time per renewal",
+		"collections", "one every", "processor time of one", "per renewal")
+	table.Row(b.out, r.renewals, int(float64(r.renewals)/r.took.Seconds()), fmt.Sprintf("%d B", r.collector.allocated/n),
+		c.renewal.Round(10*time.Nanosecond), r.collector.automatic,
+		(r.took / time.Duration(r.collector.automatic)).Round(100*time.Millisecond), fmt.Sprintf("%.3f s", c.collection.Seconds()),
+		(c.collection * time.Duration(r.collector.automatic) / time.Duration(n)).Round(10*time.Nanosecond))
 }
 
 // hits prints how long hits take.
 func (b benchmark) hits(ctx context.Context, m *roomtoken.Manager, r renewed) error {
-	fmt.Fprintln(b.out)
 	hitHeading(b)
 	b.hitRow("a random room", fmt.Sprintf("they are renewed, with %d collections in %.0f s", r.collector.automatic, r.took.Seconds()), r.hits)
 	for _, caller := range []struct {

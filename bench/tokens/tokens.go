@@ -53,7 +53,13 @@ func (b benchmark) run(ctx context.Context) (err error) {
 		return err
 	}
 	b.memory(source, warm-live, warmResident-resident, memory.Peak()-resident)
-	b.renewals(renewed)
+	fmt.Fprintln(b.out)
+	costs, err := b.costs(ctx, m)
+	if err != nil {
+		return err
+	}
+	b.renewals(renewed, costs)
+	fmt.Fprintln(b.out)
 	return b.hits(ctx, m, renewed)
 }
 
