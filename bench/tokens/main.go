@@ -3,7 +3,7 @@
 // of a room, what the garbage collector does for a renewal, and how long a hit takes
 // meanwhile.
 //
-//	go run ./tokens                 everything, in six minutes
+//	go run ./tokens                 everything, in seven minutes
 //	go run ./tokens -rooms 100000   fewer rooms
 //	GOGC=400 go run ./tokens        another setting of the collector
 //
