@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/bench/internal/cpu"
 	"github.com/roomtoken/roomtoken/bench/internal/hist"
 	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 	"github.com/roomtoken/roomtoken/roomtokentest"
@@ -74,6 +75,24 @@ func TestHitThatWouldWait(t *testing.T) {
 	failed := errors.New("failed")
 	if _, err := during(func() error { return failed }, nothing); !errors.Is(err, failed) {
 		t.Errorf("when the work fails: %v", err)
+	}
+}
+
+func TestCosts(t *testing.T) {
+	if cpu.Time() == 0 {
+		t.Skip("processor time is not measured on this system")
+	}
+	b := benchmark{ids: roomid.New(2000), rate: 200, span: 400 * time.Millisecond}
+	m, err := roomtoken.NewManager(b.source(), roomtoken.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.Warm(t.Context(), b.ids...); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := b.costs(t.Context(), m); err != nil || c.renewal <= 0 || c.collection <= 0 {
+		t.Errorf("%+v, %v", c, err)
 	}
 }
 

@@ -24,8 +24,9 @@ type benchmark struct {
 	span        time.Duration // how long one collection follows another
 }
 
-func (b benchmark) run(ctx context.Context) (err error) {
-	source := steady.Source{
+// source returns a source that is called as often as b says.
+func (b benchmark) source() steady.Source {
+	return steady.Source{
 		Lifetime: steady.For(len(b.ids), b.rate),
 		Token: func(room string, issued, expires time.Time) string {
 			return jwt.New(jwt.Access, room, issued, expires)
@@ -34,6 +35,10 @@ func (b benchmark) run(ctx context.Context) (err error) {
 			return jwt.New(jwt.Refresh, room, issued, expires)
 		},
 	}
+}
+
+func (b benchmark) run(ctx context.Context) (err error) {
+	source := b.source()
 	m, err := roomtoken.NewManager(source, roomtoken.Config{MaxRooms: -1, IdleAfter: -1})
 	if err != nil {
 		return err
