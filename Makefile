@@ -6,7 +6,7 @@ SHELL := bash
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
 .PHONY: test setup fmt-check tidy-check vet cross race flaky lint fmt vuln apidiff \
-	bench bench-check compare load million fleet recover fuzz soak mutations reliability cover help
+	bench bench-check compare load million tokens start fleet recover fuzz soak mutations reliability cover help
 
 MODULES ?= $(shell find . -name go.mod -not -path '*/.*' -not -path '*/testdata/*' -exec dirname {} \; | sort)
 
@@ -83,6 +83,12 @@ load: ## 10,000 callers for a minute, and calls over real sockets, with what bot
 
 million: ## a million rooms, built and kept fresh, with what that costs
 	cd bench && go run ./million
+
+tokens: ## a million rooms with tokens like those of Telnyx: memory, garbage collection, hits
+	cd bench && go run ./tokens
+
+start: ## 100,000 rooms that start at once, and again after an outage, over TLS
+	cd bench && go run ./start
 
 fleet: ## what it costs to share tokens through Redis, on a redis-server of its own
 	cd bench && go run ./fleet

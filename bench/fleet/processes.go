@@ -8,21 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"slices"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/bench/internal/child"
 )
-
-// child is a real process: this program, as serveProcess.
-type child struct {
-	command *exec.Cmd
-	stdin   io.WriteCloser
-	orders  *json.Encoder
-	answers *json.Decoder
-}
 
 // order tells a process to ask for a room.
 type order struct {
@@ -45,57 +36,24 @@ func serveProcess(ctx context.Context, s settings, in io.Reader, out io.Writer) 
 	if err != nil {
 		return err
 	}
-	orders, answers := json.NewDecoder(in), json.NewEncoder(out)
-	for {
-		var o order
-		if err := orders.Decode(&o); errors.Is(err, io.EOF) {
-			return p.close()
-		} else if err != nil {
-			return errors.Join(err, p.close())
-		}
+	err = child.Serve(in, out, func(o order) (answer, error) {
 		at := time.Unix(0, o.At)
 		if err := wait(ctx, time.Until(at)); err != nil {
-			return errors.Join(err, p.close())
+			return answer{}, err
 		}
 		waits, tokens, err := askAll(ctx, []sharer{p}, s.Callers, at, o.Room)
 		if err != nil {
-			return errors.Join(err, p.close())
+			return answer{}, err
 		}
 		a := answer{Waits: waits, Creates: p.Stats().Creates, Commands: t.commands.Load()}
 		for token := range tokens {
 			sum := sha256.Sum256([]byte(token))
 			a.Tokens = append(a.Tokens, hex.EncodeToString(sum[:]))
 		}
-		if err := answers.Encode(a); err != nil {
-			return errors.Join(err, p.close())
-		}
-	}
+		return a, nil
+	})
+	return errors.Join(err, p.close())
 }
-
-func startChild(ctx context.Context, s settings) (*child, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(s)
-	if err != nil {
-		return nil, err
-	}
-	c := &child{command: exec.CommandContext(ctx, self, "-process", string(text))} //nolint:gosec // this program
-	c.command.Stderr = os.Stderr
-	stdout, err := c.command.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if c.stdin, err = c.command.StdinPipe(); err != nil {
-		return nil, err
-	}
-	c.orders, c.answers = json.NewEncoder(c.stdin), json.NewDecoder(stdout)
-	return c, c.command.Start()
-}
-
-// stop ends the process.
-func (c *child) stop() error { return errors.Join(c.stdin.Close(), c.command.Wait()) }
 
 func (b *bench) processRows(ctx context.Context) error {
 	r, err := b.realProcesses(ctx)
@@ -110,14 +68,18 @@ func (b *bench) processRows(ctx context.Context) error {
 func (b *bench) realProcesses(ctx context.Context) (r coldResult, err error) {
 	s := b.settings()
 	s.Latency, s.Callers = sourceLatency, b.sizes.callers
-	var children []*child
+	text, err := json.Marshal(s)
+	if err != nil {
+		return r, err
+	}
+	var children []*child.Process
 	defer func() {
 		for _, c := range children {
-			err = errors.Join(err, c.stop())
+			err = errors.Join(err, c.Stop())
 		}
 	}()
 	for range b.sizes.processes {
-		c, err := startChild(ctx, s)
+		c, err := child.Start(ctx, "-process", string(text))
 		if err != nil {
 			return r, err
 		}
@@ -148,16 +110,16 @@ func (b *bench) realProcesses(ctx context.Context) (r coldResult, err error) {
 }
 
 // orderAll lets all processes ask for a room, in a moment, and adds their answers up.
-func orderAll(children []*child, room string, in time.Duration) (sum answer, err error) {
+func orderAll(children []*child.Process, room string, in time.Duration) (sum answer, err error) {
 	o := order{Room: room, At: time.Now().Add(in).UnixNano()}
 	for _, c := range children {
-		if err := c.orders.Encode(o); err != nil {
+		if err := c.Orders.Encode(o); err != nil {
 			return sum, err
 		}
 	}
 	for _, c := range children {
 		var a answer
-		if err := c.answers.Decode(&a); err != nil {
+		if err := c.Answers.Decode(&a); err != nil {
 			return sum, fmt.Errorf("reading the answer of a process: %w", err)
 		}
 		sum.Waits = append(sum.Waits, a.Waits...)

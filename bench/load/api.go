@@ -1,11 +1,7 @@
 package main
 
 import (
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +9,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/roomtoken/roomtoken/bench/internal/child"
+	"github.com/roomtoken/roomtoken/bench/internal/jwt"
 )
 
 // api is a minimal Telnyx API: it answers every request with a grant. It runs in a
@@ -22,8 +21,7 @@ type api struct {
 	requests    atomic.Int64
 }
 
-// serveAPI serves until stdin is closed. It writes a welcome to stdout, and then its
-// traffic for every line that it reads.
+// serveAPI serves until stdin is closed, and answers every order with its traffic.
 func serveAPI(protocol string, stdin io.Reader, stdout io.Writer) error {
 	a := &api{}
 	server := httptest.NewUnstartedServer(a)
@@ -35,28 +33,9 @@ func serveAPI(protocol string, stdin io.Reader, stdout io.Writer) error {
 	}
 	server.StartTLS()
 	defer server.Close()
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if err := json.NewEncoder(stdout).Encode(welcome{URL: server.URL + "/v2", Certificate: string(certificate)}); err != nil {
-		return err
-	}
-	for {
-		var line string
-		if _, err := fmt.Fscanln(stdin, &line); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-		if err := json.NewEncoder(stdout).Encode(traffic{a.connections.Load(), a.requests.Load()}); err != nil {
-			return err
-		}
-	}
-}
-
-// welcome says how to reach the API.
-type welcome struct {
-	URL         string
-	Certificate string // of the server, PEM
+	return child.ServeAPI(stdin, stdout, server.URL+"/v2", server.Certificate(), func(struct{}) (traffic, error) {
+		return traffic{a.connections.Load(), a.requests.Load()}, nil
+	})
 }
 
 // traffic is the number of connections and requests since the start.
@@ -71,25 +50,17 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return
 	}
+	room, action, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/rooms/"), "/actions/")
 	now := time.Now()
 	expires, refreshExpires := now.Add(10*time.Minute), now.Add(time.Hour)
 	data := map[string]string{
-		"token": jwt(now, expires), "token_expires_at": expires.UTC().Format(time.RFC3339),
+		"token": jwt.New(jwt.Access, room, now, expires), "token_expires_at": expires.UTC().Format(time.RFC3339),
 	}
-	if strings.HasSuffix(r.URL.Path, "/generate_join_client_token") {
-		data["refresh_token"] = jwt(now, refreshExpires)
+	if action == "generate_join_client_token" {
+		data["refresh_token"] = jwt.New(jwt.Refresh, room, now, refreshExpires)
 		data["refresh_token_expires_at"] = refreshExpires.UTC().Format(time.RFC3339)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(http.StatusCreated)
 	_ = json.NewEncoder(w).Encode(map[string]any{"data": data})
-}
-
-// jwt returns a token with the format and the size of a real one, and a dummy
-// signature.
-func jwt(issued, expires time.Time) string {
-	encode := base64.RawURLEncoding.EncodeToString
-	claims := fmt.Sprintf(`{"exp":%d,"grants":{"room":%q},"iat":%d,"iss":"load","jti":%q,"nbf":%d,"sub":"null","typ":"access"}`,
-		expires.Unix(), strings.Repeat("r", 150), issued.Unix(), strings.Repeat("j", 36), issued.Unix()-1)
-	return encode([]byte(`{"alg":"Ed25519","typ":"JWT"}`)) + "." + encode([]byte(claims)) + "." + strings.Repeat("s", 86)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/roomtoken/roomtoken"
 	"github.com/roomtoken/roomtoken/bench/internal/hist"
 	"github.com/roomtoken/roomtoken/bench/internal/roomid"
+	"github.com/roomtoken/roomtoken/bench/internal/table"
 )
 
 // callerLoad describes callers that ask for tokens as fast as they can, for some rooms
@@ -118,7 +119,7 @@ func manyCallers(ctx context.Context, out io.Writer, c callerLoad) error {
 
 	fmt.Fprintf(out, "%d goroutines, %d rooms (Zipf, s = %v), tokens of %v, source latency %v, %d cores\n\n",
 		c.callers, c.rooms, zipfS, c.lifetime, c.latency, runtime.GOMAXPROCS(0))
-	heading(out, "source", "duration", "calls per second", "median", "99 %", "99.9 %", "worst", "source calls", "calls that may wait", "of these failed", "broken hits")
+	table.Heading(out, "source", "duration", "calls per second", "median", "99 %", "99.9 %", "worst", "source calls", "calls that may wait", "of these failed", "broken hits")
 	var broken int64
 	order := zipfOrder(c.rooms)
 	for _, phase := range []struct {
@@ -128,7 +129,7 @@ func manyCallers(ctx context.Context, out io.Writer, c callerLoad) error {
 		source.down.Store(phase.name == "down")
 		calls := source.calls.Load()
 		r := ask(ctx, m, x, rooms, order, c.callers, phase.span)
-		row(out, phase.name, phase.span, fmt.Sprintf("%.1f million", float64(r.hits.Total()+r.waits.Total())/phase.span.Seconds()/1e6),
+		table.Row(out, phase.name, phase.span, fmt.Sprintf("%.1f million", float64(r.hits.Total()+r.waits.Total())/phase.span.Seconds()/1e6),
 			hist.Round(r.hits.Quantile(0.5)), hist.Round(r.hits.Quantile(0.99)), hist.Round(r.hits.Quantile(0.999)), hist.Round(r.hits.Worst()),
 			source.calls.Load()-calls, r.waits.Total(), r.failed, r.broken)
 		broken += r.broken

@@ -8,15 +8,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/bench/internal/child"
 	"github.com/roomtoken/roomtoken/bench/internal/cpu"
 	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 	"github.com/roomtoken/roomtoken/bench/internal/stat"
+	"github.com/roomtoken/roomtoken/bench/internal/steady"
+	"github.com/roomtoken/roomtoken/bench/internal/table"
 	"github.com/roomtoken/roomtoken/telnyx"
 )
 
@@ -36,40 +38,32 @@ type client struct {
 // manyCalls measures the cost of calls with each protocol. rooms is the number of
 // rooms of the Manager.
 func manyCalls(ctx context.Context, out io.Writer, span time.Duration, rooms int) error {
-	dir, err := os.MkdirTemp("", "load-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
 	fmt.Fprintf(out, "\n%d calls at a time over TLS, to a server in another process on this machine\n\n", concurrent)
-	heading(out, "protocol", "client", "calls", "connections", "calls per second", "processor time per call (ratio to a plain POST)", "calls per second per core")
+	table.Heading(out, "protocol", "client", "calls", "connections", "calls per second", "processor time per call (ratio to a plain POST)", "calls per second per core")
 	var perRenewal time.Duration
 	for _, protocol := range []string{"http1", "http2"} {
-		api, err := startAPI(ctx, protocol, dir)
+		api, err := child.StartAPI(ctx, "-serve", protocol)
 		if err != nil {
 			return err
 		}
 		perRenewal, err = callsOver(ctx, out, protocol, api, span, rooms)
-		if err := errors.Join(err, api.stop()); err != nil {
+		if err := errors.Join(err, api.Stop()); err != nil {
 			return err
 		}
 	}
 	fmt.Fprintf(out, "\nA renewal through the Manager over HTTP/2 takes %v of processor time. So half a core keeps this many rooms fresh, if nothing else is the limit:\n\n", perRenewal.Round(time.Microsecond))
-	heading(out, "lifetime of the tokens", "rooms")
+	table.Heading(out, "lifetime of the tokens", "rooms")
 	for _, lifetime := range []time.Duration{time.Minute, 10 * time.Minute, time.Hour} {
-		row(out, lifetime, int(0.5*renewedAt*float64(lifetime)/float64(perRenewal)))
+		table.Row(out, lifetime, int(0.5*steady.RenewedAt*float64(lifetime)/float64(perRenewal)))
 	}
 	return ctx.Err()
 }
 
-// renewedAt is the mean fraction of its lifetime after which a token is renewed.
-const renewedAt = 2.0/3 - 0.1/2
-
 // callsOver measures each client for a span, all on one server, and returns the
 // processor time of a renewal through the Manager.
-func callsOver(ctx context.Context, out io.Writer, protocol string, api *process, span time.Duration, rooms int) (perRenewal time.Duration, err error) {
+func callsOver(ctx context.Context, out io.Writer, protocol string, api *child.API, span time.Duration, rooms int) (perRenewal time.Duration, err error) {
 	span /= rounds
-	source, err := telnyx.NewSource(telnyx.Config{APIKey: apiKey, BaseURL: api.url})
+	source, err := telnyx.NewSource(telnyx.Config{APIKey: apiKey, BaseURL: api.URL})
 	if err != nil {
 		return 0, err
 	}
@@ -82,7 +76,7 @@ func callsOver(ctx context.Context, out io.Writer, protocol string, api *process
 	}
 	clients := []client{
 		{"plain POST", func(ctx context.Context) error {
-			return repeat(ctx, span, func(ctx context.Context) error { return plainPost(ctx, plain, api.url) })
+			return repeat(ctx, span, func(ctx context.Context) error { return plainPost(ctx, plain, api.URL) })
 		}},
 		{"Source.Create", func(ctx context.Context) error {
 			return repeat(ctx, span, func(ctx context.Context) error { _, err := source.Create(ctx, room); return err })
@@ -102,7 +96,7 @@ func callsOver(ctx context.Context, out io.Writer, protocol string, api *process
 	}
 	for i, c := range clients {
 		perCall := stat.Median(all[i].perCall)
-		row(out, protocol, c.name, all[i].calls, all[i].connections, int(float64(all[i].calls)/all[i].took.Seconds()),
+		table.Row(out, protocol, c.name, all[i].calls, all[i].connections, int(float64(all[i].calls)/all[i].took.Seconds()),
 			fmt.Sprintf("%.1f µs (%.2f)", perCall, stat.Median(stat.Ratios(all[i].perCall, all[0].perCall))), int(1e6/perCall))
 	}
 	last := stat.Median(all[len(all)-1].perCall)
@@ -117,9 +111,9 @@ type costs struct {
 }
 
 // add measures one more round.
-func (c *costs) add(ctx context.Context, api *process, calls func(context.Context) error) error {
-	before, err := api.traffic()
-	if err != nil {
+func (c *costs) add(ctx context.Context, api *child.API, calls func(context.Context) error) error {
+	var before, after traffic
+	if err := api.Ask(struct{}{}, &before); err != nil {
 		return err
 	}
 	used, begun := cpu.Time(), time.Now()
@@ -127,8 +121,7 @@ func (c *costs) add(ctx context.Context, api *process, calls func(context.Contex
 		return err
 	}
 	took, used := time.Since(begun), cpu.Time()-used
-	after, err := api.traffic()
-	if err != nil {
+	if err := api.Ask(struct{}{}, &after); err != nil {
 		return err
 	}
 	seen := after.since(before)
@@ -183,6 +176,12 @@ func renew(ctx context.Context, span time.Duration, rooms int, source roomtoken.
 		return fmt.Errorf("%d renewals failed: %w", stats.RefreshFailures, stats.LastError)
 	}
 	return nil
+}
+
+// plainClient returns a client with enough idle connections: by default, net/http
+// keeps two, and dials for most calls.
+func plainClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, MaxIdleConnsPerHost: concurrent}}
 }
 
 // plainPost is the minimum that a careful program would write.

@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/roomtoken/roomtoken/bench/internal/program"
@@ -56,19 +55,4 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("-only %q; want callers, renewals or calls", *only)
 	}
 	return errors.Join(errs...)
-}
-
-// row writes a row of a table.
-func row(out io.Writer, cells ...any) {
-	texts := make([]string, len(cells))
-	for i, c := range cells {
-		texts[i] = fmt.Sprint(c)
-	}
-	fmt.Fprintf(out, "| %s |\n", strings.Join(texts, " | "))
-}
-
-// heading writes the header of a table.
-func heading(out io.Writer, cells ...any) {
-	row(out, cells...)
-	fmt.Fprintln(out, strings.Repeat("|---", len(cells))+"|")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/roomtoken/roomtoken"
 	"github.com/roomtoken/roomtoken/bench/internal/hist"
+	"github.com/roomtoken/roomtoken/bench/internal/program"
 )
 
 const (
@@ -30,35 +31,25 @@ func (b benchmark) phase(ctx context.Context, name string, manager *roomtoken.Ma
 	var hits, cold hist.Hist
 	var callers sync.WaitGroup
 	callers.Go(func() {
-		for sleep(ctx, hitInterval) {
+		for program.Sleep(ctx, hitInterval) {
 			measure(&hits, func() { _, _ = manager.Token(ctx, b.ids[rand.IntN(min(activeRooms, len(b.ids)))]) })
 		}
 	})
 	callers.Go(func() {
-		for sleep(ctx, coldInterval) {
+		for program.Sleep(ctx, coldInterval) {
 			id := fmt.Sprint("new-room-", coldRooms.Add(1))
 			measure(&cold, func() { _, _ = manager.Token(ctx, id) })
 		}
 	})
 	err := work()
 	took := time.Since(start)
-	sleep(ctx, b.minPhase-took)
+	program.Sleep(ctx, b.minPhase-took)
 	cancel()
 	callers.Wait()
 	fmt.Fprintf(b.out, "%-12s%.1f s\n", name, took.Seconds())
 	fmt.Fprintf(b.out, "  hits        %s\n", percentiles(&hits))
 	fmt.Fprintf(b.out, "  cold rooms  %s\n", percentiles(&cold))
 	return err
-}
-
-// sleep waits for d, and reports whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func measure(h *hist.Hist, call func()) {

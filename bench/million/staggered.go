@@ -8,6 +8,8 @@ import (
 
 	"github.com/roomtoken/roomtoken"
 	"github.com/roomtoken/roomtoken/bench/internal/cpu"
+	"github.com/roomtoken/roomtoken/bench/internal/memory"
+	"github.com/roomtoken/roomtoken/bench/internal/program"
 	"github.com/roomtoken/roomtoken/roomtokentest"
 )
 
@@ -19,13 +21,13 @@ func (b benchmark) staggered(ctx context.Context) (built time.Duration, err erro
 		return 0, err
 	}
 	defer manager.Close()
-	empty, start := heap(), time.Now()
+	empty, start := memory.Live(), time.Now()
 	if err := b.build(ctx, manager); err != nil {
 		return 0, err
 	}
 	built = time.Since(start)
-	full := heap()
-	fmt.Fprintf(b.out, "memory      %.0f MB, %.0f B per room including its tokens\n", mb(full-empty), float64(full-empty)/float64(len(b.ids)))
+	full := memory.Live()
+	fmt.Fprintf(b.out, "memory      %.0f MB, %.0f B per room including its tokens\n", memory.MB(full-empty), float64(full-empty)/float64(len(b.ids)))
 
 	if err := b.phase(ctx, "staggered", manager, func() error { return b.watchRenewals(ctx, manager) }); err != nil {
 		return 0, err
@@ -72,7 +74,7 @@ func (b benchmark) build(ctx context.Context, manager *roomtoken.Manager) error 
 func (b benchmark) watchRenewals(ctx context.Context, manager *roomtoken.Manager) error {
 	before, used, start := manager.Stats(), cpu.Time(), time.Now()
 	for range 6 {
-		if !sleep(ctx, b.steady/6) {
+		if !program.Sleep(ctx, b.steady/6) {
 			return ctx.Err()
 		}
 		s := manager.Stats()
@@ -94,6 +96,6 @@ func (b benchmark) forget(manager *roomtoken.Manager, empty uint64) {
 	for _, id := range b.ids {
 		manager.Forget(id)
 	}
-	took, left := time.Since(start), heap()
-	fmt.Fprintf(b.out, "forgotten   in %.1f s; %.0f MB still in use\n", took.Seconds(), mb(left-min(empty, left)))
+	took, left := time.Since(start), memory.Live()
+	fmt.Fprintf(b.out, "forgotten   in %.1f s; %.0f MB still in use\n", took.Seconds(), memory.MB(left-min(empty, left)))
 }

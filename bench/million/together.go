@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/bench/internal/memory"
+	"github.com/roomtoken/roomtoken/bench/internal/program"
 	"github.com/roomtoken/roomtoken/roomtokentest"
 )
 
@@ -24,7 +26,7 @@ func (b benchmark) together(ctx context.Context, renewAfter time.Duration) error
 		return err
 	}
 	defer manager.Close()
-	empty := heap()
+	empty := memory.Live()
 
 	start := time.Now()
 	source.issueAt(start)
@@ -39,10 +41,10 @@ func (b benchmark) together(ctx context.Context, renewAfter time.Duration) error
 	if took > renewAfter/3 {
 		return fmt.Errorf("building the rooms took %v, and the renewals are due after %v: this machine is too slow", took, renewAfter)
 	}
-	full := heap()
+	full := memory.Live()
 
 	due := start.Add(renewAfter)
-	sleep(ctx, time.Until(due)-renewAfter/50)
+	program.Sleep(ctx, time.Until(due)-renewAfter/50)
 	source.issueAt(due)
 	err = b.phase(ctx, "all due", manager, func() error {
 		return await(ctx, manager, func(s roomtoken.Stats) bool { return s.Refreshes >= uint64(len(b.ids)) })
@@ -52,14 +54,14 @@ func (b benchmark) together(ctx context.Context, renewAfter time.Duration) error
 	}
 	source.issueNow()
 	before := manager.Stats() // before the first tokens expire
-	sleep(ctx, time.Until(due.Add(source.TokenTTL))-renewAfter/50)
+	program.Sleep(ctx, time.Until(due.Add(source.TokenTTL))-renewAfter/50)
 	err = b.phase(ctx, "all expired", manager, func() error {
 		return await(ctx, manager, func(s roomtoken.Stats) bool {
 			return s.Evictions-before.Evictions >= uint64(len(b.ids)-min(activeRooms, len(b.ids)))
 		})
 	})
-	left := heap()
-	fmt.Fprintf(b.out, "left        %d rooms; %.1f of %.0f MB still in use\n", manager.Stats().Rooms, mb(left-min(left, empty)), mb(full-empty))
+	left := memory.Live()
+	fmt.Fprintf(b.out, "left        %d rooms; %.1f of %.0f MB still in use\n", manager.Stats().Rooms, memory.MB(left-min(left, empty)), memory.MB(full-empty))
 	runtime.KeepAlive(b.ids)
 	return err
 }
@@ -93,7 +95,7 @@ func (s *cohortSource) issueNow()            { s.issued.Store(nil) }
 // await polls the statistics until done accepts them.
 func await(ctx context.Context, manager *roomtoken.Manager, done func(roomtoken.Stats) bool) error {
 	for !done(manager.Stats()) {
-		if !sleep(ctx, 10*time.Millisecond) {
+		if !program.Sleep(ctx, 10*time.Millisecond) {
 			return ctx.Err()
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"time"
 )
 
 // Main calls run with a ctx that ends on an interrupt. If run fails, Main prints the
@@ -21,4 +22,14 @@ func Main(name string, run func(ctx context.Context, args []string) error) {
 	}
 	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 	os.Exit(1)
+}
+
+// Sleep waits for d, and reports whether ctx is still alive.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
 }
