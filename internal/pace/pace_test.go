@@ -23,6 +23,30 @@ func TestZeroPaceSpacesNothing(t *testing.T) {
 	}
 }
 
+// A timer that is late by several gaps costs no calls.
+func TestLimitWithALateTimer(t *testing.T) {
+	p := Pace{Limit: 500}
+	begun := 0
+	for now := sec; now < 11*sec; now += 7 * ms {
+		for p.Opens(now) == 0 {
+			p.Began(now)
+			begun++
+		}
+	}
+	if begun < 4990 || begun > 5001 {
+		t.Errorf("%d calls in ten seconds at 500 per second, with a look every 7 ms", begun)
+	}
+	// More than 25 ms are not made up for.
+	p.Opens(11 * sec)
+	burst := 0
+	for now := 11*sec + 26*ms; p.Opens(now) == 0; burst++ {
+		p.Began(now)
+	}
+	if burst > 1 {
+		t.Errorf("%d calls at once after a timer was 26 ms late, want 1", burst)
+	}
+}
+
 // TestLimit asks every millisecond for ten seconds, with a timer that is late.
 func TestLimit(t *testing.T) {
 	p := Pace{Limit: 50}
