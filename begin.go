@@ -21,7 +21,7 @@ func (e *engine) begin(r *room, forCaller bool, as role) {
 
 // newCall makes the room's next call and takes a slot for it.
 func (e *engine) newCall(r *room, forCaller bool, as role, now monotime.Reading) *call {
-	if d := r.demand; d != nil {
+	if d := r.demand(); d != nil {
 		e.lane.Remove(d)
 	}
 	c := &call{
@@ -33,7 +33,7 @@ func (e *engine) newCall(r *room, forCaller bool, as role, now monotime.Reading)
 		inLane:    as == passing,
 		began:     now,
 	}
-	r.call = c
+	r.setCall(c)
 	e.count(c, 1)
 	e.number(c, now)
 	e.pace.Began(now.Mono)
@@ -57,7 +57,7 @@ func (e *engine) number(c *call, now monotime.Reading) {
 func (e *engine) run(c *call, now monotime.Reading) {
 	r := c.room
 	ctx := e.life
-	if d := r.demand; d != nil {
+	if d := r.demand(); d != nil {
 		if of := d.ctx(); of != nil && r.wanted(e.valid(r.rec, now, 0)) {
 			ctx = valuesCtx{e.life, context.WithoutCancel(of)}
 		}
@@ -67,8 +67,8 @@ func (e *engine) run(c *call, now monotime.Reading) {
 	}
 	c.began = now
 	c.forced = r.waiters() != nil && r.waiters().forced > 0
-	c.failing = r.failure.total() > 0
-	c.chronic = e.sick(r) && r.failure.total() > 1
+	c.failing = r.failure().total() > 0
+	c.chronic = e.sick(r) && r.failure().total() > 1
 	e.choose(c, now)
 	e.report(Event{Kind: EventCallBegun, RoomID: c.roomID, Call: c.kind})
 	e.flights.Go(c.roomID,

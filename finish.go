@@ -24,7 +24,7 @@ func (e *engine) finish(c *call, panicked error) {
 	if c.overdue {
 		e.overdue--
 	}
-	r.call = nil
+	r.setCall(nil)
 	if e.closed {
 		e.reportEnd(c, now)
 		e.progress.send()
@@ -37,7 +37,7 @@ func (e *engine) finish(c *call, panicked error) {
 	change := e.judgeSource(c, c.outcome, inFlight, now)
 	fellBack := e.judgeRoom(c, c.outcome, now)
 	if c.retry && c.outcome.err != nil { // ResetBackoff came while it ran
-		r.nextAttempt = 0
+		r.setNextAttempt(0)
 	}
 	e.reportEnd(c, now)
 	if fellBack {
@@ -53,7 +53,7 @@ func (e *engine) finish(c *call, panicked error) {
 		e.drop(r)
 	}
 	e.settle(r, now)
-	if r.call == nil {
+	if r.call() == nil {
 		e.dropLease(r) // the create for which it was kept does not begin
 	}
 	e.wakeInVain(r, now)
@@ -162,7 +162,7 @@ func (e *engine) wakeImpatient(now monotime.Reading) {
 // before that time.
 func (e *engine) wakeBefore(r *room, until monotime.Time) {
 	if k := r.waiters(); k != nil && k.earliest.Before(until) {
-		e.renew(r.demand)
+		e.renew(r.demand())
 	}
 }
 
@@ -185,21 +185,21 @@ func (e *engine) judgeRoom(c *call, o outcome, now monotime.Reading) (fellBack b
 		if o.blames == breaker.Unauthorized {
 			backoff = policy.Credential
 		}
-		r.nextAttempt = now.Mono.Add(max(backoff.Wait(f.permanent), wait))
+		r.setNextAttempt(now.Mono.Add(max(backoff.Wait(f.permanent), wait)))
 		r.wakeWatches()
 	case o.verdict == transient && o.local: // this process's failure, not the room's
 		r.failures().note(c, o)
-		r.nextAttempt = now.Mono.Add(e.backoff.Wait(1))
+		r.setNextAttempt(now.Mono.Add(e.backoff.Wait(1)))
 		r.wakeWatches()
 	case o.verdict == transient && !c.overdue: // an overdue call counted when it became overdue
 		f := r.failures()
 		f.count(c, o, now.Mono)
-		r.nextAttempt = now.Mono.Add(max(e.backoff.Wait(f.transient), wait))
+		r.setNextAttempt(now.Mono.Add(max(e.backoff.Wait(f.transient), wait)))
 		r.wakeWatches()
 	default:
 		if wait > 0 {
 			r.failures().note(c, o)
-			r.nextAttempt = max(r.nextAttempt, now.Mono.Add(wait))
+			r.setNextAttempt(max(r.nextAttempt(), now.Mono.Add(wait)))
 			r.wakeWatches()
 		}
 		if o.verdict == rejected && r.refresh.Equal(c.refresh.Value) {
@@ -214,8 +214,8 @@ func (e *engine) judgeRoom(c *call, o outcome, now monotime.Reading) (fellBack b
 // in vain now.
 func (e *engine) wakeInVain(r *room, now monotime.Reading) {
 	k := r.waiters()
-	if k != nil && r.call == nil && (e.badCredential() || k.earliest.Before(e.nextAllowed(r, now))) {
-		e.renew(r.demand)
+	if k != nil && r.call() == nil && (e.badCredential() || k.earliest.Before(e.nextAllowed(r, now))) {
+		e.renew(r.demand())
 	}
 }
 
@@ -240,7 +240,7 @@ func (e *engine) answer(c *call, now monotime.Reading) {
 		}
 		return
 	}
-	if d := c.room.demand; d != nil {
+	if d := c.room.demand(); d != nil {
 		if d.waiters != nil && c.result != nil {
 			d.waiters.servedBy = c.number
 			c.room.use(now) // they have not picked it up yet
@@ -256,9 +256,9 @@ func (e *engine) reportEnd(c *call, now monotime.Reading) {
 	e.noteCall(c, ended, now)
 	if ended.Err != nil {
 		if !c.orphaned {
-			ended.Failures = c.room.failure.total()
+			ended.Failures = c.room.failure().total()
 		}
-		if at := max(c.room.nextAttempt, e.breaker.Opens(now.Mono)); at.After(now.Mono) {
+		if at := max(c.room.nextAttempt(), e.breaker.Opens(now.Mono)); at.After(now.Mono) {
 			ended.Until = e.clock.Time(now, at)
 		}
 	}
@@ -308,7 +308,7 @@ func (e *engine) reportToken(r *room, kind CallKind, recovered int, reason strin
 func (e *engine) overrun(c *call) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed || c.returned.Load() || c.room.call != c { // one that has returned may have lost its room
+	if e.closed || c.returned.Load() || c.room.call() != c { // one that has returned may have lost its room
 		return
 	}
 	now := e.clock.Now()
@@ -328,7 +328,7 @@ func (e *engine) overrun(c *call) {
 		e.releaseCohort(c.waiters, nil, &Error{RoomID: c.roomID, Call: c.kind, Err: o.err})
 		c.waiters = nil
 	}
-	if d := c.room.demand; d != nil {
+	if d := c.room.demand(); d != nil {
 		failure := &Error{RoomID: c.roomID}
 		e.explain(failure, c.room, now)
 		e.release(d, nil, failure)

@@ -48,10 +48,10 @@ func (e *engine) accept(c *call, now monotime.Reading) {
 		return
 	}
 	next := grantRecord{rec: rec, lifetime: lifetime, renewLeft: e.renewLeft(r, rec, lifetime, left), number: c.number}
-	c.recovered = r.failure.total()
+	c.recovered = r.failure().total()
 	e.scheduleAttempt(c, next, left)
-	r.failure = e.failureAfterSuccess(r)
-	if f := r.failure; f != nil {
+	r.setFailure(e.failureAfterSuccess(r))
+	if f := r.failure(); f != nil {
 		if age := min(f.handOutAge, lifetime/3); age > c.took(now) {
 			pending := next
 			f.pending, f.handOutAfter = &pending, c.began.Mono.Add(age)
@@ -77,7 +77,7 @@ func (e *engine) refuseShorter(c *call, left time.Duration, now monotime.Reading
 	c.outcome.verdict = shorter
 	better := min(e.left(r, now)-left, e.validUntil(r, now).Sub(now.Mono))
 	r.renewLeft = e.left(r, now) - max(better, minCallGap)
-	r.nextAttempt = c.began.Mono.Add(minForcedGap)
+	r.setNextAttempt(c.began.Mono.Add(minForcedGap))
 }
 
 // publish hands a token out from now on.
@@ -110,10 +110,10 @@ func (e *engine) noteSlack(r *room, now monotime.Reading) {
 // handOut publishes a token that was held back after refusals, once its time has come.
 func (e *engine) handOut(r *room, now monotime.Reading) {
 	g := r.pending()
-	if g == nil || r.failure.handOutAfter.After(now.Mono) {
+	if g == nil || r.failure().handOutAfter.After(now.Mono) {
 		return
 	}
-	r.failure.pending = nil
+	r.failure().pending = nil
 	if !e.valid(g.rec, now, 0) {
 		return // it has not lasted so long: another is created
 	}
@@ -123,7 +123,7 @@ func (e *engine) handOut(r *room, now monotime.Reading) {
 	} else {
 		e.reportToken(r, CallCreate, 0, "")
 	}
-	if d := r.demand; d != nil {
+	if d := r.demand(); d != nil {
 		if d.waiters != nil {
 			d.waiters.servedBy = g.number
 			r.use(now)
@@ -136,7 +136,7 @@ func (e *engine) handOut(r *room, now monotime.Reading) {
 // failureAfterSuccess returns what is left of the room's memory of failures after a
 // success. Refusals are remembered until a token has lasted.
 func (e *engine) failureAfterSuccess(r *room) *failureState {
-	f := r.failure
+	f := r.failure()
 	if f == nil || f.refusals == 0 || r.rec.text != "" && !f.learned { // the token before was not refused early
 		return nil
 	}
@@ -160,12 +160,12 @@ func (e *engine) renewLeft(r *room, rec *record, lifetime, left time.Duration) t
 // where a chain of refreshes brings less and less, its session is about to end.
 func (e *engine) scheduleAttempt(c *call, g grantRecord, left time.Duration) {
 	r := c.room
-	r.nextAttempt = 0
+	r.setNextAttempt(0)
 	switch {
 	case c.forced:
-		r.nextAttempt = c.began.Mono.Add(minForcedGap)
+		r.setNextAttempt(c.began.Mono.Add(minForcedGap))
 	case left-g.renewLeft < minCallGap:
-		r.nextAttempt = c.began.Mono.Add(minCallGap)
+		r.setNextAttempt(c.began.Mono.Add(minCallGap))
 	}
 	shrunk := c.kind == CallRefresh && g.lifetime < r.lifetime/4*3
 	if shrunk && r.flags&flagShrunk != 0 {
@@ -246,6 +246,6 @@ func (e *engine) isRejected(c *call, token Secret) bool {
 	if e.share != nil && e.share.refuses(c.room.rec.roomID(), token) {
 		return true
 	}
-	f := c.room.failure
+	f := c.room.failure()
 	return !c.orphaned && f != nil && !f.refused.IsZero() && f.refused.Equal(token)
 }

@@ -24,11 +24,8 @@ type room struct {
 	lifetime    time.Duration // of the newest token; 0: there has been none
 	renewLeft   time.Duration // the token is due for renewal when it has this much left
 
-	nextAttempt monotime.Time // no call begins before
-	longID      *string       // the ID, if it does not fit into a record; constant
-	call        *call         // in flight; nil: none
-	demand      *demand       // who wants its token; nil: nobody
-	failure     *failureState // what went wrong since the last good token; nil: nothing
+	activity *activity // nil: the room is at rest
+	longID   *string   // the ID, if it does not fit into a record; constant
 
 	generation  uint32 // tokens published
 	refreshNsec uint32
@@ -106,55 +103,57 @@ func newRoom(roomID string, now monotime.Reading) *room {
 
 // transientFailures returns the number of consecutive transient failures.
 func (r *room) transientFailures() int {
-	if r.failure == nil {
-		return 0
+	if f := r.failure(); f != nil {
+		return f.transient
 	}
-	return r.failure.transient
+	return 0
 }
 
 // failures returns the room's memory of failures, created if need be.
 func (r *room) failures() *failureState {
-	if r.failure == nil {
-		r.failure = &failureState{}
+	a := r.active()
+	if a.failure == nil {
+		a.failure = &failureState{}
 	}
-	return r.failure
+	return a.failure
 }
 
 // pending returns the token that waits to be handed out, nil if there is none.
 func (r *room) pending() *grantRecord {
-	if r.failure == nil {
-		return nil
+	if f := r.failure(); f != nil {
+		return f.pending
 	}
-	return r.failure.pending
+	return nil
 }
 
 // wakeWatches makes all watches of the room look at it again.
 func (r *room) wakeWatches() {
-	if r.demand != nil {
-		r.demand.watches.wake()
+	if d := r.demand(); d != nil {
+		d.watches.wake()
 	}
 }
 
 // want returns the room's demand, created if need be.
 func (r *room) want() *demand {
-	if r.demand == nil {
-		r.demand = &demand{room: r}
+	a := r.active()
+	if a.demand == nil {
+		a.demand = &demand{room: r}
 	}
-	return r.demand
+	return a.demand
 }
 
 // waiters returns the callers who wait for the room, nil if nobody does.
 func (r *room) waiters() *waiters {
-	if r.demand == nil {
-		return nil
+	if d := r.demand(); d != nil {
+		return d.waiters
 	}
-	return r.demand.waiters
+	return nil
 }
 
 // wanted reports whether somebody waits for a call. valid: the room has a valid
 // token.
 func (r *room) wanted(valid bool) bool {
-	d := r.demand
+	d := r.demand()
 	return d != nil && (d.waiters != nil && d.waiters.forced > 0 || !valid && !d.empty())
 }
 
@@ -180,8 +179,7 @@ func (r *room) dropRefresh() {
 // dropSecrets drops everything that is or holds a credential, except for the token.
 func (r *room) dropSecrets() {
 	r.dropRefresh()
-	r.failure = nil
-	r.demand = nil
+	r.activity = nil
 }
 
 // lastUsed returns when the room was last asked for, in whole ticks. Ticks wrap around
