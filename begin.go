@@ -107,7 +107,7 @@ func (e *engine) choose(c *call, now monotime.Reading) {
 	switch {
 	case refreshable:
 		e.fallBack(c.roomID, ReasonRefreshFailing)
-	case !r.refresh.IsZero():
+	case r.refresh != "":
 		r.dropRefresh()
 		e.fallBack(c.roomID, ReasonRefreshLapsed)
 	}

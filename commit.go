@@ -214,7 +214,7 @@ func (e *engine) recordOf(c *call, lease Lease) Record {
 	rec := Record{
 		Version:      lease.next(),
 		Token:        g.rec.secret(),
-		RefreshToken: r.refresh,
+		RefreshToken: r.refreshToken().Value,
 		Began:        lease.Granted.Add(min(issued, c.began.Mono).Sub(e.share.of(r).granted)),
 		Lifetime:     g.lifetime,
 		RenewAge:     max(g.lifetime-g.renewLeft, 0),

@@ -202,7 +202,7 @@ func (e *engine) judgeRoom(c *call, o outcome, now monotime.Reading) (fellBack b
 			r.setNextAttempt(max(r.nextAttempt(), now.Mono.Add(wait)))
 			r.wakeWatches()
 		}
-		if o.verdict == rejected && r.refresh.Equal(c.refresh.Value) {
+		if o.verdict == rejected && r.refreshToken().Value.Equal(c.refresh.Value) {
 			r.dropRefresh()
 			return true
 		}

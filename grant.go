@@ -71,7 +71,7 @@ func (e *engine) refuseShorter(c *call, left time.Duration, now monotime.Reading
 	c.outcome.blames = breaker.Success // the source works
 	if c.kind == CallRefresh {
 		c.outcome.verdict = rejected
-		r.refresh = c.refresh.Value // whichever it is, the next call is a create
+		r.refresh = c.refresh.Value.Reveal() // whichever it is, the next call is a create
 		return
 	}
 	c.outcome.verdict = shorter
@@ -226,7 +226,7 @@ func (e *engine) issued(c *call, g Grant, now monotime.Reading) (at time.Time, a
 // one if the grant has none.
 func (e *engine) keepRefresh(c *call, g Grant, now monotime.Reading) {
 	r, expires := c.room, g.RefreshToken.ExpiresAt
-	r.refresh = g.RefreshToken.Value
+	r.refresh = g.RefreshToken.Value.Reveal()
 	if expires.IsZero() {
 		r.refreshMono, r.refreshSec, r.refreshNsec = monotime.Never, math.MaxInt64, 0
 		return

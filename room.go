@@ -18,7 +18,7 @@ import (
 type room struct {
 	rec *record // its entry in the cache; only engine.replace changes it
 
-	refresh     Secret        // the refresh token; zero: none, or none that is accepted
+	refresh     string        // the refresh token; "": none, or none that is accepted
 	refreshMono monotime.Time // its expiry on the monotonic clock; Never: unknown
 	refreshSec  int64         // its expiry in Unix time, see also refreshNsec
 	lifetime    time.Duration // of the newest token; 0: there has been none
@@ -164,16 +164,21 @@ func (r *room) refreshExpiry() monotime.Expiry {
 
 // refreshToken returns the refresh token as the source gave it.
 func (r *room) refreshToken() Token {
-	t := Token{Value: r.refresh}
-	if r.refreshMono != monotime.Never && !t.IsZero() {
-		t.ExpiresAt = time.Unix(r.refreshSec, int64(r.refreshNsec)).UTC()
+	return Token{Value: NewSecret(r.refresh), ExpiresAt: r.refreshExpiresAt()}
+}
+
+// refreshExpiresAt returns when the refresh token expires; zero: there is none, or that
+// is unknown.
+func (r *room) refreshExpiresAt() time.Time {
+	if r.refresh == "" || r.refreshMono == monotime.Never {
+		return time.Time{}
 	}
-	return t
+	return time.Unix(r.refreshSec, int64(r.refreshNsec)).UTC()
 }
 
 // dropRefresh drops the refresh token.
 func (r *room) dropRefresh() {
-	r.refresh, r.refreshMono, r.refreshSec, r.refreshNsec = Secret{}, 0, 0, 0
+	r.refresh, r.refreshMono, r.refreshSec, r.refreshNsec = "", 0, 0, 0
 }
 
 // dropSecrets drops everything that is or holds a credential, except for the token.

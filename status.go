@@ -181,7 +181,7 @@ func (e *engine) statusWithoutFingerprint(r *room, now monotime.Reading) RoomSta
 	s := RoomStatus{
 		RoomID:           r.rec.roomID(),
 		State:            e.state(r, now),
-		RefreshExpiresAt: r.refreshToken().ExpiresAt,
+		RefreshExpiresAt: r.refreshExpiresAt(),
 		HasRefreshToken:  e.refreshable(r, now),
 		Generation:       uint64(r.generation),
 		LastUsed:         e.clock.Time(now, r.lastUsed(now)),
