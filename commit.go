@@ -225,8 +225,8 @@ func (e *engine) recordOf(c *call, lease Lease) Record {
 	if pending != nil {
 		rec.HandOutAge = r.failure().handOutAfter.Sub(issued)
 	}
-	if r.refreshMono < monotime.Never {
-		rec.RefreshLifetime = max(r.refreshMono.Sub(issued), 1)
+	if end := e.clock.Unpack(r.refreshUntil).Mono; end < monotime.Never {
+		rec.RefreshLifetime = max(end.Sub(issued), 1)
 	}
 	return rec
 }

@@ -215,7 +215,7 @@ func (e *engine) renewalDue(r *room, now monotime.Reading) monotime.Time {
 
 // refreshable reports whether the room has a refresh token that has not lapsed.
 func (e *engine) refreshable(r *room, now monotime.Reading) bool {
-	return r.refresh != "" && e.clock.Left(r.refreshExpiry(), now) > 0
+	return r.refresh != "" && e.clock.Left(e.clock.Unpack(r.refreshUntil), now) > 0
 }
 
 // idle reports whether nobody has asked for the room for so long that it need not be

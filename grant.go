@@ -225,15 +225,13 @@ func (e *engine) issued(c *call, g Grant, now monotime.Reading) (at time.Time, a
 // keepRefresh makes the grant's refresh token the room's, or leaves the room without
 // one if the grant has none.
 func (e *engine) keepRefresh(c *call, g Grant, now monotime.Reading) {
-	r, expires := c.room, g.RefreshToken.ExpiresAt
-	r.refresh = g.RefreshToken.Value.Reveal()
-	if expires.IsZero() {
-		r.refreshMono, r.refreshSec, r.refreshNsec = monotime.Never, math.MaxInt64, 0
-		return
+	until := monotime.Expiry{Mono: monotime.Never, Sec: math.MaxInt64} // unknown
+	if expires := g.RefreshToken.ExpiresAt; !expires.IsZero() {
+		issued, age := e.issued(c, g, now)
+		until.Mono = c.began.Mono.Add(clampLife(expires.Sub(issued)) - age)
+		until.Sec, until.Nsec = expires.Unix(), uint32(expires.Nanosecond())
 	}
-	issued, age := e.issued(c, g, now)
-	r.refreshMono = c.began.Mono.Add(clampLife(expires.Sub(issued)) - age)
-	r.refreshSec, r.refreshNsec = expires.Unix(), uint32(expires.Nanosecond())
+	c.room.refresh, c.room.refreshUntil = g.RefreshToken.Value.Reveal(), e.clock.Pack(until)
 }
 
 // isRejected reports whether the token is one that was invalidated.

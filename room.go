@@ -18,24 +18,23 @@ import (
 type room struct {
 	rec *record // its entry in the cache; only engine.replace changes it
 
-	refresh     string        // the refresh token; "": none, or none that is accepted
-	refreshMono monotime.Time // its expiry on the monotonic clock; Never: unknown
-	refreshSec  int64         // its expiry in Unix time, see also refreshNsec
-	lifetime    time.Duration // of the newest token; 0: there has been none
-	renewLeft   time.Duration // the token is due for renewal when it has this much left
+	refresh      string                // the refresh token; "": none, or none that is accepted
+	refreshUntil monotime.PackedExpiry // its expiry
+
+	generation uint32        // tokens published
+	lifetime   time.Duration // of the newest token; 0: there has been none
+	renewLeft  time.Duration // the token is due for renewal when it has this much left
 
 	activity *activity // nil: the room is at rest
 	longID   *string   // the ID, if it does not fit into a record; constant
 
-	generation  uint32 // tokens published
-	refreshNsec uint32
-	need        atomic.Uint32 // the longest validity asked for since the newest token, in ms; hits write it
-	queue       queueID       // the queue it stands in
-	life        lifeState
-	state       RoomState // as it is counted in engine.states; 0: not counted
-	flags       roomFlags
-	position    queue.Position // in queue
-	recency     queue.Position // in engine.recency
+	need     atomic.Uint32 // the longest validity asked for since the newest token, in ms; hits write it
+	queue    queueID       // the queue it stands in
+	life     lifeState
+	state    RoomState // as it is counted in engine.states; 0: not counted
+	flags    roomFlags
+	position queue.Position // in queue
+	recency  queue.Position // in engine.recency
 }
 
 // roomFlags are small facts about a room.
@@ -157,11 +156,6 @@ func (r *room) wanted(valid bool) bool {
 	return d != nil && (d.waiters != nil && d.waiters.forced > 0 || !valid && !d.empty())
 }
 
-// refreshExpiry returns the refresh token's expiry on both clocks.
-func (r *room) refreshExpiry() monotime.Expiry {
-	return monotime.Expiry{Mono: r.refreshMono, Sec: r.refreshSec, Nsec: r.refreshNsec}
-}
-
 // refreshToken returns the refresh token as the source gave it.
 func (r *room) refreshToken() Token {
 	return Token{Value: NewSecret(r.refresh), ExpiresAt: r.refreshExpiresAt()}
@@ -170,15 +164,15 @@ func (r *room) refreshToken() Token {
 // refreshExpiresAt returns when the refresh token expires; zero: there is none, or that
 // is unknown.
 func (r *room) refreshExpiresAt() time.Time {
-	if r.refresh == "" || r.refreshMono == monotime.Never {
+	if r.refresh == "" {
 		return time.Time{}
 	}
-	return time.Unix(r.refreshSec, int64(r.refreshNsec)).UTC()
+	return r.refreshUntil.Time()
 }
 
 // dropRefresh drops the refresh token.
 func (r *room) dropRefresh() {
-	r.refresh, r.refreshMono, r.refreshSec, r.refreshNsec = "", 0, 0, 0
+	r.refresh, r.refreshUntil = "", monotime.PackedExpiry{}
 }
 
 // dropSecrets drops everything that is or holds a credential, except for the token.
