@@ -117,7 +117,7 @@ func (e *engine) adoptedRenewLeft(r *room, rec Record, token *record, lifetime, 
 	from = max(from, lifetime-left) // it is due already
 	spread := min(lifetime/10, max(lifetime-token.margin-from, 0)/2)
 	at := lifetime - from - time.Duration(rand.Float64()*float64(spread))
-	if r.need.Load() > 0 || e.renewal.Age(lifetime, 0, 0) < from { // this process needs more than the fleet's renewals leave
+	if r.rec.need.Load() > 0 || e.renewal.Age(lifetime, 0, 0) < from { // this process needs more than the fleet's renewals leave
 		at = max(at, e.renewLeft(r, token, lifetime, left))
 	}
 	return at

@@ -85,7 +85,6 @@ func (e *engine) publish(r *room, g grantRecord, now monotime.Reading) {
 	e.noteSlack(r, now)
 	r.lifetime, r.renewLeft = g.lifetime, g.renewLeft
 	r.generation++
-	r.need.Store(0)
 	if sh := e.share.known(r); sh != nil {
 		sh.putOff, sh.lookAt, sh.polls = 0, 0, 0
 	}
@@ -146,7 +145,7 @@ func (e *engine) failureAfterSuccess(r *room) *failureState {
 // renewLeft returns how much the token in rec has left when it is renewed.
 func (e *engine) renewLeft(r *room, rec *record, lifetime, left time.Duration) time.Duration {
 	draw := rand.Float64() // spreads load, guards nothing
-	need := time.Duration(r.need.Load()) * time.Millisecond
+	need := time.Duration(r.rec.need.Load()) * time.Millisecond
 	at := lifetime - e.renewal.Age(lifetime, need, draw)
 	if left <= at {
 		// It was old when it came, and the next one may be the very same: renew it by the

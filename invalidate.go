@@ -57,7 +57,9 @@ func (e *engine) dropToken(r *room, refusals int, now monotime.Reading) {
 	if sh := e.share.known(r); sh != nil {
 		sh.putOff, sh.lookAt = 0, 0
 	}
-	e.replace(r, r.rec.blank())
+	blank := r.rec.blank()
+	blank.need.Store(r.rec.need.Load()) // until the next token comes
+	e.replace(r, blank)
 	r.wakeWatches()
 	e.settle(r, now)
 }

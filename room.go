@@ -1,8 +1,6 @@
 package roomtoken
 
 import (
-	"math"
-	"sync/atomic"
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/monotime"
@@ -28,8 +26,7 @@ type room struct {
 	activity *activity // nil: the room is at rest
 	longID   *string   // the ID, if it does not fit into a record; constant
 
-	need     atomic.Uint32 // the longest validity asked for since the newest token, in ms; hits write it
-	queue    queueID       // the queue it stands in
+	queue    queueID // the queue it stands in
 	life     lifeState
 	state    RoomState // as it is counted in engine.states; 0: not counted
 	flags    roomFlags
@@ -197,13 +194,3 @@ func (r *room) use(now monotime.Reading) { r.rec.lastUsed.Store(tick(now)) }
 // dormant reports whether the room's renewal was skipped because the room is idle.
 // The next hit starts it.
 func (r *room) dormant() bool { return r.rec.lastUsed.Load()&dormantMark != 0 }
-
-// needs notes that a caller needs the token to live for atLeast. It needs no lock.
-func (r *room) needs(atLeast time.Duration) {
-	ms := uint32(min(max(atLeast, 0)/time.Millisecond, math.MaxUint32))
-	for old := r.need.Load(); ms > old; old = r.need.Load() {
-		if r.need.CompareAndSwap(old, ms) {
-			return
-		}
-	}
-}

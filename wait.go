@@ -108,7 +108,7 @@ func (w *waiter) look() (tok Token, wait bool, err error) {
 	}
 	dormant := r.dormant()
 	r.use(now)
-	r.needs(w.atLeast)
+	r.rec.needs(w.atLeast)
 	e.mend(r)
 	if dormant || r.queue == noQueue { // even a caller who gets an error below has asked for the room
 		e.settle(r, now)
