@@ -34,7 +34,7 @@ func (e *engine) adoptRecord(r *room, rec Record, instead bool, now monotime.Rea
 	switch {
 	case rec.Token.Equal(r.rec.secret()) || e.isRejected(c, rec.Token):
 		return
-	case r.call != nil && e.isRejected(r.call, rec.Token): // it was invalidated while the store was asked
+	case r.call() != nil && e.isRejected(r.call(), rec.Token): // it was invalidated while the store was asked
 		e.rejectRecord(r, rec, now)
 		return
 	}
@@ -51,20 +51,21 @@ func (e *engine) adoptRecord(r *room, rec Record, instead bool, now monotime.Rea
 	}
 	e.keepRefresh(c, c.outcome.grant, now)
 	g := grantRecord{rec: token, lifetime: lifetime, renewLeft: e.adoptedRenewLeft(r, rec, token, lifetime, left)}
-	r.failure, r.nextAttempt = nil, 0
+	r.setFailure(nil)
+	r.setNextAttempt(0)
 	if left-g.renewLeft < minCallGap {
-		r.nextAttempt = now.Mono.Add(minCallGap)
+		r.setNextAttempt(now.Mono.Add(minCallGap))
 	}
 	if rec.Refusals > 0 {
-		r.failure = &failureState{refusals: rec.Refusals}
+		r.setFailure(&failureState{refusals: rec.Refusals})
 		if at := token.mono.Add(min(rec.HandOutAge, lifetime/3) - lifetime); at.After(now.Mono) {
-			r.failure.pending, r.failure.handOutAfter = &g, at
+			r.failure().pending, r.failure().handOutAfter = &g, at
 			return // settle hands it out
 		}
 	}
 	e.publish(r, g, now)
 	e.reportAdopted(r)
-	if d := r.demand; d != nil {
+	if d := r.demand(); d != nil {
 		if d.waiters != nil {
 			r.use(now) // they have not picked it up yet
 		}
@@ -116,7 +117,7 @@ func (e *engine) adoptedRenewLeft(r *room, rec Record, token *record, lifetime, 
 	from = max(from, lifetime-left) // it is due already
 	spread := min(lifetime/10, max(lifetime-token.margin-from, 0)/2)
 	at := lifetime - from - time.Duration(rand.Float64()*float64(spread))
-	if r.need.Load() > 0 || e.renewal.Age(lifetime, 0, 0) < from { // this process needs more than the fleet's renewals leave
+	if r.rec.need.Load() > 0 || e.renewal.Age(lifetime, 0, 0) < from { // this process needs more than the fleet's renewals leave
 		at = max(at, e.renewLeft(r, token, lifetime, left))
 	}
 	return at
@@ -160,9 +161,9 @@ const maxNotBefore = 24 * time.Hour
 // adoptFailure makes the failure of another process the room's.
 func (e *engine) adoptFailure(r *room, entry Entry, now monotime.Reading) {
 	e.learnFailure(r, entry, now)
-	r.nextAttempt = now.Mono.Add(min(entry.NotBefore, maxNotBefore))
+	r.setNextAttempt(now.Mono.Add(min(entry.NotBefore, maxNotBefore)))
 	r.wakeWatches()
-	if d := r.demand; d != nil && entry.Failure.Kind.isPermanent() {
+	if d := r.demand(); d != nil && entry.Failure.Kind.isPermanent() {
 		failure := &Error{RoomID: r.rec.roomID()}
 		e.explain(failure, r, now)
 		e.release(d, nil, failure)

@@ -76,7 +76,7 @@ func (e *engine) lookUpInLine(now monotime.Reading) {
 		r := sh.room
 		e.move(r, noQueue, 0)
 		c := &call{room: r, roomID: r.rec.roomID(), phase: looking, began: e.clock.Look()}
-		r.call = c
+		r.setCall(c)
 		e.rerank(r, now)
 		e.acquire(c, c.began)
 	}
@@ -108,7 +108,7 @@ func (e *engine) enterLooks(r *room, now monotime.Reading) {
 // mayBeInStore reports whether a room without a token will be looked up in the store as
 // soon as somebody waits for it, and was not of late.
 func (e *engine) mayBeInStore(r *room, now monotime.Reading) bool {
-	if e.storeDown() || r.pending() != nil || r.nextAttempt.After(now.Mono) {
+	if e.storeDown() || r.pending() != nil || r.nextAttempt().After(now.Mono) {
 		return false
 	}
 	sh := e.share.known(r)
@@ -260,7 +260,7 @@ func (e *engine) endAsk(c *call, now monotime.Reading) {
 	if r == nil || e.closed {
 		return
 	}
-	r.call = nil
+	r.setCall(nil)
 	e.settle(r, now)
 	e.wakeInVain(r, now)
 }
@@ -280,7 +280,7 @@ func (e *engine) unreserve(c *call) {
 // runIfNeeded calls the source, unless that need not or must not be by now.
 func (e *engine) runIfNeeded(c *call, now monotime.Reading) {
 	r := c.room
-	r.call = nil
+	r.setCall(nil)
 	to, _, _ := e.destination(r, now)
 	needed := inLine(to) || c.as == probing && e.mayProbe(r, now)
 	if !needed || e.breaker.Held(now.Mono) || c.as == ordinary && e.breaker.Guarded() || c.as == passing && e.breaker.State() == breaker.Refused {
@@ -288,7 +288,7 @@ func (e *engine) runIfNeeded(c *call, now monotime.Reading) {
 		e.endAsk(c, now)
 		return
 	}
-	r.call = c
+	r.setCall(c)
 	c.phase = running
 	e.share.asking--
 	e.run(c, now)
@@ -297,9 +297,10 @@ func (e *engine) runIfNeeded(c *call, now monotime.Reading) {
 // withdraw gives up what a room has in flight with the store, so that it can be forgotten.
 // A call of the source cannot be given up.
 func (e *engine) withdraw(r *room) {
-	if c := r.call; c != nil && c.phase != running {
+	if c := r.call(); c != nil && c.phase != running {
 		e.unreserve(c)
-		c.room, r.call = nil, nil
+		c.room = nil
+		r.setCall(nil)
 	}
 }
 

@@ -19,7 +19,7 @@ func (e *engine) begin(r *room, forCaller bool, as role) {
 
 // newCall makes the room's next call and takes a slot for it.
 func (e *engine) newCall(r *room, forCaller bool, as role, now monotime.Reading) *call {
-	if d := r.demand; d != nil {
+	if d := r.demand(); d != nil {
 		e.lane.Remove(d)
 	}
 	c := &call{
@@ -31,7 +31,7 @@ func (e *engine) newCall(r *room, forCaller bool, as role, now monotime.Reading)
 		inLane:    as == passing,
 		began:     now,
 	}
-	r.call = c
+	r.setCall(c)
 	e.count(c, 1)
 	e.number(c, now)
 	e.pace.Began(now.Mono)
@@ -55,7 +55,7 @@ func (e *engine) number(c *call, now monotime.Reading) {
 func (e *engine) run(c *call, now monotime.Reading) {
 	r := c.room
 	var values context.Context
-	if d := r.demand; d != nil && r.wanted(e.valid(r.rec, now, 0)) {
+	if d := r.demand(); d != nil && r.wanted(e.valid(r.rec, now, 0)) {
 		values = d.ctx()
 	}
 	if e.begun != c.number { // others have begun while it asked the store
@@ -63,8 +63,8 @@ func (e *engine) run(c *call, now monotime.Reading) {
 	}
 	c.began = now
 	c.forced = r.waiters() != nil && r.waiters().forced > 0
-	c.failing = r.failure.total() > 0
-	c.chronic = e.sick(r) && r.failure.total() > 1
+	c.failing = r.failure().total() > 0
+	c.chronic = e.sick(r) && r.failure().total() > 1
 	e.choose(c, now)
 	if e.observe != nil {
 		e.report(Event{Kind: EventCallBegun, RoomID: c.roomID, Call: c.kind})
@@ -115,7 +115,7 @@ func (e *engine) choose(c *call, now monotime.Reading) {
 	switch {
 	case refreshable:
 		e.fallBack(c.roomID, ReasonRefreshFailing)
-	case !r.refresh.IsZero():
+	case r.refresh != "":
 		r.dropRefresh()
 		e.fallBack(c.roomID, ReasonRefreshLapsed)
 	}

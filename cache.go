@@ -67,10 +67,10 @@ func (c *cache) hash(key string) uint64 {
 
 // hashOf returns the hash of the record's key.
 func (c *cache) hashOf(r *record) uint64 {
-	if r.idLen == longID {
+	if r.id[0] == 0 {
 		return c.hash(*r.owner.longID)
 	}
-	if h := maphash.Bytes(c.seed, r.id[:r.idLen]); h != 0 {
+	if h := maphash.Bytes(c.seed, r.shortID()); h != 0 {
 		return h
 	}
 	return 1

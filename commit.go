@@ -51,17 +51,17 @@ func (e *engine) commit(c *call, now monotime.Reading) {
 	}
 	c.phase, c.overdue = committing, false
 	if e.send(m); m.begun {
-		r.call = c
+		r.setCall(c)
 	}
 }
 
 // endCommit ends the last phase of a call.
 func (e *engine) endCommit(c *call, now monotime.Reading) {
 	r := c.room
-	if r == nil || r.call != c || e.closed {
+	if r == nil || r.call() != c || e.closed {
 		return
 	}
-	r.call = nil
+	r.setCall(nil)
 	e.settle(r, now)
 	e.wakeInVain(r, now)
 }
@@ -85,7 +85,7 @@ func (e *engine) committed(r *room, result Result, answer Committed, at, now mon
 	switch {
 	case answer.Taken:
 		sh.version = max(sh.version, result.Record.Version)
-	case !answer.Newer.IsZero() && (r.call == nil || r.call.phase != running):
+	case !answer.Newer.IsZero() && (r.call() == nil || r.call().phase != running):
 		sh.storeTime, sh.asked = answer.Now, at
 		if r.rec.secret().Equal(result.Record.Token) {
 			sh.version = 0 // what the store has counts, whatever was known
@@ -93,7 +93,7 @@ func (e *engine) committed(r *room, result Result, answer Committed, at, now mon
 		} else { // it has had another since
 			e.adopt(r, answer.Newer, now)
 		}
-		if r.call == nil { // it was told again: nothing else settles the room
+		if r.call() == nil { // it was told again: nothing else settles the room
 			e.settle(r, now)
 		}
 	}
@@ -158,7 +158,7 @@ func (e *engine) dropLease(r *room) {
 // resultOf returns what came of a call, for the store, and until when it is of use.
 func (e *engine) resultOf(c *call, lease Lease, now monotime.Reading) (Result, monotime.Time) {
 	r, o := c.room, c.outcome
-	wait := r.nextAttempt.Sub(now.Mono)
+	wait := r.nextAttempt().Sub(now.Mono)
 	failure := Failure{Text: failureText(c)}
 	switch {
 	case o.verdict == granted:
@@ -167,13 +167,13 @@ func (e *engine) resultOf(c *call, lease Lease, now monotime.Reading) (Result, m
 	case c.overdue || o.local || wait <= 0:
 		return Result{}, now.Mono.Add(e.leaseTTL())
 	case o.verdict == transient:
-		failure.Kind, failure.Count = FailureTransient, r.failure.transient
+		failure.Kind, failure.Count = FailureTransient, r.failure().transient
 	case o.verdict == permanent:
-		failure.Kind, failure.Count = permanentKind(o.blames), r.failure.permanent
+		failure.Kind, failure.Count = permanentKind(o.blames), r.failure().permanent
 	default:
 		return Result{}, now.Mono.Add(e.leaseTTL())
 	}
-	return Result{Failure: failure, NotBefore: wait}, r.nextAttempt
+	return Result{Failure: failure, NotBefore: wait}, r.nextAttempt()
 }
 
 // permanentKind returns the kind of a permanent failure.
@@ -214,19 +214,19 @@ func (e *engine) recordOf(c *call, lease Lease) Record {
 	rec := Record{
 		Version:      lease.next(),
 		Token:        g.rec.secret(),
-		RefreshToken: r.refresh,
+		RefreshToken: r.refreshToken().Value,
 		Began:        lease.Granted.Add(min(issued, c.began.Mono).Sub(e.share.of(r).granted)),
 		Lifetime:     g.lifetime,
 		RenewAge:     max(g.lifetime-g.renewLeft, 0),
 	}
-	if f := r.failure; f != nil {
+	if f := r.failure(); f != nil {
 		rec.Refusals = f.refusals
 	}
 	if pending != nil {
-		rec.HandOutAge = r.failure.handOutAfter.Sub(issued)
+		rec.HandOutAge = r.failure().handOutAfter.Sub(issued)
 	}
-	if r.refreshMono < monotime.Never {
-		rec.RefreshLifetime = max(r.refreshMono.Sub(issued), 1)
+	if end := e.clock.Unpack(r.refreshUntil).Mono; end < monotime.Never {
+		rec.RefreshLifetime = max(end.Sub(issued), 1)
 	}
 	return rec
 }

@@ -159,7 +159,7 @@ func (e *engine) offerProbe(r *room, now monotime.Reading) {
 	if !e.badCredential() || !e.mayProbe(r, now) {
 		return
 	}
-	if was := e.offered; was != nil && e.mayProbe(was, now) && was.failure.total() == 0 && r.failure.total() > 0 {
+	if was := e.offered; was != nil && e.mayProbe(was, now) && was.failure().total() == 0 && r.failure().total() > 0 {
 		return
 	}
 	e.offered = r
@@ -169,7 +169,7 @@ func (e *engine) offerProbe(r *room, now monotime.Reading) {
 // mayProbe reports whether a room that stands in no line may have a call now. An idle one
 // may not: the next caller offers another.
 func (e *engine) mayProbe(r *room, now monotime.Reading) bool {
-	return r.life == alive && r.call == nil && r.pending() == nil && !r.nextAttempt.After(now.Mono) &&
+	return r.life == alive && r.call() == nil && r.pending() == nil && !r.nextAttempt().After(now.Mono) &&
 		!e.valid(r.rec, now, 0) && !e.idle(r, now)
 }
 
@@ -207,7 +207,7 @@ func (e *engine) longestFailed(now monotime.Reading) (oldest *room) {
 		}
 		looks := batch
 		for r := range e.queues[q].All {
-			if !e.idle(r, now) && (oldest == nil || r.failure.at.Before(oldest.failure.at)) {
+			if !e.idle(r, now) && (oldest == nil || r.failure().at.Before(oldest.failure().at)) {
 				oldest = r
 			}
 			if looks--; looks == 0 {

@@ -207,8 +207,8 @@ func (e *engine) validUntil(r *room, now monotime.Reading) monotime.Time {
 // not stepped.
 func (e *engine) renewalDue(r *room, now monotime.Reading) monotime.Time {
 	if r.rec.text == "" {
-		if r.failure != nil {
-			return r.failure.replaceAfter
+		if r.failure() != nil {
+			return r.failure().replaceAfter
 		}
 		return now.Mono
 	}
@@ -217,7 +217,7 @@ func (e *engine) renewalDue(r *room, now monotime.Reading) monotime.Time {
 
 // refreshable reports whether the room has a refresh token that has not lapsed.
 func (e *engine) refreshable(r *room, now monotime.Reading) bool {
-	return !r.refresh.IsZero() && e.clock.Left(r.refreshExpiry(), now) > 0
+	return r.refresh != "" && e.clock.Left(e.clock.Unpack(r.refreshUntil), now) > 0
 }
 
 // idle reports whether nobody has asked for the room for so long that it need not be
@@ -226,7 +226,7 @@ func (e *engine) idle(r *room, now monotime.Reading) bool { return !now.Mono.Bef
 
 // idleAt returns when the room is idle if nobody asks for it until then.
 func (e *engine) idleAt(r *room, now monotime.Reading) monotime.Time {
-	if e.config.IdleAfter <= 0 || r.demand != nil {
+	if e.config.IdleAfter <= 0 || r.demand() != nil {
 		return monotime.Never
 	}
 	const aTick = time.Duration(1 << tickBits) // lastUsed is rounded down to one
@@ -236,20 +236,20 @@ func (e *engine) idleAt(r *room, now monotime.Reading) monotime.Time {
 // sick reports whether the room's last call failed, and calls have not come back since
 // from an outage.
 func (e *engine) sick(r *room) bool {
-	return r.failure.total() > 0 && !e.breaker.Forgiven(r.failure.at)
+	return r.failure().total() > 0 && !e.breaker.Forgiven(r.failure().at)
 }
 
 // innocent reports whether the room has not failed since the source last worked.
 func (e *engine) innocent(r *room) bool {
-	return r.failure.total() == 0 || e.breaker.Innocent(r.failure.at)
+	return r.failure().total() == 0 || e.breaker.Innocent(r.failure().at)
 }
 
 // mend lets a room try again whose permanent failure was the credential's, once the
 // credential has been mended. The room counts as failing until a call has got a token.
 func (e *engine) mend(r *room) {
-	if f := r.failure; f != nil && f.permanent > 0 && !f.own && f.mended != e.breaker.Mended() {
+	if f := r.failure(); f != nil && f.permanent > 0 && !f.own && f.mended != e.breaker.Mended() {
 		f.permanent, f.mended = 1, e.breaker.Mended()
-		r.nextAttempt = f.asked
+		r.setNextAttempt(f.asked)
 		e.share.retry(r)
 	}
 }
@@ -257,16 +257,16 @@ func (e *engine) mend(r *room) {
 // permanentlyFailed reports whether callers are answered with the permanent failure of
 // their room.
 func (e *engine) permanentlyFailed(r *room, now monotime.Reading) bool {
-	f := r.failure
-	return f != nil && f.permanent > 0 && now.Mono.Before(r.nextAttempt)
+	f := r.failure()
+	return f != nil && f.permanent > 0 && now.Mono.Before(r.nextAttempt())
 }
 
 // nextAllowed returns when the next call for the room may begin at the earliest, as far
 // as backoff, rate limits and probes go; 0: now.
 func (e *engine) nextAllowed(r *room, now monotime.Reading) monotime.Time {
-	next := r.nextAttempt
+	next := r.nextAttempt()
 	if r.pending() != nil {
-		next = max(next, r.failure.handOutAfter)
+		next = max(next, r.failure().handOutAfter)
 	}
 	if e.breaker.Held(now.Mono) || e.breaker.Guarded() && (!e.innocent(r) || e.breaker.State() == breaker.Refused) {
 		next = max(next, e.breaker.Opens(now.Mono))

@@ -143,35 +143,35 @@ func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // explain fills in what is known about the room's failures and what happens next.
 func (e *engine) explain(err *Error, r *room, now monotime.Reading) {
-	if f := r.failure; f != nil {
+	if f := r.failure(); f != nil {
 		err.Call, err.Err, err.Failures = f.lastCall, f.lastErr, f.total()
 		if err.Err == nil && f.refusals > 0 {
 			err.Err = fmt.Errorf("the last %d tokens were refused soon after they were issued", f.refusals)
 		}
 	}
 	next := e.nextAllowed(r, now)
-	err.held = r.pending() == nil && next.After(max(r.nextAttempt, now.Mono))
+	err.held = r.pending() == nil && next.After(max(r.nextAttempt(), now.Mono))
 	switch {
-	case e.breaker.State() == breaker.Refused && r.call == nil: // whatever the room's own failure was
+	case e.breaker.State() == breaker.Refused && r.call() == nil: // whatever the room's own failure was
 		err.Call, err.Err = 0, e.breaker.Err()
 	case err.Err == nil && e.breaker.Guarded():
 		err.Err = e.breaker.Err()
 	}
-	overdue := r.call != nil && r.call.overdue
-	if next.After(now.Mono) && (r.call == nil || overdue) {
+	overdue := r.call() != nil && r.call().overdue
+	if next.After(now.Mono) && (r.call() == nil || overdue) {
 		err.NotBefore, err.in = e.clock.Time(now, next), next.Sub(now.Mono)
 		err.planned = e.goesOn(r, now)
 	}
 	switch {
 	case overdue:
-		err.state = fmt.Sprintf("a %v has been in flight for %v; no other can begin until it returns", r.call.kind, r.call.took(now).Round(time.Millisecond))
+		err.state = fmt.Sprintf("a %v has been in flight for %v; no other can begin until it returns", r.call().kind, r.call().took(now).Round(time.Millisecond))
 		if err.Err == nil {
 			err.Err = &timeoutError{after: e.config.CallTimeout}
 		}
-	case r.call != nil && r.call.phase != running:
+	case r.call() != nil && r.call().phase != running:
 		err.state = "the store is being asked"
-	case r.call != nil:
-		err.state = fmt.Sprintf("a %v has been in flight for %v", r.call.kind, r.call.took(now).Round(time.Millisecond))
+	case r.call() != nil:
+		err.state = fmt.Sprintf("a %v has been in flight for %v", r.call().kind, r.call().took(now).Round(time.Millisecond))
 	case next.After(now.Mono):
 	case e.leasedElsewhere(r, now) > 0:
 		err.state = fmt.Sprintf("another process is getting it, for %v more at most", e.leasedElsewhere(r, now).Round(time.Millisecond))
@@ -186,7 +186,7 @@ func (e *engine) explain(err *Error, r *room, now monotime.Reading) {
 // goesOn reports whether the room's next call begins without anybody asking again,
 // whoever is about to leave with an error.
 func (e *engine) goesOn(r *room, now monotime.Reading) bool {
-	d := r.demand
+	d := r.demand()
 	switch {
 	case d != nil && len(d.watches) > 0:
 		return true

@@ -111,7 +111,7 @@ func (e *engine) drop(r *room) {
 	e.cache.remove(r.rec)
 	e.forgetShare(r)
 	r.dropRefresh() // a Token in somebody's hands keeps the room alive, see record.secret
-	if d := r.demand; d != nil {
+	if d := r.demand(); d != nil {
 		e.lane.Remove(d)
 		e.release(d, nil, nil)
 	}
@@ -143,7 +143,7 @@ func (e *engine) rankOf(r *room, now monotime.Reading) rank {
 func (e *engine) rerank(r *room, now monotime.Reading) {
 	switch {
 	case e.config.MaxRooms < 0:
-	case r.life == dropped || r.call != nil || r.demand != nil:
+	case r.life == dropped || r.call() != nil || r.demand() != nil:
 		e.recency.Remove(r)
 	default:
 		e.recency.Set(r, e.rankOf(r, now))

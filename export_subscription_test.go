@@ -13,7 +13,7 @@ func (m *Manager) CheckWatches(n int) (faults []string) {
 	}
 	counted := 0
 	for rec := range e.cache.all {
-		d := rec.owner.demand
+		d := rec.owner.demand()
 		if d == nil {
 			continue
 		}

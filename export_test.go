@@ -65,13 +65,16 @@ func (m *Manager) CheckInvariants() (faults []string) {
 		if r.life == alive {
 			counted++
 		}
-		if r.life == orphaned && r.call == nil {
+		if r.life == orphaned && r.call() == nil {
 			fault("room %q is orphaned without a call", id)
 		}
-		if r.life == orphaned && r.demand != nil {
+		if r.life == orphaned && r.demand() != nil {
 			fault("room %q is orphaned, yet somebody wants its token", id)
 		}
-		if c := r.call; c != nil {
+		if a := r.activity; a != nil && *a == (activity{}) {
+			fault("room %q is at rest, yet keeps an activity", id)
+		}
+		if c := r.call(); c != nil {
 			if c.room != r {
 				fault("room %q: its call belongs to another", id)
 			}
@@ -101,15 +104,15 @@ func (m *Manager) CheckInvariants() (faults []string) {
 		if r.recency.Queued() {
 			ranked++
 		}
-		pinned := r.call != nil || r.demand != nil
+		pinned := r.call() != nil || r.demand() != nil
 		if want := !pinned && e.config.MaxRooms >= 0; r.recency.Queued() != want {
 			fault("room %q: can be evicted is %v, want %v", id, r.recency.Queued(), want)
 		}
-		if d := r.demand; d != nil {
+		if d := r.demand(); d != nil {
 			for _, problem := range checkDemand(r, d) {
 				fault("room %q: %s", id, problem)
 			}
-		} else if e.valid(rec, now, 0) && r.call == nil && (r.queue == callerQueue || r.queue == sickCallerQueue) {
+		} else if e.valid(rec, now, 0) && r.call() == nil && (r.queue == callerQueue || r.queue == sickCallerQueue) {
 			fault("room %q has a valid token and nobody waits, yet its call counts as a caller's", id)
 		}
 	}
@@ -161,7 +164,7 @@ func (m *Manager) CheckInvariants() (faults []string) {
 	check("calls in the lane", e.laneCalls, lane)
 	check("overdue calls", e.overdue, overdue)
 	for d := range e.lane.All {
-		if d.room.demand != d || d.waiters == nil {
+		if d.room.demand() != d || d.waiters == nil {
 			fault("the lane holds a demand that is not a room's, or without waiters")
 		}
 	}
@@ -202,7 +205,7 @@ func (e *engine) checkSharing() (problems []string) {
 		if sh.room != r || r.life == dropped {
 			problem("what is known of the store's room %q belongs to another, or to none", r.rec.roomID())
 		}
-		if !sh.lease.IsZero() && r.call == nil {
+		if !sh.lease.IsZero() && r.call() == nil {
 			problem("room %q keeps a lease without a call", r.rec.roomID())
 		}
 		if sh.position.Queued() && !inLine(r.queue) {

@@ -19,7 +19,7 @@ func (e *engine) finish(c *call) {
 	if c.overdue {
 		e.overdue--
 	}
-	r.call = nil
+	r.setCall(nil)
 	if e.closed {
 		e.reportEnd(c, now)
 		e.progress.send()
@@ -32,7 +32,7 @@ func (e *engine) finish(c *call) {
 	change := e.judgeSource(c, c.outcome, inFlight, now)
 	fellBack := e.judgeRoom(c, c.outcome, now)
 	if c.retry && c.outcome.err != nil { // ResetBackoff came while it ran
-		r.nextAttempt = 0
+		r.setNextAttempt(0)
 	}
 	e.reportEnd(c, now)
 	if fellBack {
@@ -48,7 +48,7 @@ func (e *engine) finish(c *call) {
 		e.drop(r)
 	}
 	e.settle(r, now)
-	if r.call == nil {
+	if r.call() == nil {
 		e.dropLease(r) // the create for which it was kept does not begin
 	}
 	e.wakeInVain(r, now)
@@ -157,7 +157,7 @@ func (e *engine) wakeImpatient(now monotime.Reading) {
 // before that time.
 func (e *engine) wakeBefore(r *room, until monotime.Time) {
 	if k := r.waiters(); k != nil && k.earliest.Before(until) {
-		e.renew(r.demand)
+		e.renew(r.demand())
 	}
 }
 
@@ -180,24 +180,24 @@ func (e *engine) judgeRoom(c *call, o *outcome, now monotime.Reading) (fellBack 
 		if o.blames == breaker.Unauthorized {
 			backoff = policy.Credential
 		}
-		r.nextAttempt = now.Mono.Add(max(backoff.Wait(f.permanent), wait))
+		r.setNextAttempt(now.Mono.Add(max(backoff.Wait(f.permanent), wait)))
 		r.wakeWatches()
 	case o.verdict == transient && o.local: // this process's failure, not the room's
 		r.failures().note(c, o)
-		r.nextAttempt = now.Mono.Add(e.backoff.Wait(1))
+		r.setNextAttempt(now.Mono.Add(e.backoff.Wait(1)))
 		r.wakeWatches()
 	case o.verdict == transient && !c.overdue: // an overdue call counted when it became overdue
 		f := r.failures()
 		f.count(c, o, now.Mono)
-		r.nextAttempt = now.Mono.Add(max(e.backoff.Wait(f.transient), wait))
+		r.setNextAttempt(now.Mono.Add(max(e.backoff.Wait(f.transient), wait)))
 		r.wakeWatches()
 	default:
 		if wait > 0 {
 			r.failures().note(c, o)
-			r.nextAttempt = max(r.nextAttempt, now.Mono.Add(wait))
+			r.setNextAttempt(max(r.nextAttempt(), now.Mono.Add(wait)))
 			r.wakeWatches()
 		}
-		if o.verdict == rejected && r.refresh.Equal(c.refresh.Value) {
+		if o.verdict == rejected && r.refreshToken().Value.Equal(c.refresh.Value) {
 			r.dropRefresh()
 			return true
 		}
@@ -209,8 +209,8 @@ func (e *engine) judgeRoom(c *call, o *outcome, now monotime.Reading) (fellBack 
 // in vain now.
 func (e *engine) wakeInVain(r *room, now monotime.Reading) {
 	k := r.waiters()
-	if k != nil && r.call == nil && (e.badCredential() || k.earliest.Before(e.nextAllowed(r, now))) {
-		e.renew(r.demand)
+	if k != nil && r.call() == nil && (e.badCredential() || k.earliest.Before(e.nextAllowed(r, now))) {
+		e.renew(r.demand())
 	}
 }
 
@@ -235,7 +235,7 @@ func (e *engine) answer(c *call, now monotime.Reading) {
 		}
 		return
 	}
-	if d := c.room.demand; d != nil {
+	if d := c.room.demand(); d != nil {
 		if d.waiters != nil && c.result != nil {
 			d.waiters.servedBy = c.number
 			c.room.use(now) // they have not picked it up yet
@@ -251,9 +251,9 @@ func (e *engine) reportEnd(c *call, now monotime.Reading) {
 	e.noteCall(c, ended, now)
 	if ended.Err != nil {
 		if !c.orphaned {
-			ended.Failures = c.room.failure.total()
+			ended.Failures = c.room.failure().total()
 		}
-		if at := max(c.room.nextAttempt, e.breaker.Opens(now.Mono)); at.After(now.Mono) {
+		if at := max(c.room.nextAttempt(), e.breaker.Opens(now.Mono)); at.After(now.Mono) {
 			ended.Until = e.clock.Time(now, at)
 		}
 	}

@@ -16,34 +16,37 @@ func (e *engine) forget(roomID string) {
 	now := e.clock.Now()
 	e.withdraw(old)
 	e.report(Event{Kind: EventRoomForgotten, RoomID: roomID})
-	if c := old.call; c != nil && !c.orphaned { // the call is theirs who wait for it now
+	if c := old.call(); c != nil && !c.orphaned { // the call is theirs who wait for it now
 		c.orphaned = true
 		if k := old.waiters(); k != nil {
 			e.patience.Remove(k)
 			k.orphaned = true
-			c.waiters, old.demand.waiters = k, nil
+			c.waiters, old.demand().waiters = k, nil
 		}
 	}
 	e.drop(old) // those who wait for something else start over
-	d := old.demand
+	d := old.demand()
 	watched := d != nil && len(d.watches) > 0
-	if old.call == nil && !watched {
+	if old.call() == nil && !watched {
 		e.dispatch(now) // what was withdrawn had a slot
 		return
 	}
 	fresh := newRoom(roomID, now)
 	fresh.rec.lastUsed.Store(old.rec.lastUsed.Load() &^ dormantMark)
-	if fresh.call = old.call; fresh.call != nil {
-		fresh.call.room = fresh
+	if c := old.call(); c != nil {
+		c.room = fresh
+		fresh.setCall(c)
 	}
 	if watched {
-		fresh.demand, d.room = d, fresh
+		fresh.setDemand(d)
+		d.room = fresh
 		d.watches.wake()
 		e.rooms++
 	} else {
 		fresh.life = orphaned
 	}
-	old.demand, old.call = nil, nil
+	old.setDemand(nil)
+	old.setCall(nil)
 	e.cache.put(fresh.rec)
 	e.settle(fresh, now)
 }

@@ -48,10 +48,10 @@ func (e *engine) accept(c *call, now monotime.Reading) {
 		return
 	}
 	next := grantRecord{rec: rec, lifetime: lifetime, renewLeft: e.renewLeft(r, rec, lifetime, left), number: c.number}
-	c.recovered = int32(r.failure.total())
+	c.recovered = int32(r.failure().total())
 	e.scheduleAttempt(c, next, left)
-	r.failure = e.failureAfterSuccess(r)
-	if f := r.failure; f != nil {
+	r.setFailure(e.failureAfterSuccess(r))
+	if f := r.failure(); f != nil {
 		if age := min(f.handOutAge, lifetime/3); age > c.took(now) {
 			pending := next
 			f.pending, f.handOutAfter = &pending, c.began.Mono.Add(age)
@@ -71,13 +71,13 @@ func (e *engine) refuseShorter(c *call, left time.Duration, now monotime.Reading
 	c.outcome.blames = breaker.Success // the source works
 	if c.kind == CallRefresh {
 		c.outcome.verdict = rejected
-		r.refresh = c.refresh.Value // whichever it is, the next call is a create
+		r.refresh = c.refresh.Value.Reveal() // whichever it is, the next call is a create
 		return
 	}
 	c.outcome.verdict = shorter
 	better := min(e.left(r, now)-left, e.validUntil(r, now).Sub(now.Mono))
 	r.renewLeft = e.left(r, now) - max(better, minCallGap)
-	r.nextAttempt = c.began.Mono.Add(minForcedGap)
+	r.setNextAttempt(c.began.Mono.Add(minForcedGap))
 }
 
 // publish hands a token out from now on.
@@ -85,7 +85,6 @@ func (e *engine) publish(r *room, g grantRecord, now monotime.Reading) {
 	e.noteSlack(r, now)
 	r.lifetime, r.renewLeft = g.lifetime, g.renewLeft
 	r.generation++
-	r.need.Store(0)
 	if sh := e.share.known(r); sh != nil {
 		sh.putOff, sh.lookAt, sh.polls = 0, 0, 0
 	}
@@ -110,10 +109,10 @@ func (e *engine) noteSlack(r *room, now monotime.Reading) {
 // handOut publishes a token that was held back after refusals, once its time has come.
 func (e *engine) handOut(r *room, now monotime.Reading) {
 	g := r.pending()
-	if g == nil || r.failure.handOutAfter.After(now.Mono) {
+	if g == nil || r.failure().handOutAfter.After(now.Mono) {
 		return
 	}
-	r.failure.pending = nil
+	r.failure().pending = nil
 	if !e.valid(g.rec, now, 0) {
 		return // it has not lasted so long: another is created
 	}
@@ -123,7 +122,7 @@ func (e *engine) handOut(r *room, now monotime.Reading) {
 	} else {
 		e.reportToken(r, CallCreate, 0, "")
 	}
-	if d := r.demand; d != nil {
+	if d := r.demand(); d != nil {
 		if d.waiters != nil {
 			d.waiters.servedBy = g.number
 			r.use(now)
@@ -136,7 +135,7 @@ func (e *engine) handOut(r *room, now monotime.Reading) {
 // failureAfterSuccess returns what is left of the room's memory of failures after a
 // success. Refusals are remembered until a token has lasted.
 func (e *engine) failureAfterSuccess(r *room) *failureState {
-	f := r.failure
+	f := r.failure()
 	if f == nil || f.refusals == 0 || r.rec.text != "" && !f.learned { // the token before was not refused early
 		return nil
 	}
@@ -146,7 +145,7 @@ func (e *engine) failureAfterSuccess(r *room) *failureState {
 // renewLeft returns how much the token in rec has left when it is renewed.
 func (e *engine) renewLeft(r *room, rec *record, lifetime, left time.Duration) time.Duration {
 	draw := rand.Float64() // spreads load, guards nothing
-	need := time.Duration(r.need.Load()) * time.Millisecond
+	need := time.Duration(r.rec.need.Load()) * time.Millisecond
 	at := lifetime - e.renewal.Age(lifetime, need, draw)
 	if left <= at {
 		// It was old when it came, and the next one may be the very same: renew it by the
@@ -160,12 +159,12 @@ func (e *engine) renewLeft(r *room, rec *record, lifetime, left time.Duration) t
 // where a chain of refreshes brings less and less, its session is about to end.
 func (e *engine) scheduleAttempt(c *call, g grantRecord, left time.Duration) {
 	r := c.room
-	r.nextAttempt = 0
+	r.setNextAttempt(0)
 	switch {
 	case c.forced:
-		r.nextAttempt = c.began.Mono.Add(minForcedGap)
+		r.setNextAttempt(c.began.Mono.Add(minForcedGap))
 	case left-g.renewLeft < minCallGap:
-		r.nextAttempt = c.began.Mono.Add(minCallGap)
+		r.setNextAttempt(c.began.Mono.Add(minCallGap))
 	}
 	shrunk := c.kind == CallRefresh && g.lifetime < r.lifetime/4*3
 	if shrunk && r.flags&flagShrunk != 0 {
@@ -225,15 +224,13 @@ func (e *engine) issued(c *call, g Grant, now monotime.Reading) (at time.Time, a
 // keepRefresh makes the grant's refresh token the room's, or leaves the room without
 // one if the grant has none.
 func (e *engine) keepRefresh(c *call, g Grant, now monotime.Reading) {
-	r, expires := c.room, g.RefreshToken.ExpiresAt
-	r.refresh = g.RefreshToken.Value
-	if expires.IsZero() {
-		r.refreshMono, r.refreshSec, r.refreshNsec = monotime.Never, math.MaxInt64, 0
-		return
+	until := monotime.Expiry{Mono: monotime.Never, Sec: math.MaxInt64} // unknown
+	if expires := g.RefreshToken.ExpiresAt; !expires.IsZero() {
+		issued, age := e.issued(c, g, now)
+		until.Mono = c.began.Mono.Add(clampLife(expires.Sub(issued)) - age)
+		until.Sec, until.Nsec = expires.Unix(), uint32(expires.Nanosecond())
 	}
-	issued, age := e.issued(c, g, now)
-	r.refreshMono = c.began.Mono.Add(clampLife(expires.Sub(issued)) - age)
-	r.refreshSec, r.refreshNsec = expires.Unix(), uint32(expires.Nanosecond())
+	c.room.refresh, c.room.refreshUntil = g.RefreshToken.Value.Reveal(), e.clock.Pack(until)
 }
 
 // isRejected reports whether the token is one that was invalidated.
@@ -246,6 +243,6 @@ func (e *engine) isRejected(c *call, token Secret) bool {
 	if e.share != nil && e.share.refuses(c.room.rec.roomID(), token) {
 		return true
 	}
-	f := c.room.failure
+	f := c.room.failure()
 	return !c.orphaned && f != nil && !f.refused.IsZero() && f.refused.Equal(token)
 }

@@ -20,7 +20,7 @@ func (e *engine) hit(roomID string, atLeast time.Duration) *record {
 		return nil
 	}
 	if atLeast > validity.margin {
-		rec.owner.needs(atLeast)
+		rec.needs(atLeast)
 	}
 	if rec.lastUsed.Load() != tick(now) {
 		e.touch(rec, now)

@@ -13,7 +13,7 @@ func (e *engine) invalidate(roomID string, rejected Secret) bool {
 	if r == nil {
 		return false
 	}
-	if c := r.call; c != nil && len(c.rejected) < maxRejected && !e.isRejected(c, rejected) {
+	if c := r.call(); c != nil && len(c.rejected) < maxRejected && !e.isRejected(c, rejected) {
 		c.rejected = append(c.rejected, rejected)
 	}
 	if !r.rec.secret().Equal(rejected) {
@@ -23,8 +23,8 @@ func (e *engine) invalidate(roomID string, rejected Secret) bool {
 	refusals := 0
 	if e.left(r, now) > r.renewLeft { // it was refused before its renewal was due
 		refusals = 1
-		if r.failure != nil {
-			refusals += r.failure.refusals
+		if r.failure() != nil {
+			refusals += r.failure().refusals
 		}
 	}
 	e.stats.Invalidations++
@@ -48,7 +48,7 @@ func (e *engine) dropToken(r *room, refusals int, now monotime.Reading) {
 	}
 	e.delayReplacement(f)
 	if !f.hasFailed() { // what is left is a gap between calls, no wait that the server asked for
-		r.nextAttempt = 0
+		r.setNextAttempt(0)
 	}
 	if f.pending == nil { // else it belongs to the token that is held back
 		r.dropRefresh()
@@ -57,7 +57,9 @@ func (e *engine) dropToken(r *room, refusals int, now monotime.Reading) {
 	if sh := e.share.known(r); sh != nil {
 		sh.putOff, sh.lookAt = 0, 0
 	}
-	e.replace(r, r.rec.blank())
+	blank := r.rec.blank()
+	blank.need.Store(r.rec.need.Load()) // until the next token comes
+	e.replace(r, blank)
 	r.wakeWatches()
 	e.settle(r, now)
 }

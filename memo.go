@@ -23,8 +23,8 @@ type memory struct {
 
 // keep remembers the failures of a room that is about to be evicted.
 func (m *memo) keep(r *room, now monotime.Time) {
-	f := r.failure
-	if f == nil || f.total() == 0 && !r.nextAttempt.After(now) {
+	f := r.failure()
+	if f == nil || f.total() == 0 && !r.nextAttempt().After(now) {
 		return
 	}
 	if m.rooms == nil {
@@ -32,7 +32,7 @@ func (m *memo) keep(r *room, now monotime.Time) {
 	}
 	f.pending = nil
 	id := r.rec.roomID()
-	m.rooms[id] = memory{f, r.nextAttempt, m.slotFor(id)}
+	m.rooms[id] = memory{f, r.nextAttempt(), m.slotFor(id)}
 }
 
 // slotFor returns a slot of the ring for a room; the one that had it is forgotten.
@@ -53,7 +53,8 @@ func (m *memo) slotFor(id string) int {
 // restore gives a room that comes back its failures.
 func (m *memo) restore(r *room, roomID string) {
 	if was, ok := m.rooms[roomID]; ok {
-		r.failure, r.nextAttempt = was.failure, was.nextAttempt
+		r.setFailure(was.failure)
+		r.setNextAttempt(was.nextAttempt)
 		delete(m.rooms, roomID)
 	}
 }

@@ -17,7 +17,7 @@ func TestMemoForgetsTheOldestFirst(t *testing.T) {
 	remembered := func(id string) bool {
 		fresh := newRoom(id, monotime.Reading{})
 		m.restore(fresh, id)
-		return fresh.failure != nil
+		return fresh.failure() != nil
 	}
 	for i := range maxMemo {
 		m.keep(failing(fmt.Sprint(i)), 0)

@@ -109,7 +109,7 @@ func (e *engine) learnRejection(rejection Rejection, now monotime.Reading) {
 		return
 	}
 	e.share.refuse(rejection, now)
-	if f := r.failure; f != nil && f.pending != nil && f.pending.rec.secret().Digest() == rejection.Token {
+	if f := r.failure(); f != nil && f.pending != nil && f.pending.rec.secret().Digest() == rejection.Token {
 		f.pending = nil
 		r.dropRefresh()
 		e.settle(r, now)

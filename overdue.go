@@ -41,7 +41,7 @@ func (e *engine) awaitReturn(c *call) {
 func (e *engine) overrun(c *call) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed || c.returned.Load() || c.room.call != c { // one that has returned may have lost its room
+	if e.closed || c.returned.Load() || c.room.call() != c { // one that has returned may have lost its room
 		return
 	}
 	now := e.clock.Now()
@@ -61,7 +61,7 @@ func (e *engine) overrun(c *call) {
 		e.releaseCohort(c.waiters, nil, &Error{RoomID: c.roomID, Call: c.kind, Err: o.err})
 		c.waiters = nil
 	}
-	if d := c.room.demand; d != nil {
+	if d := c.room.demand(); d != nil {
 		failure := &Error{RoomID: c.roomID}
 		e.explain(failure, c.room, now)
 		e.release(d, nil, failure)

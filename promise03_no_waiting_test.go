@@ -234,3 +234,30 @@ func TestPromise3NobodyWaitsForALongerNeed(t *testing.T) {
 		})
 	}
 }
+
+// What callers asked for counts until a renewal brings a token, not only until the present
+// one is invalidated.
+func TestPromise3ALongerNeedOutlivesInvalidate(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
+		renewal := func() time.Duration {
+			s, _ := w.m.Room("r")
+			return s.NextCallAt.Sub(w.clk.Now())
+		}
+		first := w.token("r")
+		if got := renewal(); got != 400*time.Second {
+			t.Fatalf("renewal in %v, want the usual 400 s", got)
+		}
+		if _, err := w.m.TokenValidFor(t.Context(), "r", 5*time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		w.m.Invalidate("r", first)
+		w.token("r")
+		if got := renewal(); got > 5*time.Minute || got < time.Minute {
+			t.Errorf("renewal of the token that replaces it in %v, want 1 to 5 min", got)
+		}
+		w.add(5 * time.Minute)
+		if got := renewal(); got < 5*time.Minute {
+			t.Errorf("the renewal after that in %v, want 5 min or more: nobody has asked for so much again", got)
+		}
+	})
+}

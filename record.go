@@ -1,6 +1,8 @@
 package roomtoken
 
 import (
+	"bytes"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -14,7 +16,7 @@ import (
 // not behind a pointer, and so is the token's string, to which the Secret that
 // callers get points.
 //
-// A record is immutable except for lastUsed. A new token is a new record.
+// A record is immutable except for lastUsed and need. A new token is a new record.
 type record struct {
 	text  string // of the token; "": the room has none
 	owner *room
@@ -26,25 +28,24 @@ type record struct {
 	nsec   uint32
 
 	lastUsed atomic.Uint32 // in ticks, see tick; with dormantMark, the next hit starts the renewal
+	need     atomic.Uint32 // the longest validity asked for since the token came, in ms
 
-	idLen uint8 // or longID
-	id    [maxShortID]byte
+	// The room ID, up to the first NUL. If it begins with one, the ID is in the room: it
+	// contains a NUL, or is too long.
+	id [maxShortID]byte
+
 	// There is no space for more: see TestRecordFillsTwoCacheLines.
 }
 
-const (
-	// maxShortID is the length of the longest room ID that fits into a record, in
-	// bytes. Telnyx's room IDs have 36.
-	maxShortID = 39
-	// longID, as a length, means that the ID is in the room.
-	longID = maxShortID + 1
-)
+// maxShortID is the length of the longest room ID that fits into a record, in bytes:
+// that of a UUID. Telnyx's room IDs are UUIDs.
+const maxShortID = 36
 
 // newRecord returns a record without a token for a new room.
 func newRecord(owner *room, roomID string) *record {
-	r := &record{owner: owner, idLen: longID}
-	if len(roomID) <= maxShortID {
-		r.idLen = uint8(copy(r.id[:], roomID))
+	r := &record{owner: owner}
+	if roomID != "" && len(roomID) <= maxShortID && strings.IndexByte(roomID, 0) < 0 {
+		copy(r.id[:], roomID)
 	} else {
 		long := strings.Clone(roomID) // the caller's string may be part of a large one
 		owner.longID = &long
@@ -54,7 +55,7 @@ func newRecord(owner *room, roomID string) *record {
 
 // blank returns a record without a token for the same room.
 func (r *record) blank() *record {
-	next := &record{owner: r.owner, idLen: r.idLen, id: r.id}
+	next := &record{owner: r.owner, id: r.id}
 	next.lastUsed.Store(r.lastUsed.Load() &^ dormantMark)
 	return next
 }
@@ -80,26 +81,43 @@ func (r *record) token() Token {
 
 // is reports whether this is the record of the room with that ID.
 func (r *record) is(roomID string) bool {
-	if r.idLen == longID {
+	if r.id[0] == 0 {
 		return *r.owner.longID == roomID
 	}
-	return string(r.id[:r.idLen]) == roomID
+	n := len(roomID)
+	return n <= maxShortID && string(r.id[:n]) == roomID &&
+		(n == maxShortID || r.id[n] == 0) && roomID[n-1] != 0 // NULs after a short ID are not part of it
 }
 
 // sameRoom reports whether both are records of rooms with the same ID.
 func (r *record) sameRoom(other *record) bool {
-	if r.idLen != other.idLen {
-		return false
+	return r.id == other.id && (r.id[0] != 0 || *r.owner.longID == *other.owner.longID)
+}
+
+// shortID returns the room's ID if it is in the record; else it is empty.
+func (r *record) shortID() []byte {
+	if end := bytes.IndexByte(r.id[:], 0); end >= 0 {
+		return r.id[:end]
 	}
-	return r.idLen == longID && *r.owner.longID == *other.owner.longID || r.idLen != longID && r.id == other.id
+	return r.id[:]
 }
 
 // roomID returns the room's ID, in a string of its own.
 func (r *record) roomID() string {
-	if r.idLen == longID {
+	if r.id[0] == 0 {
 		return *r.owner.longID
 	}
-	return string(r.id[:r.idLen])
+	return string(r.shortID())
+}
+
+// needs notes that a caller needs the token to live for atLeast. It needs no lock.
+func (r *record) needs(atLeast time.Duration) {
+	ms := uint32(min(max(atLeast, 0)/time.Millisecond, math.MaxUint32))
+	for old := r.need.Load(); ms > old; old = r.need.Load() {
+		if r.need.CompareAndSwap(old, ms) {
+			return
+		}
+	}
 }
 
 // validity says for how long a token is handed out.

@@ -53,14 +53,14 @@ type resetMark struct {
 // resetRoom makes the room try now.
 func (e *engine) resetRoom(r *room, now monotime.Reading) {
 	e.share.retry(r)
-	f := r.failure
+	f := r.failure()
 	if f == nil || !f.at.After(e.reset.at) {
-		r.nextAttempt = 0
+		r.setNextAttempt(0)
 		if f != nil {
 			f.transient, f.permanent, f.replaceAfter = 0, 0, 0
 		}
 	}
-	if c := r.call; c != nil && c.number <= e.reset.begun {
+	if c := r.call(); c != nil && c.number <= e.reset.begun {
 		c.retry = true
 	}
 	e.settle(r, now)

@@ -1,8 +1,6 @@
 package roomtoken
 
 import (
-	"math"
-	"sync/atomic"
 	"time"
 
 	"github.com/roomtoken/roomtoken/internal/monotime"
@@ -18,27 +16,22 @@ import (
 type room struct {
 	rec *record // its entry in the cache; only engine.replace changes it
 
-	refresh     Secret        // the refresh token; zero: none, or none that is accepted
-	refreshMono monotime.Time // its expiry on the monotonic clock; Never: unknown
-	refreshSec  int64         // its expiry in Unix time, see also refreshNsec
-	lifetime    time.Duration // of the newest token; 0: there has been none
-	renewLeft   time.Duration // the token is due for renewal when it has this much left
+	refresh      string                // the refresh token; "": none, or none that is accepted
+	refreshUntil monotime.PackedExpiry // its expiry
 
-	nextAttempt monotime.Time // no call begins before
-	longID      *string       // the ID, if it does not fit into a record; constant
-	call        *call         // in flight; nil: none
-	demand      *demand       // who wants its token; nil: nobody
-	failure     *failureState // what went wrong since the last good token; nil: nothing
+	generation uint32        // tokens published
+	lifetime   time.Duration // of the newest token; 0: there has been none
+	renewLeft  time.Duration // the token is due for renewal when it has this much left
 
-	generation  uint32 // tokens published
-	refreshNsec uint32
-	need        atomic.Uint32 // the longest validity asked for since the newest token, in ms; hits write it
-	queue       queueID       // the queue it stands in
-	life        lifeState
-	state       RoomState // as it is counted in engine.states; 0: not counted
-	flags       roomFlags
-	position    queue.Position // in queue
-	recency     queue.Position // in engine.recency
+	activity *activity // nil: the room is at rest
+	longID   *string   // the ID, if it does not fit into a record; constant
+
+	queue    queueID // the queue it stands in
+	life     lifeState
+	state    RoomState // as it is counted in engine.states; 0: not counted
+	flags    roomFlags
+	position queue.Position // in queue
+	recency  queue.Position // in engine.recency
 }
 
 // roomFlags are small facts about a room.
@@ -106,82 +99,83 @@ func newRoom(roomID string, now monotime.Reading) *room {
 
 // transientFailures returns the number of consecutive transient failures.
 func (r *room) transientFailures() int {
-	if r.failure == nil {
-		return 0
+	if f := r.failure(); f != nil {
+		return f.transient
 	}
-	return r.failure.transient
+	return 0
 }
 
 // failures returns the room's memory of failures, created if need be.
 func (r *room) failures() *failureState {
-	if r.failure == nil {
-		r.failure = &failureState{}
+	a := r.active()
+	if a.failure == nil {
+		a.failure = &failureState{}
 	}
-	return r.failure
+	return a.failure
 }
 
 // pending returns the token that waits to be handed out, nil if there is none.
 func (r *room) pending() *grantRecord {
-	if r.failure == nil {
-		return nil
+	if f := r.failure(); f != nil {
+		return f.pending
 	}
-	return r.failure.pending
+	return nil
 }
 
 // wakeWatches makes all watches of the room look at it again.
 func (r *room) wakeWatches() {
-	if r.demand != nil {
-		r.demand.watches.wake()
+	if d := r.demand(); d != nil {
+		d.watches.wake()
 	}
 }
 
 // want returns the room's demand, created if need be.
 func (r *room) want() *demand {
-	if r.demand == nil {
-		r.demand = &demand{room: r}
+	a := r.active()
+	if a.demand == nil {
+		a.demand = &demand{room: r}
 	}
-	return r.demand
+	return a.demand
 }
 
 // waiters returns the callers who wait for the room, nil if nobody does.
 func (r *room) waiters() *waiters {
-	if r.demand == nil {
-		return nil
+	if d := r.demand(); d != nil {
+		return d.waiters
 	}
-	return r.demand.waiters
+	return nil
 }
 
 // wanted reports whether somebody waits for a call. valid: the room has a valid
 // token.
 func (r *room) wanted(valid bool) bool {
-	d := r.demand
+	d := r.demand()
 	return d != nil && (d.waiters != nil && d.waiters.forced > 0 || !valid && !d.empty())
-}
-
-// refreshExpiry returns the refresh token's expiry on both clocks.
-func (r *room) refreshExpiry() monotime.Expiry {
-	return monotime.Expiry{Mono: r.refreshMono, Sec: r.refreshSec, Nsec: r.refreshNsec}
 }
 
 // refreshToken returns the refresh token as the source gave it.
 func (r *room) refreshToken() Token {
-	t := Token{Value: r.refresh}
-	if r.refreshMono != monotime.Never && !t.IsZero() {
-		t.ExpiresAt = time.Unix(r.refreshSec, int64(r.refreshNsec)).UTC()
+	return Token{Value: NewSecret(r.refresh), ExpiresAt: r.refreshExpiresAt()}
+}
+
+// refreshExpiresAt returns when the refresh token expires; zero: there is none, or that
+// is unknown.
+func (r *room) refreshExpiresAt() time.Time {
+	if r.refresh == "" {
+		return time.Time{}
 	}
-	return t
+	return r.refreshUntil.Time()
 }
 
 // dropRefresh drops the refresh token.
 func (r *room) dropRefresh() {
-	r.refresh, r.refreshMono, r.refreshSec, r.refreshNsec = Secret{}, 0, 0, 0
+	r.refresh, r.refreshUntil = "", monotime.PackedExpiry{}
 }
 
 // dropSecrets drops everything that is or holds a credential, except for the token.
 func (r *room) dropSecrets() {
 	r.dropRefresh()
-	r.failure = nil
-	r.demand = nil
+	r.activity = nil
 }
 
 // lastUsed returns when the room was last asked for, in whole ticks. Ticks wrap around
@@ -200,13 +194,3 @@ func (r *room) use(now monotime.Reading) { r.rec.lastUsed.Store(tick(now)) }
 // dormant reports whether the room's renewal was skipped because the room is idle.
 // The next hit starts it.
 func (r *room) dormant() bool { return r.rec.lastUsed.Load()&dormantMark != 0 }
-
-// needs notes that a caller needs the token to live for atLeast. It needs no lock.
-func (r *room) needs(atLeast time.Duration) {
-	ms := uint32(min(max(atLeast, 0)/time.Millisecond, math.MaxUint32))
-	for old := r.need.Load(); ms > old; old = r.need.Load() {
-		if r.need.CompareAndSwap(old, ms) {
-			return
-		}
-	}
-}

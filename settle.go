@@ -23,18 +23,17 @@ func (e *engine) settle(r *room, now monotime.Reading) {
 
 // tidy drops what nobody wants any more.
 func (e *engine) tidy(r *room) {
-	d := r.demand
-	if d == nil {
-		return
+	if d := r.demand(); d != nil {
+		if k := d.waiters; k != nil && k.count == 0 {
+			e.patience.Remove(k)
+			d.waiters = nil
+		}
+		if d.empty() {
+			e.lane.Remove(d)
+			r.setDemand(nil)
+		}
 	}
-	if k := d.waiters; k != nil && k.count == 0 {
-		e.patience.Remove(k)
-		d.waiters = nil
-	}
-	if d.empty() {
-		e.lane.Remove(d)
-		r.demand = nil
-	}
+	r.rest()
 }
 
 // plan puts the room into the queue where it belongs, or evicts it if nothing is
@@ -54,7 +53,7 @@ func (e *engine) plan(r *room, now monotime.Reading) {
 	} else {
 		r.rec.lastUsed.And(^uint32(dormantMark))
 	}
-	if to == noQueue && r.call == nil {
+	if to == noQueue && r.call() == nil {
 		e.evict(r, ReasonIdle, now)
 		return
 	}
@@ -83,15 +82,15 @@ func inLine(q queueID) bool { return q > timerQueue }
 // noQueue, without a call in flight, means that nothing is left to keep. dormant
 // means that the renewal is due and skipped.
 func (e *engine) destination(r *room, now monotime.Reading) (to queueID, key monotime.Time, dormant bool) {
-	if r.call != nil {
+	if r.call() != nil {
 		return noQueue, 0, false
 	}
 	if r.pending() != nil {
-		return timerQueue, r.failure.handOutAfter, false
+		return timerQueue, r.failure().handOutAfter, false
 	}
 	valid := e.valid(r.rec, now, 0)
 	if r.wanted(valid) {
-		if next := max(r.nextAttempt, e.nextAsk(r, true, now)); next.After(now.Mono) {
+		if next := max(r.nextAttempt(), e.nextAsk(r, true, now)); next.After(now.Mono) {
 			return timerQueue, next, false
 		}
 		to, key = e.demandLine(r, now)
@@ -103,7 +102,7 @@ func (e *engine) destination(r *room, now monotime.Reading) (to queueID, key mon
 		}
 		return noQueue, 0, false
 	}
-	due := max(e.renewalDue(r, now), r.nextAttempt, e.nextAsk(r, false, now))
+	due := max(e.renewalDue(r, now), r.nextAttempt(), e.nextAsk(r, false, now))
 	switch idle := e.idle(r, now); {
 	case due.After(now.Mono) && valid: // without a token it is among the first to be evicted
 		return timerQueue, min(due, e.validUntil(r, now)), false
@@ -122,14 +121,14 @@ func (e *engine) destination(r *room, now monotime.Reading) (to queueID, key mon
 
 // demandLine returns the queue for a room that somebody waits for, and its key there.
 func (e *engine) demandLine(r *room, now monotime.Reading) (queueID, monotime.Time) {
-	k := r.demand.waiters
+	k := r.demand().waiters
 	late := k != nil && !e.servable(k, now)
 	switch {
 	case late && e.valid(r.rec, now, 0) && !e.renewalDue(r, now).After(now.Mono):
 		return e.line(r, renewalQueue), e.validUntil(r, now) // where it would stand without them
 	case k == nil && r.lifetime > 0: // only watches wait, who have no deadline
 		return e.line(r, renewalQueue), now.Mono.Add(behind)
-	case late, k != nil && k.warming == k.count && len(r.demand.watches) == 0 && r.lifetime == 0:
+	case late, k != nil && k.warming == k.count && len(r.demand().watches) == 0 && r.lifetime == 0:
 		return e.line(r, callerQueue), now.Mono.Add(behind)
 	case k != nil:
 		return e.line(r, callerQueue), min(k.since, now.Mono)
@@ -158,7 +157,7 @@ func (e *engine) servable(k *waiters, now monotime.Reading) bool {
 
 // enterLane puts the room into the lane of innocent rooms, or takes it out.
 func (e *engine) enterLane(r *room, now monotime.Reading) {
-	d := r.demand
+	d := r.demand()
 	if d == nil {
 		return
 	}
@@ -170,7 +169,7 @@ func (e *engine) enterLane(r *room, now monotime.Reading) {
 		return
 	}
 	key := -now.Mono // newest first
-	if r.failure.total() > 0 {
+	if r.failure().total() > 0 {
 		key = key.Add(behind) // forgiven, not innocent
 	}
 	e.lane.Set(d, key)
@@ -206,8 +205,8 @@ func (e *engine) countState(r *room, now monotime.Reading) {
 // lastErr returns why a room without a token has none: its own last error, or else what
 // holds all calls back.
 func (e *engine) lastErr(r *room) error {
-	if r.failure.hasFailed() {
-		return r.failure.lastErr
+	if r.failure().hasFailed() {
+		return r.failure().lastErr
 	}
 	return e.breaker.Err()
 }

@@ -134,7 +134,7 @@ func (s *sharing) forget(roomID string) {
 
 // retry makes the next ask of a room that has failed disregard the failure.
 func (s *sharing) retry(r *room) {
-	if s != nil && r.failure.total() > 0 {
+	if s != nil && r.failure().total() > 0 {
 		s.of(r).fresh = true
 	}
 }

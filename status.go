@@ -181,7 +181,7 @@ func (e *engine) statusWithoutFingerprint(r *room, now monotime.Reading) RoomSta
 	s := RoomStatus{
 		RoomID:           r.rec.roomID(),
 		State:            e.state(r, now),
-		RefreshExpiresAt: r.refreshToken().ExpiresAt,
+		RefreshExpiresAt: r.refreshExpiresAt(),
 		HasRefreshToken:  e.refreshable(r, now),
 		Generation:       uint64(r.generation),
 		LastUsed:         e.clock.Time(now, r.lastUsed(now)),
@@ -190,23 +190,23 @@ func (e *engine) statusWithoutFingerprint(r *room, now monotime.Reading) RoomSta
 		s.ExpiresAt = r.rec.token().ExpiresAt
 		s.IssuedAt = s.ExpiresAt.Add(-r.lifetime)
 	}
-	if f := r.failure; f != nil {
+	if f := r.failure(); f != nil {
 		s.Failures, s.LastFailure = f.total(), f.lastCall
 		if s.Failures > 0 {
 			s.FailingSince = e.clock.Time(now, f.since)
 		}
 	}
-	if r.failure.hasFailed() || !valid {
+	if r.failure().hasFailed() || !valid {
 		s.LastError = e.lastErr(r)
 	}
-	if d := r.demand; d != nil {
+	if d := r.demand(); d != nil {
 		s.Watchers = len(d.watches)
 		if d.waiters != nil {
 			s.Waiters = d.waiters.count
 		}
 	}
-	if r.call != nil && r.call.phase == running {
-		s.InFlight = r.call.kind
+	if r.call() != nil && r.call().phase == running {
+		s.InFlight = r.call().kind
 		return s
 	}
 	if next, planned := e.nextCall(r, now, valid); planned {
@@ -235,7 +235,7 @@ func (e *engine) nextCall(r *room, now monotime.Reading, valid bool) (at monotim
 
 // state returns the state of the room.
 func (e *engine) state(r *room, now monotime.Reading) RoomState {
-	failed := r.failure.hasFailed()
+	failed := r.failure().hasFailed()
 	switch valid := e.valid(r.rec, now, 0); {
 	case valid && r.dormant():
 		return RoomIdle
@@ -243,9 +243,9 @@ func (e *engine) state(r *room, now monotime.Reading) RoomState {
 		return RoomRetrying
 	case valid:
 		return RoomValid
-	case r.call != nil && r.call.overdue:
+	case r.call() != nil && r.call().overdue:
 		return RoomStuck
-	case r.failure != nil && r.failure.permanent > 0:
+	case r.failure() != nil && r.failure().permanent > 0:
 		return RoomFailed
 	case failed || r.rec.text != "": // the token could not be renewed in time
 		return RoomFailing

@@ -108,7 +108,7 @@ func (w *waiter) look() (tok Token, wait bool, err error) {
 	}
 	dormant := r.dormant()
 	r.use(now)
-	r.needs(w.atLeast)
+	r.rec.needs(w.atLeast)
 	e.mend(r)
 	if dormant || r.queue == noQueue { // even a caller who gets an error below has asked for the room
 		e.settle(r, now)
@@ -204,9 +204,9 @@ func (w *waiter) answer(valid bool, now monotime.Reading) answer {
 		return serve
 	case w.atLeast > 0 && e.tooShort(r, w.atLeast), valid && w.servedBy > w.after:
 		return refuseTooShort
-	case e.permanentlyFailed(r, now), r.call != nil && r.call.overdue:
+	case e.permanentlyFailed(r, now), r.call() != nil && r.call().overdue:
 		return refuse
-	case r.call != nil || r.pending() != nil:
+	case r.call() != nil || r.pending() != nil:
 		return stay
 	case e.badCredential() && (e.mayBeInStore(r, now) || e.vouched()):
 		return stay
@@ -232,7 +232,7 @@ func (e *engine) tooShort(r *room, atLeast time.Duration) bool {
 func (w *waiter) inVain(r *room, now monotime.Reading) bool {
 	e := w.engine
 	next := e.nextAllowed(r, now)
-	return r.call == nil && !e.mayBeInStore(r, now) && next.After(w.deadline) && (r.failure.hasFailed() || r.pending() != nil || e.breaker.Err() != nil)
+	return r.call() == nil && !e.mayBeInStore(r, now) && next.After(w.deadline) && (r.failure().hasFailed() || r.pending() != nil || e.breaker.Err() != nil)
 }
 
 // signOn makes the waiter a member of the room's cohort. valid: the room has a valid

@@ -31,7 +31,7 @@ func (e *engine) wake(roomID string, record Record) {
 		return
 	}
 	sh := e.share.known(r)
-	if sh == nil || r.call != nil && r.call.phase == running {
+	if sh == nil || r.call() != nil && r.call().phase == running {
 		return
 	}
 	sh.woken = true

@@ -128,7 +128,7 @@ func (e *engine) adoptLoaded(l *load) (more bool) {
 		if err != nil {
 			return false
 		}
-		if r == nil || r.call != nil && r.call.phase == running {
+		if r == nil || r.call() != nil && r.call().phase == running {
 			continue
 		}
 		sh := e.share.of(r)

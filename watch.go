@@ -109,7 +109,7 @@ func (w *watch) find(ended error) view {
 		w.yielded, w.lastErr = r.rec, ""
 		return view{token: r.rec.token()}
 	}
-	if r.failure != nil || e.left(r, now) <= r.renewLeft {
+	if r.failure() != nil || e.left(r, now) <= r.renewLeft {
 		// Its renewal is late. Nothing else will tell the watch when the token is gone.
 		return view{within: e.validUntil(r, now).Sub(now.Mono)}
 	}
@@ -143,11 +143,11 @@ func (w *watch) isNew(rec *record) bool {
 // failed yet.
 func (e *engine) whyNoToken(r *room) string {
 	switch {
-	case r.failure.hasFailed():
-		return r.failure.lastCause
-	case r.call != nil && r.call.overdue:
+	case r.failure().hasFailed():
+		return r.failure().lastCause
+	case r.call() != nil && r.call().overdue:
 		return "overdue"
-	case r.call == nil && e.breaker.Guarded() && (e.breaker.State() == breaker.Refused || !r.demand.lane.Queued()):
+	case r.call() == nil && e.breaker.Guarded() && (e.breaker.State() == breaker.Refused || !r.demand().lane.Queued()):
 		return e.cause
 	default:
 		return ""
