@@ -29,7 +29,7 @@ func (e *engine) adoptRecord(r *room, rec Record, instead bool, now monotime.Rea
 		return
 	}
 	sh.version = rec.Version
-	c := grantOf(r, rec, e.clock, sh)
+	c := e.grantOf(r, rec, sh)
 	e.share.granted = max(e.share.granted, c.began.Mono.Add(-sh.age(rec)))
 	switch {
 	case rec.Token.Equal(r.rec.secret()) || e.isRejected(c, rec.Token):
@@ -41,7 +41,7 @@ func (e *engine) adoptRecord(r *room, rec Record, instead bool, now monotime.Rea
 	token, lifetime, err := e.validateGrant(c, now)
 	if err != nil {
 		if !e.valid(r.rec, now, 0) { // it is too old, but its refresh token may be good
-			e.keepRefresh(c, c.outcome.grant, now)
+			e.keepRefresh(c, now)
 		}
 		return
 	}
@@ -49,7 +49,7 @@ func (e *engine) adoptRecord(r *room, rec Record, instead bool, now monotime.Rea
 	if !instead && e.valid(r.rec, now, 0) && left < e.left(r, now) {
 		return
 	}
-	e.keepRefresh(c, c.outcome.grant, now)
+	e.keepRefresh(c, now)
 	g := grantRecord{rec: token, lifetime: lifetime, renewLeft: e.adoptedRenewLeft(r, rec, token, lifetime, left)}
 	r.setFailure(nil)
 	r.setNextAttempt(0)
@@ -90,8 +90,8 @@ func (e *engine) rejectRecord(r *room, rec Record, now monotime.Reading) {
 }
 
 // grantOf returns a record as the grant of a call that began when the store was asked.
-func grantOf(r *room, rec Record, clock *monotime.Clock, sh *share) *call {
-	issued := clock.Time(sh.asked, sh.asked.Mono).Add(-sh.age(rec))
+func (e *engine) grantOf(r *room, rec Record, sh *share) *call {
+	issued := e.clock.Time(sh.asked, sh.asked.Mono).Add(-sh.age(rec))
 	g := Grant{
 		Token:        Token{Value: rec.Token, ExpiresAt: issued.Add(clampLife(rec.Lifetime))},
 		RefreshToken: Token{Value: rec.RefreshToken},
@@ -100,7 +100,8 @@ func grantOf(r *room, rec Record, clock *monotime.Clock, sh *share) *call {
 	if rec.RefreshLifetime > 0 {
 		g.RefreshToken.ExpiresAt = issued.Add(clampLife(rec.RefreshLifetime))
 	}
-	return &call{room: r, began: sh.asked, outcome: &outcome{verdict: granted, grant: g}}
+	o := e.granted(g)
+	return &call{room: r, began: sh.asked, outcome: &o}
 }
 
 // reportAdopted counts and reports a token that came from the store.

@@ -107,7 +107,7 @@ func (e *engine) choose(c *call, now monotime.Reading) {
 	r := c.room
 	refreshable := e.refreshable(r, now)
 	if c.kind = nextKind(refreshable, r); c.kind == CallRefresh {
-		c.refresh = r.refreshToken()
+		c.refresh, c.refreshUntil = r.refresh, r.refreshUntil
 		e.stats.Refreshes++
 		return
 	}

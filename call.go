@@ -15,7 +15,7 @@ type call struct {
 	room    *room // Forget replaces it
 	roomID  string
 	number  uint64 // the first call of a Manager has 1; it is none while a room is only looked up
-	refresh Token  // what Refresh is called with
+	refresh string // the refresh token: packed, until the worker calls the source with it
 	ctx     callCtx
 	began   monotime.Reading
 
@@ -23,7 +23,8 @@ type call struct {
 	index    int32          // in engine.calls
 	deadline queue.Position // in engine.deadlines, while the source has time
 
-	recovered int32 // consecutive failures that it put an end to
+	refreshUntil monotime.PackedExpiry // its expiry
+	recovered    int32                 // consecutive failures that it put an end to
 
 	kind      CallKind
 	as        role  // why it may begin
@@ -52,3 +53,17 @@ const maxRejected = 1000
 
 // took returns how long the call has run.
 func (c *call) took(now monotime.Reading) time.Duration { return now.Mono.Sub(c.began.Mono) }
+
+// refreshToken returns what the source is called with.
+func (c *call) refreshToken() Token {
+	return Token{Value: c.refreshSecret(), ExpiresAt: c.refreshUntil.Time()}
+}
+
+// refreshSecret returns the refresh token that the source is called with; zero: there is
+// none. The Secret points into the call and keeps it alive.
+func (c *call) refreshSecret() Secret {
+	if c.refresh == "" {
+		return Secret{}
+	}
+	return Secret{value: &c.refresh}
+}

@@ -197,7 +197,7 @@ func failureText(c *call) string {
 	if c.outcome.err == nil {
 		return ""
 	}
-	text := redact(textOf(c.outcome.err), c.refresh.Value)
+	text := redact(textOf(c.outcome.err), c.refreshSecret())
 	return cut(redact(text, c.outcome.grant.Token.Value), maxFailureText)
 }
 
@@ -214,7 +214,7 @@ func (e *engine) recordOf(c *call, lease Lease) Record {
 	rec := Record{
 		Version:      lease.next(),
 		Token:        g.rec.secret(),
-		RefreshToken: r.refreshToken().Value,
+		RefreshToken: e.refreshSecret(r),
 		Began:        lease.Granted.Add(min(issued, c.began.Mono).Sub(e.share.of(r).granted)),
 		Lifetime:     g.lifetime,
 		RenewAge:     max(g.lifetime-g.renewLeft, 0),

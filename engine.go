@@ -12,6 +12,7 @@ import (
 	"github.com/roomtoken/roomtoken/internal/pace"
 	"github.com/roomtoken/roomtoken/internal/policy"
 	"github.com/roomtoken/roomtoken/internal/queue"
+	"github.com/roomtoken/roomtoken/internal/tokenpack"
 	"github.com/roomtoken/roomtoken/internal/window"
 )
 
@@ -35,9 +36,10 @@ type engine struct {
 	closing <-chan struct{}         // closed when life has ended
 	woken   chan struct{}           // makes the scheduler look again; holds one
 
-	cache   *cache       // read without mu, written with it
-	flights flight.Group // needs no lock
-	share   *sharing     // with a Store; else nil. Constant, see there
+	cache   *cache           // read without mu, written with it
+	flights flight.Group     // needs no lock
+	packer  *tokenpack.Codec // of refresh tokens; needs no lock
+	share   *sharing         // with a Store; else nil. Constant, see there
 
 	// mu guards all that follows, and everything in rooms, calls and demands. It is the
 	// only lock. It is never held over a call to a source, an observer, a logger or a
@@ -111,6 +113,7 @@ func newEngine(source TokenSource, config Config, renewal policy.Renewal) *engin
 		observe:    observer(config),
 		woken:      make(chan struct{}, 1),
 		cache:      newCache(),
+		packer:     tokenpack.New(),
 		breaker:    breaker.Breaker{Backoff: backoff},
 		pace:       pace.Pace{Limit: config.CallsPerSecond},
 		watches:    make(map[*watch]struct{}),

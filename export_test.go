@@ -15,6 +15,13 @@ const RoomSize = unsafe.Sizeof(room{})
 // LogEvents returns the observer that logs events.
 var LogEvents = logEvents
 
+// KeptRefreshToken returns the room's refresh token as it is in memory.
+func (m *Manager) KeptRefreshToken(roomID string) string {
+	m.engine.mu.Lock()
+	defer m.engine.mu.Unlock()
+	return m.engine.lookUp(roomID).refresh
+}
+
 // WithDefaults returns c with its defaults, or an error that names the invalid fields.
 func (c Config) WithDefaults() (Config, error) { return c.withDefaults() }
 

@@ -197,7 +197,7 @@ func (e *engine) judgeRoom(c *call, o *outcome, now monotime.Reading) (fellBack 
 			r.setNextAttempt(max(r.nextAttempt(), now.Mono.Add(wait)))
 			r.wakeWatches()
 		}
-		if o.verdict == rejected && r.refreshToken().Value.Equal(c.refresh.Value) {
+		if o.verdict == rejected && e.refreshSecret(r).Equal(c.refreshSecret()) {
 			r.dropRefresh()
 			return true
 		}

@@ -32,7 +32,7 @@ func (e *engine) accept(c *call, now monotime.Reading) {
 	case c.kind == CallCreate && err == nil, !g.RefreshToken.IsZero():
 		// It is kept even if the token beside it is unusable: the previous refresh token
 		// may be void by now.
-		e.keepRefresh(c, g, now)
+		e.keepRefresh(c, now)
 	}
 	if err != nil {
 		*c.outcome = failed(err)
@@ -71,7 +71,7 @@ func (e *engine) refuseShorter(c *call, left time.Duration, now monotime.Reading
 	c.outcome.blames = breaker.Success // the source works
 	if c.kind == CallRefresh {
 		c.outcome.verdict = rejected
-		r.refresh = c.refresh.Value.Reveal() // whichever it is, the next call is a create
+		r.refresh = e.packer.Pack(c.refresh) // whichever it is, the next call is a create
 		return
 	}
 	c.outcome.verdict = shorter
@@ -223,14 +223,15 @@ func (e *engine) issued(c *call, g Grant, now monotime.Reading) (at time.Time, a
 
 // keepRefresh makes the grant's refresh token the room's, or leaves the room without
 // one if the grant has none.
-func (e *engine) keepRefresh(c *call, g Grant, now monotime.Reading) {
+func (e *engine) keepRefresh(c *call, now monotime.Reading) {
+	g := c.outcome.grant
 	until := monotime.Expiry{Mono: monotime.Never, Sec: math.MaxInt64} // unknown
 	if expires := g.RefreshToken.ExpiresAt; !expires.IsZero() {
 		issued, age := e.issued(c, g, now)
 		until.Mono = c.began.Mono.Add(clampLife(expires.Sub(issued)) - age)
 		until.Sec, until.Nsec = expires.Unix(), uint32(expires.Nanosecond())
 	}
-	c.room.refresh, c.room.refreshUntil = g.RefreshToken.Value.Reveal(), e.clock.Pack(until)
+	c.room.refresh, c.room.refreshUntil = c.outcome.refresh, e.clock.Pack(until)
 }
 
 // isRejected reports whether the token is one that was invalidated.

@@ -27,6 +27,7 @@ const (
 type outcome struct {
 	verdict verdict
 	grant   Grant
+	refresh string // the grant's refresh token, packed
 	err     error
 	cause   string        // of err, see causeOf; found where a panic in its methods is contained
 	wait    time.Duration // that the server asked for
@@ -65,6 +66,11 @@ func isLocal(err error) bool {
 		}
 	}
 	return false
+}
+
+// granted returns the outcome of a call that got a grant. It needs no lock.
+func (e *engine) granted(g Grant) outcome {
+	return outcome{verdict: granted, grant: g, refresh: e.packer.Pack(g.RefreshToken.Value.Reveal())}
 }
 
 // failed returns the outcome of a call that failed for a reason of the Manager's

@@ -1,7 +1,9 @@
 package roomtoken_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"testing"
 	"time"
@@ -106,6 +108,39 @@ func TestPromise6UnknownExpiry(t *testing.T) {
 			})
 		})
 	}
+}
+
+// JSON Web Tokens are kept packed. The source gets them as it gave them.
+func TestPromise6RefreshTokensThatArePacked(t *testing.T) {
+	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
+		encode := base64.RawURLEncoding.EncodeToString
+		var last map[string]string // the newest refresh token of each room
+		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			if c.kind == refresh && c.refresh != last[c.room] {
+				t.Errorf("Refresh of %s got %q, want %q", c.room, c.refresh, last[c.room])
+			}
+			g := w.src.mint(c)
+			claims := fmt.Sprintf(`{"exp":%d,"grants":["join"],"iss":"telnyx","jti":"%032x","typ":"refresh"}`, 1700000000+c.n, c.n)
+			token := encode([]byte(`{"alg":"Ed25519","typ":"JWT"}`)) + "." + encode([]byte(claims)) + "." +
+				encode(bytes.Repeat([]byte{byte(c.n)}, 64))
+			if last == nil {
+				last = map[string]string{}
+			}
+			last[c.room] = token
+			g.RefreshToken = roomtoken.Token{Value: roomtoken.NewSecret(token), ExpiresAt: w.clk.Now().Add(time.Hour)}
+			return g, nil
+		})
+		for _, room := range []string{"a", "b", "c"} {
+			w.token(room)
+		}
+		w.add(1300 * time.Second)
+		for _, room := range []string{"a", "b", "c"} {
+			w.calls(room, create, refresh, refresh, refresh)
+			if kept := w.m.KeptRefreshToken(room); len(kept) == 0 || len(kept) > len(last[room])/2 {
+				t.Errorf("room %s keeps %d of %d bytes, want at most half", room, len(kept), len(last[room]))
+			}
+		}
+	})
 }
 
 // Which refresh token the next refresh gets.

@@ -16,7 +16,7 @@ import (
 type room struct {
 	rec *record // its entry in the cache; only engine.replace changes it
 
-	refresh      string                // the refresh token; "": none, or none that is accepted
+	refresh      string                // the refresh token, packed; "": none, or none that is accepted
 	refreshUntil monotime.PackedExpiry // its expiry
 
 	generation uint32        // tokens published
@@ -153,10 +153,8 @@ func (r *room) wanted(valid bool) bool {
 	return d != nil && (d.waiters != nil && d.waiters.forced > 0 || !valid && !d.empty())
 }
 
-// refreshToken returns the refresh token as the source gave it.
-func (r *room) refreshToken() Token {
-	return Token{Value: NewSecret(r.refresh), ExpiresAt: r.refreshExpiresAt()}
-}
+// refreshSecret returns the room's refresh token; zero: there is none.
+func (e *engine) refreshSecret(r *room) Secret { return NewSecret(e.packer.Unpack(r.refresh)) }
 
 // refreshExpiresAt returns when the refresh token expires; zero: there is none, or that
 // is unknown.

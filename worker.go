@@ -58,7 +58,7 @@ func (w *worker) finish() {
 	c := w.call
 	c.outcome = &w.outcome
 	if w.thrown != nil {
-		w.outcome = thrown(w.thrown, c.refresh.Value)
+		w.outcome = thrown(w.thrown, c.refreshSecret())
 		w.thrown = nil
 	}
 	w.engine.mu.Lock()
@@ -91,12 +91,13 @@ func (w *worker) callSource() error {
 	var grant Grant
 	var err error
 	if c.kind == CallRefresh {
-		grant, err = source.Refresh(&c.ctx, c.roomID, c.refresh)
+		c.refresh = w.engine.packer.Unpack(c.refresh)
+		grant, err = source.Refresh(&c.ctx, c.roomID, c.refreshToken())
 	} else {
 		grant, err = source.Create(&c.ctx, c.roomID)
 	}
 	if err == nil {
-		w.outcome = outcome{verdict: granted, grant: grant}
+		w.outcome = w.engine.granted(grant)
 		return nil
 	}
 	if errors.Is(context.Cause(&c.ctx), context.DeadlineExceeded) {

@@ -20,7 +20,7 @@ func BenchmarkRenewal(b *testing.B) {
 			var packed string
 			b.ReportAllocs()
 			for b.Loop() {
-				packed, _ = c.Pack(token)
+				packed, _ = c.pack(token)
 				if c.Unpack(packed) != token {
 					b.Fatal("not the same token")
 				}
@@ -38,7 +38,7 @@ func BenchmarkFreshGoroutine(b *testing.B) {
 	for name, do := range map[string]func(){
 		"empty": func() {},
 		"renewal": func() {
-			packed, _ := c.Pack(token)
+			packed, _ := c.pack(token)
 			_ = c.Unpack(packed)
 		},
 	} {
@@ -56,7 +56,7 @@ func BenchmarkPack(b *testing.B) {
 	c, token := trained(b, roomTokens())
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, ok := c.Pack(token); !ok {
+		if _, ok := c.pack(token); !ok {
 			b.Fatal("not packed")
 		}
 	}
@@ -73,7 +73,7 @@ func BenchmarkPackOpaque(b *testing.B) {
 
 func BenchmarkUnpack(b *testing.B) {
 	c, token := trained(b, roomTokens())
-	packed, _ := c.Pack(token)
+	packed, _ := c.pack(token)
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Unpack(packed)
@@ -89,7 +89,7 @@ func BenchmarkMemory(b *testing.B) {
 	for name, keep := range map[string]func(c *Codec, token string) string{
 		"token": func(_ *Codec, token string) string { return strings.Clone(token) },
 		"packed": func(c *Codec, token string) string {
-			if packed, ok := c.Pack(token); ok {
+			if packed, ok := c.pack(token); ok {
 				return packed
 			}
 			return strings.Clone(token)

@@ -34,7 +34,10 @@ func roundTrip(t *testing.T, token, similar string) {
 	t.Helper()
 	c := New()
 	c.Pack(similar)
-	packed, ok := c.Pack(token)
+	if got := c.Unpack(c.Pack(token)); got != token {
+		t.Errorf("Unpack(Pack(%q)) = %q", token, got)
+	}
+	packed, ok := c.pack(token)
 	if !ok {
 		if packed != "" {
 			t.Errorf("not packed, and yet %q", packed)
@@ -58,7 +61,7 @@ func FuzzUnpack(f *testing.F) {
 	for _, test := range kinds {
 		source := test.tokens()
 		for range 2 {
-			if packed, ok := c.Pack(source.mint()); ok {
+			if packed, ok := c.pack(source.mint()); ok {
 				f.Add(packed)
 			}
 		}
@@ -71,7 +74,7 @@ func FuzzUnpack(f *testing.F) {
 		if most := (maxToken + 2*len(packed)) * 4; len(token) > most { // nothing grows without bound
 			t.Errorf("%d bytes are unpacked into %d", len(packed), len(token))
 		}
-		if strings.Trim(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+		if packed != "" && packed[0] < plain && strings.Trim(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
 			t.Errorf("unpacked: %q, want base64 and dots", token)
 		}
 	})

@@ -17,7 +17,10 @@ const (
 	// the templates, and the buffers, which are on the stack.
 	maxToken = 2048
 	// maxTemplates bounds the templates of a Codec.
-	maxTemplates = 32
+	maxTemplates = 31
+	// plain begins what is kept of a token that is not packed, but begins like one that is:
+	// with the index of a template.
+	plain = maxTemplates
 )
 
 // Codec packs and unpacks tokens. It learns from those it is given: the first token of
@@ -27,7 +30,7 @@ const (
 // A packed token is as secret as the token. A Codec keeps nothing of a token but the
 // template, and that only once two tokens with different signatures have had the same
 // one: a template has no values, no signature, and no text that only one token had. It
-// is never dropped, because packed tokens refer to it. A Codec that has 32 templates, of
+// is never dropped, because packed tokens refer to it. A Codec that has 31 templates, of
 // less than 2 KB each, makes no more.
 type Codec struct {
 	seed maphash.Seed
@@ -47,13 +50,24 @@ func New() *Codec {
 	return &Codec{seed: maphash.MakeSeed(), index: map[string]byte{}}
 }
 
-// Pack returns the token in fewer bytes, for Unpack of the same Codec. ok is false if
-// that does not pay, and then the caller keeps the token as it is: it is not a signed
-// JSON Web Token, its base64 is not canonical, it is the first of its kind, it has more
-// than 2,048 bytes, or it would keep more than three quarters of them.
+// Pack returns the token in fewer bytes, for Unpack of the same Codec. Where that does not
+// pay it returns the token: it is not a signed JSON Web Token, its base64 is not canonical,
+// it is the first of its kind, it has more than 2,048 bytes, or it would keep more than
+// three quarters of them.
 //
 // Pack has unpacked what it returns, and compared it with the token.
-func (c *Codec) Pack(token string) (packed string, ok bool) {
+func (c *Codec) Pack(token string) (packed string) {
+	if packed, ok := c.pack(token); ok {
+		return packed
+	}
+	if token != "" && token[0] <= plain {
+		return string(rune(plain)) + token
+	}
+	return token
+}
+
+// pack packs the token; ok is false if that does not pay.
+func (c *Codec) pack(token string) (packed string, ok bool) {
 	if len(token) > maxToken {
 		return "", false
 	}
@@ -89,8 +103,11 @@ func (c *Codec) Pack(token string) (packed string, ok bool) {
 // Unpack returns the token for which Pack of the same Codec has returned packed. Of any
 // other string it makes another string, perhaps an empty one.
 func (c *Codec) Unpack(packed string) (token string) {
-	if packed == "" {
-		return ""
+	switch {
+	case packed == "" || packed[0] > plain:
+		return packed
+	case packed[0] == plain:
+		return packed[1:]
 	}
 	c.mu.Lock()
 	templates := c.templates

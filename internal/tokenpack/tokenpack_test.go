@@ -25,7 +25,7 @@ func trained(tb testing.TB, t *tokens) (*Codec, string) {
 	c := New()
 	c.Pack(t.mint())
 	token := t.mint()
-	if _, ok := c.Pack(token); !ok {
+	if _, ok := c.pack(token); !ok {
 		tb.Fatal("the second token is not packed")
 	}
 	return c, token
@@ -35,13 +35,13 @@ func TestRoundTrip(t *testing.T) {
 	for _, test := range kinds {
 		t.Run(test.name, func(t *testing.T) {
 			c, source := New(), test.tokens()
-			if packed, ok := c.Pack(source.mint()); ok || packed != "" {
+			if packed, ok := c.pack(source.mint()); ok || packed != "" {
 				t.Error("the first token of its kind is packed")
 			}
 			tokens := map[string]string{} // by what they are packed into
 			for range 100 {
 				token := source.mint()
-				packed, ok := c.Pack(token)
+				packed, ok := c.pack(token)
 				if !ok || len(packed) != test.bytes {
 					t.Fatalf("%d bytes, packed: %v, want %d bytes", len(packed), ok, test.bytes)
 				}
@@ -108,7 +108,7 @@ func TestValues(t *testing.T) {
 		claims := "{" + long + `"v":"` + test.value + `"}`
 		c.Pack(signed(claims, 'a'))
 		token := signed(claims, 'b')
-		packed, ok := c.Pack(token)
+		packed, ok := c.pack(token)
 		if !ok {
 			t.Errorf("%q: not packed", test.value)
 			continue
@@ -155,7 +155,7 @@ func TestNotPacked(t *testing.T) {
 		c := New()
 		// Another signature, so that the second is learned if nothing else is wrong.
 		c.Pack(strings.Replace(token, parts[2][:4], "AAAA", 1))
-		if packed, ok := c.Pack(token); ok || packed != "" {
+		if packed, ok := c.pack(token); ok || packed != "" {
 			t.Errorf("%s: packed into %d bytes", name, len(packed))
 		}
 		if len(c.templates) > 0 || c.oldest > 0 {
@@ -164,7 +164,7 @@ func TestNotPacked(t *testing.T) {
 	}
 	c := New()
 	c.Pack(signed(claims, 'b'))
-	if _, ok := c.Pack(valid); !ok {
+	if _, ok := c.pack(valid); !ok {
 		t.Error("the valid token is not packed: the test proves nothing")
 	}
 }
@@ -178,7 +178,7 @@ func TestLongest(t *testing.T) {
 		}
 		c, token := New(), head+signature
 		c.Pack(head + "B" + signature[1:])
-		packed, ok := c.Pack(token)
+		packed, ok := c.pack(token)
 		if ok != want {
 			t.Errorf("%d bytes: packed: %v, want %v", length, ok, want)
 		}
@@ -234,7 +234,7 @@ func TestSameTokenAgain(t *testing.T) {
 	c, source := New(), roomTokens()
 	token := source.mint()
 	for range 3 {
-		if _, ok := c.Pack(token); ok {
+		if _, ok := c.pack(token); ok {
 			t.Fatal("packed, although no other token has been seen")
 		}
 	}
@@ -242,7 +242,7 @@ func TestSameTokenAgain(t *testing.T) {
 		t.Errorf("remembered %d times, want once", c.oldest)
 	}
 	c.Pack(source.mint())
-	if packed, ok := c.Pack(token); !ok || c.Unpack(packed) != token {
+	if packed, ok := c.pack(token); !ok || c.Unpack(packed) != token {
 		t.Error("not packed after another token")
 	}
 }
@@ -260,7 +260,7 @@ func TestTemplatesAreBounded(t *testing.T) {
 	for i := range 100 {
 		c.Pack(signed(kindOf(i), 'a'))
 		token := signed(kindOf(i), 'b')
-		packed, ok := c.Pack(token)
+		packed, ok := c.pack(token)
 		if ok != (i < maxTemplates) {
 			t.Errorf("kind %d is packed: %v", i, ok)
 		}
@@ -276,7 +276,7 @@ func TestTemplatesAreBounded(t *testing.T) {
 			t.Errorf("not the same token: %s", token)
 		}
 	}
-	if _, ok := c.Pack(signed(kindOf(0), 'c')); !ok {
+	if _, ok := c.pack(signed(kindOf(0), 'c')); !ok {
 		t.Error("a known kind is no longer packed")
 	}
 }
@@ -293,7 +293,7 @@ func TestLearnsAmongStrangers(t *testing.T) {
 			strangers++
 			c.Pack(signed(kindOf(strangers), 'a'))
 		}
-		if _, ok := c.Pack(source.mint()); ok != test.packed {
+		if _, ok := c.pack(source.mint()); ok != test.packed {
 			t.Errorf("after %d others: packed: %v, want %v", test.between, ok, test.packed)
 		}
 	}
@@ -309,7 +309,7 @@ func TestTemplateIsPartOfThePackedToken(t *testing.T) {
 	for i := range 2 {
 		for _, signature := range []byte("ab") {
 			token := signed(kindOf(i), signature)
-			if p, ok := c.Pack(token); ok {
+			if p, ok := c.pack(token); ok {
 				packed[p] = true
 				if c.Unpack(p) != token {
 					t.Errorf("kind %d: not the same token", i)
@@ -324,7 +324,7 @@ func TestTemplateIsPartOfThePackedToken(t *testing.T) {
 
 func TestUnpackAnything(t *testing.T) {
 	c, token := trained(t, hs512Tokens())
-	packed, _ := c.Pack(token)
+	packed, _ := c.pack(token)
 	values := len(packed) - 64
 	for n := range values {
 		if got := c.Unpack(packed[:n]); got != "" {
@@ -365,7 +365,7 @@ func TestConcurrentUse(t *testing.T) {
 			for n := range 100 {
 				known, other := source.mint(), signed(kindOf(n%40), byte(i))
 				for _, token := range []string{known, other} {
-					packed, ok := c.Pack(token)
+					packed, ok := c.pack(token)
 					if !ok && token == known {
 						t.Error("a known kind is not packed")
 					}
@@ -391,7 +391,7 @@ func TestConcurrentUse(t *testing.T) {
 func TestAllocations(t *testing.T) {
 	for _, test := range kinds {
 		c, token := trained(t, test.tokens())
-		packed, _ := c.Pack(token)
+		packed, _ := c.pack(token)
 		other := signed(kindOf(1), 'a')
 		for name, f := range map[string]struct {
 			do   func()
@@ -406,5 +406,20 @@ func TestAllocations(t *testing.T) {
 				t.Errorf("%s, %s: %v allocations, want %v", test.name, name, n, f.want)
 			}
 		}
+	}
+}
+
+// What Pack returns is for Unpack, whatever the token is: also if it is not packed, and
+// begins like one that is.
+func TestEveryToken(t *testing.T) {
+	c, learned := trained(t, roomTokens())
+	for _, token := range []string{"", "opaque", learned, "\x00", "\x00rest", "\x1e", "\x1f", "\x1f\x1f", "\x20", c.Pack(learned)} {
+		packed := c.Pack(token)
+		if got := c.Unpack(packed); got != token {
+			t.Errorf("Unpack(Pack(%q)) = %q", token, got)
+		}
+	}
+	if packed := c.Pack(learned); len(packed) > len(learned)/2 {
+		t.Errorf("a token of %d bytes is kept in %d, want half of them at most", len(learned), len(packed))
 	}
 }
