@@ -5,48 +5,31 @@ import (
 	"sync/atomic"
 )
 
-// shardCount is a power of two. Shards grow one at a time, so that an insert waits
-// while a sixty-fourth of the rooms is moved, not all of them.
-const (
-	shardBits  = 6
-	shardCount = 1 << shardBits
-)
-
 // cache holds the rooms in memory, by ID: a hash table for many readers and one
 // writer at a time. A reader takes no lock and writes nothing.
 //
-// Each shard is an open-addressing table with linear probing. A slot keeps the
-// key's hash beside the pointer to the record, so that a probe that does not match
-// costs no further cache miss. A slot's hash, once set, stays until the shard is
-// rebuilt: a removed record leaves a nil pointer behind, and probing skips it.
+// It is made of tables, which a directory finds by the top bits of a key's hash
+// (extendible hashing). A full table is replaced by a larger one, and from splitAt
+// records on by two, so that an insert waits while a few records are moved, not all.
 type cache struct {
-	seed   maphash.Seed
-	shards [shardCount]shard
+	seed      maphash.Seed
+	directory atomic.Pointer[directory]
 }
 
-type shard struct {
-	slots atomic.Pointer[slots]
-	// Only the writer reads and writes these:
-	taken int // slots with a hash, removed ones included
-	live  int // slots with a record
-	_     [40]byte
+// splitAt is the number of records from which on a full table is split.
+const splitAt = 2000
+
+// directory has an entry for each value of the top bits of a hash. Tables that go by
+// fewer bits have several entries in a row. A directory never changes: another one
+// takes its place whenever a table is replaced.
+type directory struct {
+	depth   uint // how many bits; 1 at least
+	entries []directoryEntry
 }
 
-type slots struct {
-	mask  uint64 // number of slots - 1, which is a power of two - 1
-	array []slot
-}
-
-type slot struct {
-	hash   atomic.Uint64 // 0: never used
-	record atomic.Pointer[record]
-}
-
-// noSlots is the table of an empty shard: one slot, never used.
-var noSlots = newSlots(1)
-
-func newSlots(n int) *slots {
-	return &slots{mask: uint64(n - 1), array: make([]slot, n)}
+type directoryEntry struct {
+	buckets []bucket // of the table; so that a hit does not read the table as well
+	table   *table
 }
 
 func newCache() *cache {
@@ -55,137 +38,115 @@ func newCache() *cache {
 	return c
 }
 
-// hash returns the key's hash, never 0. Its top bits choose the shard, its
-// bottom bits the slot.
-func (c *cache) hash(key string) uint64 {
-	h := maphash.String(c.seed, key)
-	if h == 0 {
-		h = 1
-	}
-	return h
-}
-
 // hashOf returns the hash of the record's key.
 func (c *cache) hashOf(r *record) uint64 {
 	if r.id[0] == 0 {
-		return c.hash(*r.owner.longID)
+		return maphash.String(c.seed, *r.owner.longID)
 	}
-	if h := maphash.Bytes(c.seed, r.shortID()); h != 0 {
-		return h
-	}
-	return 1
+	return maphash.Bytes(c.seed, r.shortID())
 }
 
 // get returns the record of a room, nil if there is none. It is safe for concurrent
 // use, also with a writer.
 func (c *cache) get(key string) *record {
-	h := c.hash(key)
-	s := c.shards[h>>(64-shardBits)].slots.Load()
-	for i := h; ; i++ {
-		slot := &s.array[i&s.mask]
-		switch slot.hash.Load() {
-		case h:
-			if r := slot.record.Load(); r != nil && r.is(key) {
-				return r
-			}
-		case 0:
-			return nil
+	hash := maphash.String(c.seed, key)
+	e := c.directory.Load().at(hash)
+	// Most records are the first in their home bucket with their tag. To look there
+	// before find does its loops is faster.
+	b := &e.buckets[home(hash, len(e.buckets))]
+	if set := slotsWith(b.meta.Load(), tagOf(hash)); set != 0 {
+		if r := b.records[firstSlot(set)].Load(); r != nil && r.is(key) {
+			return r
 		}
 	}
+	_, _, r := e.table.find(hash, func(r *record) bool { return r.is(key) })
+	return r
 }
 
 // put stores a room's record and replaces an earlier one. Only one goroutine at a
 // time may call put, remove or clear.
 func (c *cache) put(r *record) {
-	h := c.hashOf(r)
-	sh := &c.shards[h>>(64-shardBits)]
-	s := sh.slots.Load()
-	if 4*(sh.taken+1) > 3*len(s.array) {
-		s = sh.rebuild()
+	hash := c.hashOf(r)
+	t := c.directory.Load().at(hash).table
+	if bucket, slot, old := t.find(hash, r.sameRoom); old != nil {
+		t.buckets[bucket].records[slot].Store(r)
+		return
 	}
-	var free *slot // removed earlier, of the same hash
-	for i := h; ; i++ {
-		slot := &s.array[i&s.mask]
-		switch slot.hash.Load() {
-		case h:
-			old := slot.record.Load()
-			if old != nil && old.sameRoom(r) {
-				slot.record.Store(r)
-				return
-			}
-			if old == nil && free == nil {
-				free = slot
-			}
-		case 0:
-			if free == nil {
-				free = slot
-				sh.taken++
-			}
-			sh.live++
-			free.record.Store(r) // before the hash: a reader that sees the hash finds the record
-			free.hash.Store(h)
-			return
-		}
+	for t.full() {
+		t = c.rebuild(hash)
 	}
+	t.insert(hash, r)
 }
 
 // remove deletes a record.
 func (c *cache) remove(r *record) {
-	h := c.hashOf(r)
-	sh := &c.shards[h>>(64-shardBits)]
-	s := sh.slots.Load()
-	for i := h; ; i++ {
-		slot := &s.array[i&s.mask]
-		switch slot.hash.Load() {
-		case h:
-			if slot.record.Load() == r {
-				slot.record.Store(nil)
-				sh.live--
-				if 8*sh.live < len(s.array) && len(s.array) > 8 {
-					sh.rebuild()
-				}
-				return
-			}
-		case 0:
-			return
-		}
+	hash := c.hashOf(r)
+	t := c.directory.Load().at(hash).table
+	if t.remove(hash, r) && t.sparse() {
+		c.rebuild(hash)
 	}
 }
 
-// rebuild moves the records of a shard to a table that they fill by half or less,
-// without the slots of removed records. Readers finish in the old table.
-func (sh *shard) rebuild() *slots {
-	size := 4
-	for size < 2*(sh.live+1) {
-		size *= 2
-	}
-	next := newSlots(size)
-	old := sh.slots.Load()
-	for i := range old.array {
-		r := old.array[i].record.Load()
-		if r == nil {
-			continue
+// rebuild replaces the table for a hash by one, or two, of the size that its records
+// need, and returns the one for that hash. Readers finish in the old table.
+func (c *cache) rebuild(hash uint64) *table {
+	d := c.directory.Load()
+	old := d.at(hash).table
+	records := make([]hashed, 0, old.live)
+	for i := range old.slots() {
+		if r := old.slot(i).Load(); r != nil {
+			records = append(records, hashed{c.hashOf(r), r})
 		}
-		h := old.array[i].hash.Load()
-		at := h
-		for next.array[at&next.mask].hash.Load() != 0 {
-			at++
-		}
-		next.array[at&next.mask].record.Store(r)
-		next.array[at&next.mask].hash.Store(h)
 	}
-	sh.taken = sh.live
-	sh.slots.Store(next)
-	return next
+	if len(records) < splitAt {
+		d = d.clone(d.depth)
+		d.set(hash, newTable(old.depth, records))
+	} else {
+		d = d.clone(max(d.depth, old.depth+1))
+		bit := uint64(1) << (63 - old.depth)
+		low, high := split(records, bit)
+		d.set(hash&^bit, newTable(old.depth+1, low))
+		d.set(hash|bit, newTable(old.depth+1, high))
+	}
+	c.directory.Store(d)
+	return d.at(hash).table
 }
 
-// clear removes all records, and returns the tables they were in.
-func (c *cache) clear() (was []*slots) {
-	for i := range c.shards {
-		was = append(was, c.shards[i].slots.Swap(noSlots))
-		c.shards[i].taken, c.shards[i].live = 0, 0
-	}
+// clear removes all records, and returns another cache that holds them.
+func (c *cache) clear() *cache {
+	was := &cache{seed: c.seed}
+	empty := newDirectory(1)
+	empty.set(0, noRooms)
+	was.directory.Store(c.directory.Swap(empty))
 	return was
+}
+
+func newDirectory(depth uint) *directory {
+	return &directory{depth: depth, entries: make([]directoryEntry, 1<<depth)}
+}
+
+// at returns the entry for a hash.
+func (d *directory) at(hash uint64) *directoryEntry {
+	return &d.entries[hash>>((64-d.depth)&63)] // & 63 spares the code for longer shifts
+}
+
+// set makes t the table for a hash, and for all hashes whose top t.depth bits are the
+// same.
+func (d *directory) set(hash uint64, t *table) {
+	more := d.depth - t.depth
+	first := hash >> (64 - t.depth) << more
+	for i := range uint64(1) << more {
+		d.entries[first+i] = directoryEntry{t.buckets, t}
+	}
+}
+
+// clone returns a directory with the same tables, by as many bits or more.
+func (d *directory) clone(depth uint) *directory {
+	next := newDirectory(depth)
+	for i := range next.entries {
+		next.entries[i] = d.entries[i>>(depth-d.depth)]
+	}
+	return next
 }
 
 // all yields every record. Records put or removed meanwhile may be missing; a room
@@ -201,26 +162,38 @@ func (c *cache) all(yield func(*record) bool) {
 // cursor is a walk over all records that can pause.
 type cursor struct {
 	cache *cache
-	shard int
-	slots *slots // the shard's table when the walk reached it
+	table *table // as it was when the walk reached it
 	slot  int
+	from  uint64 // the first hash of the next table; 0: there is none
 }
 
-func (c *cache) cursor() *cursor { return &cursor{cache: c, shard: -1, slots: noSlots, slot: 1} }
+func (c *cache) cursor() *cursor {
+	at := &cursor{cache: c}
+	at.enter()
+	return at
+}
+
+// enter begins with the next table. Tables are split but never joined, so a table
+// begins where the one before it ended, whatever has happened meanwhile.
+func (c *cursor) enter() {
+	c.table, c.slot = c.cache.directory.Load().at(c.from).table, 0
+	below := 64 - c.table.depth // number of bits that differ in the table
+	c.from = (c.from>>below + 1) << below
+}
 
 // next returns the next record, nil at the end.
 func (c *cursor) next() *record {
 	for {
-		for c.slot < len(c.slots.array) {
-			r := c.slots.array[c.slot].record.Load()
+		for c.slot < c.table.slots() {
+			r := c.table.slot(c.slot).Load()
 			c.slot++
 			if r != nil {
 				return r
 			}
 		}
-		if c.shard++; c.shard == shardCount {
+		if c.from == 0 {
 			return nil
 		}
-		c.slots, c.slot = c.cache.shards[c.shard].slots.Load(), 0
+		c.enter()
 	}
 }

@@ -23,40 +23,69 @@ func TestRecordFillsTwoCacheLines(t *testing.T) {
 	if got := [2]uintptr{RecordSize, RoomSize}; got != want {
 		t.Fatalf("sizes of a record and a room = %d, want %d", got, want)
 	}
-	if size := unsafe.Sizeof(shard{}); size%64 != 0 {
-		t.Errorf("size of a shard = %d, want a multiple of 64: neighbors must not share a cache line", size)
+	if size := unsafe.Sizeof(bucket{}); size != 64 && unsafe.Sizeof(uintptr(0)) == 8 {
+		t.Errorf("size of a bucket = %d, want 64, a cache line", size)
 	}
 }
 
-// checkCache checks the tables: counts agree, every record is found, and no table is
-// full.
+// tables yields the tables, with the first hash of each.
+func (c *cache) tables(yield func(uint64, *table) bool) {
+	d := c.directory.Load()
+	for i := 0; i < len(d.entries); {
+		t := d.entries[i].table
+		if !yield(uint64(i)<<(64-d.depth), t) {
+			return
+		}
+		i += 1 << (d.depth - t.depth)
+	}
+}
+
+// len returns the number of records, as the tables have counted them.
+func (c *cache) len() (n int) {
+	for _, t := range c.tables {
+		n += t.live
+	}
+	return n
+}
+
+// slots returns the number of slots.
+func (c *cache) slots() (n int) {
+	for _, t := range c.tables {
+		n += t.slots()
+	}
+	return n
+}
+
+// checkCache checks that the directory is right, that no table is overfull, and that every
+// record is where a probe finds it.
 func checkCache(t *testing.T, c *cache) {
 	t.Helper()
-	for i := range c.shards {
-		sh := &c.shards[i]
-		s := sh.slots.Load()
-		taken, live := 0, 0
-		for j := range s.array {
-			if s.array[j].hash.Load() != 0 {
-				taken++
-			} else if s.array[j].record.Load() != nil {
-				t.Fatalf("shard %d: slot %d has a record but no hash", i, j)
-			}
-			if r := s.array[j].record.Load(); r != nil {
-				live++
-				if c.get(r.roomID()) != r {
-					t.Fatalf("shard %d: the record of %q is not found", i, r.roomID())
-				}
+	d := c.directory.Load()
+	if len(d.entries) != 1<<d.depth {
+		t.Fatalf("%d entries in a directory of depth %d", len(d.entries), d.depth)
+	}
+	for first, table := range c.tables {
+		if first<<table.depth != 0 {
+			t.Fatalf("a table of depth %d begins with the hash %x", table.depth, first)
+		}
+		at := first >> (64 - d.depth)
+		for i, e := range d.entries[at : at+1<<(d.depth-table.depth)] {
+			if e.table != table || &e.buckets[0] != &table.buckets[0] || len(e.buckets) != len(table.buckets) {
+				t.Fatalf("entry %d has another table than entry %d", at+uint64(i), at)
 			}
 		}
-		if taken != sh.taken || live != sh.live {
-			t.Fatalf("shard %d counts %d taken and %d live, want %d and %d", i, sh.taken, sh.live, taken, live)
-		}
-		if taken == len(s.array) {
-			t.Fatalf("shard %d is full: the lookup of an absent key never ends", i)
-		}
-		if n := len(s.array); n&(n-1) != 0 || s.mask != uint64(n-1) {
-			t.Fatalf("shard %d has %d slots and the mask %x, want a power of two and its mask", i, n, s.mask)
+		checkTable(t, table, c.hashOf)
+		for i := range table.slots() {
+			r := table.slot(i).Load()
+			if r == nil {
+				continue
+			}
+			if h := c.hashOf(r); d.at(h).table != table {
+				t.Fatalf("the record with the hash %x is in the table of %x", h, first)
+			}
+			if c.get(r.roomID()) != r {
+				t.Fatalf("the record of %q is not found", r.roomID())
+			}
 		}
 	}
 }
@@ -146,76 +175,84 @@ func TestCacheKeysOfAllKinds(t *testing.T) {
 	}
 }
 
-// Rooms that come and go leave no removed slots that slow down or fill the table.
-func TestCacheTombstones(t *testing.T) {
+// A record that has been replaced is no longer removed.
+func TestCacheRemovesExactly(t *testing.T) {
+	c := newCache()
+	old, present := testRecord("r", 1), testRecord("r", 2)
+	c.put(old)
+	c.put(present)
+	c.remove(old)
+	if got := c.get("r"); got != present || c.len() != 1 {
+		t.Errorf("removing a replaced record leaves %v of %d, want the present one", got, c.len())
+	}
+	c.remove(present)
+	if got := c.get("r"); got != nil || c.len() != 0 {
+		t.Errorf("removing the record leaves %v of %d, want none", got, c.len())
+	}
+}
+
+// Rooms that come and go leave nothing behind that slows down or fills the tables.
+func TestCacheReusesSlots(t *testing.T) {
 	c := newCache()
 	for i := range 200 {
 		c.put(testRecord(fmt.Sprint("stays-", i), 0))
 	}
+	slots := c.slots()
+	if slots > 200*2 {
+		t.Errorf("%d slots for 200 rooms, want at most %d", slots, 200*2)
+	}
+	directory := c.directory.Load()
 	for i := range 200_000 {
 		key := fmt.Sprint("comes and goes ", i)
 		c.put(testRecord(key, 0))
 		removeKey(c, key)
 	}
 	checkCache(t, c)
-	slots := 0
-	for i := range c.shards {
-		slots += len(c.shards[i].slots.Load().array)
-	}
-	if slots > 200*16+shardCount*8 {
-		t.Errorf("%d slots for 200 rooms, want at most %d", slots, 200*16+shardCount*8)
+	if c.directory.Load() != directory {
+		t.Error("a table was rebuilt, want none: the number of rooms stayed the same")
 	}
 	for i := range 200 {
 		if c.get(fmt.Sprint("stays-", i)) == nil {
 			t.Fatalf("get did not find room %d, want it", i)
 		}
 	}
-	// One key that comes and goes needs one slot.
-	c = newCache()
-	for range 1000 {
-		c.put(testRecord("r", 0))
-		removeKey(c, "r")
-	}
-	checkCache(t, c)
-	taken := 0
-	for range 1000 {
-		c.put(testRecord("other", 0)) // keeps the table from being rebuilt when it is empty
-		removeKey(c, "r")
-		c.put(testRecord("r", 0))
-	}
-	for i := range c.shards {
-		taken += c.shards[i].taken
-	}
-	if taken > 2 {
-		t.Errorf("two rooms take %d slots, want at most 2", taken)
-	}
 }
 
+// A room costs 13 bytes in a large cache, and one bucket in a cache of its own.
 func TestCacheGrowsAndShrinks(t *testing.T) {
 	c := newCache()
-	size := func() (n int) {
-		for i := range c.shards {
-			n += len(c.shards[i].slots.Load().array)
-		}
-		return n
+	if n := c.slots(); n != bucketSlots {
+		t.Errorf("an empty cache has %d slots, want %d", n, bucketSlots)
 	}
-	if n := size(); n != shardCount {
-		t.Errorf("an empty cache has %d slots, want %d", n, shardCount)
+	empty := c.directory.Load().entries[0].table
+	if other := newCache(); other.directory.Load().entries[1].table != empty {
+		t.Error("two empty caches have two tables, want one that they share")
 	}
 	const rooms = 100_000
 	for i := range rooms {
 		c.put(testRecord(fmt.Sprint(i), 0))
+		if i == 0 && c.slots() != bucketSlots {
+			t.Errorf("one room has %d slots, want %d", c.slots(), bucketSlots)
+		}
 	}
 	checkCache(t, c)
-	full := size()
-	if full < rooms*4/3 || full > rooms*4 {
-		t.Errorf("%d slots for %d rooms, want %d to %d", full, rooms, rooms*4/3, rooms*4)
+	if empty.live != 0 || empty.buckets[0].records[0].Load() != nil {
+		t.Error("the table of all empty caches has a record")
+	}
+	full := c.slots()
+	if full < rooms*8/7 || full > rooms*10/7 {
+		t.Errorf("%d slots for %d rooms, want %d to %d", full, rooms, rooms*8/7, rooms*10/7)
+	}
+	for _, table := range c.tables {
+		if table.live > splitAt*2 {
+			t.Errorf("a table of %d records, want at most %d: rebuilding it takes long", table.live, splitAt*2)
+		}
 	}
 	for i := range rooms - 100 {
 		removeKey(c, fmt.Sprint(i))
 	}
 	checkCache(t, c)
-	if n := size(); n > full/50 {
+	if n := c.slots(); n > full/50 {
 		t.Errorf("%d slots for 100 rooms, want at most %d, a fiftieth of those for %d", n, full/50, rooms)
 	}
 	for i := rooms - 100; i < rooms; i++ {
@@ -225,11 +262,38 @@ func TestCacheGrowsAndShrinks(t *testing.T) {
 	}
 }
 
+// clear moves the records to another cache.
+func TestCacheClear(t *testing.T) {
+	c := newCache()
+	const rooms = 10_000
+	for i := range rooms {
+		c.put(testRecord(fmt.Sprint(i), 0))
+	}
+	at := c.cursor()
+	for range rooms / 2 {
+		at.next()
+	}
+	was := c.clear()
+	checkCache(t, c)
+	checkCache(t, was)
+	if c.len() != 0 || was.len() != rooms {
+		t.Errorf("clear left %d records and returned %d, want 0 and %d", c.len(), was.len(), rooms)
+	}
+	// The walk finishes its table, and finds no further one.
+	left := 0
+	for at.next() != nil {
+		left++
+	}
+	if left > 2*splitAt {
+		t.Errorf("a walk yielded %d records after clear, want at most those of its table", left)
+	}
+}
+
 // Readers concurrent with a writer always find a room that stays, with one of the
 // records that were put, and never one that was not put.
 func TestCacheReadersBesideAWriter(t *testing.T) {
 	c := newCache()
-	const staying = 300
+	const staying, coming = 300, 6000
 	for i := range staying {
 		c.put(testRecord(fmt.Sprint("stays-", i), 0))
 	}
@@ -276,12 +340,12 @@ func TestCacheReadersBesideAWriter(t *testing.T) {
 		case 0:
 			c.put(testRecord(fmt.Sprint("stays-", rng.IntN(staying)), monotime.Time(n)))
 		case 1, 2:
-			c.put(testRecord(fmt.Sprint("comes-", rng.IntN(3000)), 0))
+			c.put(testRecord(fmt.Sprint("comes-", rng.IntN(coming)), 0))
 		default:
-			removeKey(c, fmt.Sprint("comes-", rng.IntN(3000)))
+			removeKey(c, fmt.Sprint("comes-", rng.IntN(coming)))
 		}
 		if n%40_000 == 39_999 { // remove all others: the tables shrink
-			for i := range 3000 {
+			for i := range coming {
 				removeKey(c, fmt.Sprint("comes-", i))
 			}
 		}
@@ -291,14 +355,15 @@ func TestCacheReadersBesideAWriter(t *testing.T) {
 	checkCache(t, c)
 }
 
-// A walk that pauses while the cache changes.
+// A walk that pauses while tables grow, are split, and shrink.
 func TestCacheCursorThatPauses(t *testing.T) {
 	c := newCache()
-	for i := range 1000 {
+	const staying = 1000
+	for i := range staying {
 		c.put(testRecord(fmt.Sprint("stays-", i), 0))
 	}
-	at := c.cursor()
 	seen := map[string]int{}
+	at := c.cursor()
 	for n := 0; ; n++ {
 		r := at.next()
 		if r == nil {
@@ -306,12 +371,19 @@ func TestCacheCursorThatPauses(t *testing.T) {
 		}
 		seen[r.roomID()]++
 		for j := range 20 {
-			c.put(testRecord(fmt.Sprint("new-", n, "-", j), 0))
+			if key := fmt.Sprint("new-", n, "-", j); n < staying/2 {
+				c.put(testRecord(key, 0))
+			}
+			removeKey(c, fmt.Sprint("new-", n-staying, "-", j))
 		}
-		if n > 5000 {
-			break // the walk also visits new records
+	}
+	if depth := c.directory.Load().depth; depth < 3 {
+		t.Fatalf("a directory of depth %d, want 3 or more: nothing was split", depth)
+	}
+	for i := range staying {
+		if n := seen[fmt.Sprint("stays-", i)]; n != 1 {
+			t.Errorf("the cursor yielded a room that stays %d times, want once", n)
 		}
-		removeKey(c, fmt.Sprint("new-", n, "-", 0))
 	}
 	for key, n := range seen {
 		if n != 1 {
@@ -324,16 +396,25 @@ func TestCacheCursorThatPauses(t *testing.T) {
 	}
 }
 
-// Rooms are spread evenly over the shards.
+// Rooms are spread evenly over the tables, and over the buckets of each.
 func TestCacheSpreadsRooms(t *testing.T) {
 	c := newCache()
-	const rooms = 64_000
+	const rooms = 100_000
 	for i := range rooms {
 		c.put(testRecord(fmt.Sprintf("%08d-0000-4000-8000-000000000000", i), 0))
 	}
-	for i := range c.shards {
-		if n := c.shards[i].live; n < 700 || n > 1300 {
-			t.Errorf("shard %d has %d of %d rooms, want 700 to 1300", i, n, rooms)
+	displaced := 0
+	for _, table := range c.tables {
+		if share := rooms >> table.depth; table.live < share/2 || table.live > share*2 {
+			t.Errorf("a table has %d rooms, want about %d", table.live, share)
 		}
+		for i := range table.slots() {
+			if r := table.slot(i).Load(); r != nil && home(c.hashOf(r), len(table.buckets)) != i/bucketSlots {
+				displaced++
+			}
+		}
+	}
+	if displaced > rooms*3/20 { // 7 to 13 %, depending on how full the tables are
+		t.Errorf("%d of %d rooms are not in their home bucket, want at most 15 %%", displaced, rooms)
 	}
 }

@@ -8,13 +8,13 @@ import (
 // close is Manager.Close. It takes the lock.
 func (e *engine) close() error {
 	e.mu.Lock()
-	var tables []*slots
+	var rooms *cache
 	if !e.closed {
-		tables = e.shutDown()
+		rooms = e.shutDown()
 	}
 	e.mu.Unlock()
-	if tables != nil {
-		e.dropSecrets(tables)
+	if rooms != nil {
+		e.dropSecrets(rooms)
 	}
 	me := goroutine()
 	timeout := alarm{after: e.config.CallTimeout}
@@ -52,9 +52,9 @@ func (e *engine) isClosed() bool {
 	}
 }
 
-// shutDown ends everything that can be ended at once, and returns the tables that held
-// the rooms.
-func (e *engine) shutDown() []*slots {
+// shutDown ends everything that can be ended at once, and returns the rooms that were in
+// memory.
+func (e *engine) shutDown() *cache {
 	e.mu.assertHeld()
 	e.closed = true
 	e.end(ErrClosed)
@@ -76,20 +76,16 @@ func (e *engine) shutDown() []*slots {
 
 // dropSecrets drops what the rooms know beyond their tokens: a Token in
 // somebody's hands keeps its room alive, see record.secret. It takes the lock.
-func (e *engine) dropSecrets(tables []*slots) {
+func (e *engine) dropSecrets(rooms *cache) {
 	n := 0
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, table := range tables {
-		for i := range table.array {
-			if rec := table.array[i].record.Load(); rec != nil {
-				rec.owner.dropSecrets()
-			}
-			if n++; n%batch == 0 {
-				e.mu.Unlock()
-				runtime.Gosched()
-				e.mu.Lock()
-			}
+	for rec := range rooms.all {
+		rec.owner.dropSecrets()
+		if n++; n%batch == 0 {
+			e.mu.Unlock()
+			runtime.Gosched()
+			e.mu.Lock()
 		}
 	}
 	e.forgetting = false
