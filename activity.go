@@ -4,16 +4,19 @@ import (
 	"sync"
 
 	"github.com/roomtoken/roomtoken/internal/monotime"
+	"github.com/roomtoken/roomtoken/internal/queue"
 )
 
 // activity is what a room has only while something goes on: a call is in flight,
-// somebody wants its token, something has failed, or the next call has to wait. A room
+// somebody wants its token, something has failed, or the next call has to wait. So has a
+// room without a token that can be evicted. A room
 // at rest has none.
 type activity struct {
-	call        *call         // in flight; nil: none
-	demand      *demand       // who wants the token; nil: nobody
-	failure     *failureState // what went wrong since the last good token; nil: nothing
-	nextAttempt monotime.Time // no call begins before
+	call        *call          // in flight; nil: none
+	demand      *demand        // who wants the token; nil: nobody
+	failure     *failureState  // what went wrong since the last good token; nil: nothing
+	nextAttempt monotime.Time  // no call begins before
+	tokenless   queue.Position // in engine.tokenless
 }
 
 // activities keeps those of rooms that have come to rest, so that a renewal allocates

@@ -77,7 +77,7 @@ func (e *engine) lookUpInLine(now monotime.Reading) {
 		e.move(r, noQueue, 0)
 		c := &call{room: r, roomID: r.rec.roomID(), phase: looking, began: e.clock.Look()}
 		r.setCall(c)
-		e.rerank(r, now)
+		e.rank(r, now)
 		e.acquire(c, c.began)
 	}
 }

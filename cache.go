@@ -164,6 +164,7 @@ type cursor struct {
 	cache *cache
 	table *table // as it was when the walk reached it
 	slot  int
+	hash  uint64 // the first one of table
 	from  uint64 // the first hash of the next table; 0: there is none
 }
 
@@ -173,10 +174,27 @@ func (c *cache) cursor() *cursor {
 	return at
 }
 
+// position is where a cursor was. It keeps nothing in memory.
+type position struct {
+	hash uint64
+	slot int
+}
+
+// position returns where the cursor is, for cursorAt.
+func (c *cursor) position() position { return position{c.hash, c.slot} }
+
+// cursorAt returns a cursor that goes on from there, about: tables may have been replaced.
+func (c *cache) cursorAt(p position) *cursor {
+	at := &cursor{cache: c, from: p.hash}
+	at.enter()
+	at.slot = p.slot
+	return at
+}
+
 // enter begins with the next table. Tables are split but never joined, so a table
 // begins where the one before it ended, whatever has happened meanwhile.
 func (c *cursor) enter() {
-	c.table, c.slot = c.cache.directory.Load().at(c.from).table, 0
+	c.table, c.slot, c.hash = c.cache.directory.Load().at(c.from).table, 0, c.from
 	below := 64 - c.table.depth // number of bits that differ in the table
 	c.from = (c.from>>below + 1) << below
 }

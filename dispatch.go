@@ -27,7 +27,7 @@ func (e *engine) dispatch(now monotime.Reading) {
 		} else {
 			e.begin(r, forCaller, as)
 		}
-		e.rerank(r, now)
+		e.rank(r, now)
 		e.countState(r, now)
 	}
 	e.lookUpInLine(now)
@@ -142,7 +142,7 @@ func (e *engine) head(q queueID, now monotime.Reading) (*room, monotime.Time) {
 			e.plan(r, now)
 		case !isBehind(key) && !e.valid(r.rec, now, 0):
 			e.move(r, q, now.Mono.Add(behind))
-			e.rerank(r, now)
+			e.rank(r, now)
 			e.countState(r, now)
 		default:
 			return r, key

@@ -52,11 +52,12 @@ type engine struct {
 	waiting int                 // callers who wait
 	watches map[*watch]struct{} // that rooms count
 
-	queues   [queueCount]*queue.Queue[monotime.Time, *room] // each room stands in one at most
-	lane     *queue.Queue[monotime.Time, *demand]           // of innocent rooms that wait for a call, newest first
-	recency  *queue.Queue[rank, *room]                      // the rooms that can be evicted
-	reranked int                                            // rooms since the last eviction
-	patience *queue.Queue[monotime.Time, *waiters]          // cohorts by when the first of their members leaves
+	queues    [queueCount]*queue.Queue[monotime.Time, *room] // each room stands in one at most
+	lane      *queue.Queue[monotime.Time, *demand]           // of innocent rooms that wait for a call, newest first
+	tokenless *queue.Queue[monotime.Time, *room]             // rooms without a token that can be evicted, by their last use
+	evictable int                                            // rooms that can be evicted, with a token or without
+	hand      position                                       // where the search for one goes on
+	patience  *queue.Queue[monotime.Time, *waiters]          // cohorts by when the first of their members leaves
 
 	calls       []*call                            // in flight, in no order
 	deadlines   *queue.Queue[monotime.Time, *call] // those whose source has time, by when it is over
@@ -139,7 +140,7 @@ func (e *engine) emptyQueues() {
 		e.queues[id] = queue.New[monotime.Time](func(r *room) *queue.Position { return &r.position })
 	}
 	e.lane = queue.New[monotime.Time](func(d *demand) *queue.Position { return &d.lane })
-	e.recency = queue.New[rank](func(r *room) *queue.Position { return &r.recency })
+	e.tokenless = queue.New[monotime.Time](func(r *room) *queue.Position { return &r.activity.tokenless })
 	e.patience = queue.New[monotime.Time](func(k *waiters) *queue.Position { return &k.patience })
 }
 

@@ -50,29 +50,54 @@ func (e *engine) admit(roomID string) (*room, monotime.Reading, error) {
 // ErrTooManyRooms if no room can be evicted, and done false if the lock should be
 // released first.
 func (e *engine) makeSpace(now monotime.Reading) (done bool, err error) {
-	for looks := 0; e.config.MaxRooms >= 0 && e.rooms >= e.config.MaxRooms; looks++ {
-		if r := e.lapsed(now); r != nil {
-			e.evict(r, ReasonMaxRooms, now)
-			continue
-		}
-		r, key, ok := e.recency.Min()
-		if !ok {
+	for e.config.MaxRooms >= 0 && e.rooms >= e.config.MaxRooms {
+		if e.evictable == 0 {
 			return false, ErrTooManyRooms
 		}
-		// Hits do not move a room; it is moved when its turn comes. If all are hit faster
-		// than they can be ranked, the first one is evicted.
-		if actual := e.rankOf(r, now); actual != key && e.reranked < 2*e.rooms {
-			e.recency.Set(r, actual)
-			e.reranked++
-			if looks >= batch {
-				return false, nil
-			}
-			continue
+		r := e.lapsed(now)
+		if r == nil {
+			r, _, _ = e.tokenless.Min()
 		}
-		e.reranked = 0
+		if r == nil {
+			r = e.leastRecent(now)
+		}
+		if r == nil {
+			return false, nil
+		}
 		e.evict(r, ReasonMaxRooms, now)
 	}
 	return true, nil
+}
+
+// samples is how many rooms are looked at to find one that was not used for long.
+const samples = 32
+
+// leastRecent returns the least recently used of some rooms that can be evicted, nil if
+// there is none among the next ones. Where the rooms stand in the cache is random, so no
+// room needs an entry in an order of all. With samples rooms or fewer it is the least
+// recently used one of all.
+func (e *engine) leastRecent(now monotime.Reading) (least *room) {
+	seen := 0
+	at := e.cache.cursorAt(e.hand)
+	for range batch {
+		rec := at.next()
+		if rec == nil {
+			at = e.cache.cursor()
+			continue
+		}
+		r := rec.owner
+		if r.flags&flagEvictable == 0 {
+			continue
+		}
+		if least == nil || r.lastUsed(now).Before(least.lastUsed(now)) {
+			least = r
+		}
+		if seen++; seen == samples {
+			break
+		}
+	}
+	e.hand = at.position()
+	return least
 }
 
 // lapsed returns a room whose token has run out while its renewal stood in line, nil if
@@ -80,7 +105,7 @@ func (e *engine) makeSpace(now monotime.Reading) (done bool, err error) {
 func (e *engine) lapsed(now monotime.Reading) *room {
 	for _, q := range []queueID{renewalQueue, sickRenewalQueue} {
 		r, gone, ok := e.queues[q].Min()
-		if ok && !gone.After(now.Mono) && r.recency.Queued() && !e.valid(r.rec, now, 0) {
+		if ok && !gone.After(now.Mono) && r.flags&flagEvictable != 0 && !e.valid(r.rec, now, 0) {
 			return r
 		}
 	}
@@ -107,7 +132,7 @@ func (e *engine) drop(r *room) {
 	}
 	r.life = dropped
 	e.move(r, noQueue, 0)
-	e.recency.Remove(r)
+	e.unrank(r)
 	e.cache.remove(r.rec)
 	e.forgetShare(r)
 	r.dropRefresh() // a Token in somebody's hands keeps the room alive, see record.secret
@@ -129,23 +154,38 @@ func (e *engine) replace(r *room, rec *record) {
 	}
 }
 
-// rankOf returns the room's rank now.
-func (e *engine) rankOf(r *room, now monotime.Reading) rank {
-	key := rank(r.lastUsed(now))
-	if e.valid(r.rec, now, 0) {
-		key += hasToken
+// rank notes whether the room can be evicted: not while it is watched, waited for, or in a
+// call. Those that can and have no token stand in order.
+func (e *engine) rank(r *room, now monotime.Reading) {
+	if e.config.MaxRooms < 0 || r.life == dropped || r.call() != nil || r.demand() != nil {
+		e.unrank(r)
+		return
 	}
-	return key
+	if r.flags&flagEvictable == 0 {
+		r.flags.set(flagEvictable, true)
+		e.evictable++
+	}
+	if e.valid(r.rec, now, 0) {
+		e.leaveTokenless(r)
+		return
+	}
+	r.active()
+	e.tokenless.Set(r, r.lastUsed(now))
 }
 
-// rerank puts the room in its place among those that can be evicted. A room that is
-// watched, waited for, or in a call is not among them.
-func (e *engine) rerank(r *room, now monotime.Reading) {
-	switch {
-	case e.config.MaxRooms < 0:
-	case r.life == dropped || r.call() != nil || r.demand() != nil:
-		e.recency.Remove(r)
-	default:
-		e.recency.Set(r, e.rankOf(r, now))
+// unrank notes that the room cannot be evicted.
+func (e *engine) unrank(r *room) {
+	if r.flags&flagEvictable != 0 {
+		r.flags.set(flagEvictable, false)
+		e.evictable--
+	}
+	e.leaveTokenless(r)
+}
+
+// leaveTokenless takes the room out of the queue of those without a token.
+func (e *engine) leaveTokenless(r *room) {
+	if r.activity != nil {
+		e.tokenless.Remove(r)
+		r.rest()
 	}
 }

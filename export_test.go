@@ -53,7 +53,7 @@ func (m *Manager) CheckInvariants() (faults []string) {
 	}
 	now := e.clock.Now()
 	seen := map[*room]bool{}
-	counted, calls, callerCalls, ranked := 0, 0, 0, 0
+	counted, calls, callerCalls, evictable, tokenless := 0, 0, 0, 0, 0
 	standing := [queueCount]int{}
 	for rec := range e.cache.all {
 		r := rec.owner
@@ -108,12 +108,15 @@ func (m *Manager) CheckInvariants() (faults []string) {
 		if r.position.Queued() != (r.queue != noQueue) {
 			fault("room %q: queue %d, position %d", id, r.queue, r.position)
 		}
-		if r.recency.Queued() {
-			ranked++
+		if r.flags&flagEvictable != 0 {
+			evictable++
+		}
+		if r.activity != nil && r.activity.tokenless.Queued() {
+			tokenless++
 		}
 		pinned := r.call() != nil || r.demand() != nil
-		if want := !pinned && e.config.MaxRooms >= 0; r.recency.Queued() != want {
-			fault("room %q: can be evicted is %v, want %v", id, r.recency.Queued(), want)
+		if want := !pinned && e.config.MaxRooms >= 0; r.flags&flagEvictable != 0 != want {
+			fault("room %q: can be evicted is %v, want %v", id, !want, want)
 		}
 		if d := r.demand(); d != nil {
 			for _, problem := range checkDemand(r, d) {
@@ -131,7 +134,8 @@ func (m *Manager) CheckInvariants() (faults []string) {
 	check("rooms counted", e.rooms, counted)
 	check("calls in flight", len(e.calls), calls)
 	check("calls of callers", e.callerCalls, callerCalls)
-	check("rooms that can be evicted", e.recency.Len(), ranked)
+	check("rooms that can be evicted", e.evictable, evictable)
+	check("rooms without a token that can be evicted", e.tokenless.Len(), tokenless)
 	for id := timerQueue; id < queueCount; id++ {
 		check(fmt.Sprintf("rooms in queue %d", id), e.queues[id].Len(), standing[id])
 		for r := range e.queues[id].All {

@@ -31,7 +31,6 @@ type room struct {
 	state    RoomState // as it is counted in engine.states; 0: not counted
 	flags    roomFlags
 	position queue.Position // in queue
-	recency  queue.Position // in engine.recency
 }
 
 // roomFlags are small facts about a room.
@@ -43,6 +42,8 @@ const (
 	flagShrunk roomFlags = 1 << iota
 	// flagSkipped: the renewal of the newest token was skipped because nobody asked.
 	flagSkipped
+	// flagEvictable: the room can be evicted if another needs the space.
+	flagEvictable
 )
 
 // set sets or clears a flag.
@@ -82,12 +83,6 @@ const behind = time.Duration(monotime.Never)
 
 // sick returns the queue for the same call of a room that fails.
 func (q queueID) sick() queueID { return q + sickCallerQueue - callerQueue }
-
-// rank orders the rooms that can be evicted, least first: when the room was last
-// used, and for rooms with a valid token hasToken more.
-type rank int64
-
-const hasToken = rank(monotime.Never)
 
 // newRoom returns a room that has just been asked for.
 func newRoom(roomID string, now monotime.Reading) *room {

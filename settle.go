@@ -16,7 +16,7 @@ func (e *engine) settle(r *room, now monotime.Reading) {
 	e.mend(r)
 	e.handOut(r, now)
 	e.tidy(r)
-	e.rerank(r, now)
+	e.rank(r, now)
 	e.plan(r, now)
 	e.dispatch(now)
 }
