@@ -10,8 +10,8 @@ import (
 // admit returns the room, created if need be, and the time by then. It returns
 // ErrTooManyRooms if there is no space, and ErrClosed.
 //
-// It may release the lock and take it again: with a hundred thousand rooms that were
-// all used since they were ranked, finding the one to evict takes ten milliseconds.
+// It may release the lock and take it again: with a hundred thousand rooms of which
+// hardly any can be evicted, finding one takes milliseconds.
 func (e *engine) admit(roomID string) (*room, monotime.Reading, error) {
 	e.mu.assertHeld()
 	for {
