@@ -39,7 +39,7 @@ type Config struct {
 	IdleAfter time.Duration
 
 	// MaxRooms bounds the number of rooms in memory. Beyond it rooms without a token
-	// are evicted first, then the least recently used one. Negative: no bound. Defaults
+	// are evicted first, then one of the least recently used. Negative: no bound. Defaults
 	// to 100,000.
 	MaxRooms int
 
