@@ -227,8 +227,8 @@ func (m *Manager) Stats() Stats { return m.core().statistics() }
 func (m *Manager) Room(roomID string) (status RoomStatus, ok bool) { return m.core().room(roomID) }
 
 // Rooms yields the status of every room in memory, in no particular order, each as it
-// is at the moment it is yielded. Rooms that come or go meanwhile may be missing. No
-// lock is held while the consumer runs.
+// is at the moment it is yielded. Rooms that come or go meanwhile may be missing, or come
+// twice. No lock is held while the consumer runs.
 func (m *Manager) Rooms() iter.Seq[RoomStatus] { return m.core().allRooms }
 
 // Scan is Rooms for those who look at very many rooms: it leaves Fingerprint empty, which

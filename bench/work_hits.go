@@ -53,7 +53,7 @@ var hitsWork = work{
 }
 
 const whyHits = "A hit among many keys mostly waits for memory, so on a shared machine it varies with the cache that other machines leave: see the " +
-	"rounds in results.csv. roomtoken reads the key, a slot of its table, and one record with the key, the token's expiry on two clocks and the header of its text."
+	"rounds in results.csv. roomtoken reads the key, a bucket of its table, and one record with the key, the token's expiry on two clocks and the header of its text."
 
 func hits(j *job, size int) error {
 	t := hourly(size)
