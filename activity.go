@@ -8,9 +8,8 @@ import (
 )
 
 // activity is what a room has only while something goes on: a call is in flight,
-// somebody wants its token, something has failed, or the next call has to wait. So has a
-// room without a token that can be evicted. A room
-// at rest has none.
+// somebody wants its token, something has failed, or the next call has to wait; also if
+// it has no token and can be evicted. A room at rest has none.
 type activity struct {
 	call        *call          // in flight; nil: none
 	demand      *demand        // who wants the token; nil: nobody

@@ -9,8 +9,9 @@ import (
 )
 
 // call is one call to the source, with what is said to the store before and after it. The
-// engine's lock guards it, except for what run sets and nobody changes, for returned, and
-// for what outcome points to, which is the worker's until the call ends.
+// engine's lock guards it, except for what run sets and nobody changes, for returned and
+// ctx, and for refresh and what outcome points to, which are the worker's until the call
+// ends.
 type call struct {
 	room    *room // Forget replaces it
 	roomID  string

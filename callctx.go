@@ -2,6 +2,8 @@ package roomtoken
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -52,7 +54,12 @@ func (c *callCtx) make() (context.Context, func(error)) {
 }
 
 // end ends it because the source has returned.
-func (c *callCtx) end() { c.endWith(context.Canceled) }
+func (c *callCtx) end() {
+	c.endWith(context.Canceled)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.values = nil // whoever keeps it does not keep them, unless they were used
+}
 
 // timeOut ends it because CallTimeout has passed. With a deadline it ends by itself.
 func (c *callCtx) timeOut() {
@@ -74,8 +81,12 @@ func (c *callCtx) endWith(cause error) {
 	}
 }
 
-// String keeps package fmt from printing the values, and reading what others write.
+// String returns the name of the type.
 func (*callCtx) String() string { return "roomtoken.callCtx" }
+
+// Format implements [fmt.Formatter]: the name for every verb. Otherwise %#v would print the
+// values, and read what others write.
+func (c *callCtx) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // Deadline implements [context.Context].
 func (c *callCtx) Deadline() (deadline time.Time, ok bool) { return c.use().Deadline() }

@@ -3,6 +3,8 @@ package roomtoken_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,6 +126,36 @@ func TestCtxOnAFakeClock(t *testing.T) {
 		default:
 		}
 	}
+}
+
+// However a ctx is printed, the values of the caller's are not shown, and nothing is read
+// that others write.
+func TestCtxPrintsNoValues(t *testing.T) {
+	inTown(t, roomtoken.Config{}, func(tn *town) {
+		var printed string
+		tn.on(func(ctx context.Context, _ string) error {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				ctx.Done()
+			}()
+			printed = fmt.Sprintf("%v %s %d %#v", ctx, ctx, ctx, ctx)
+			<-done
+			return nil
+		})
+		if _, err := tn.m.Token(secretCtx{tn.Context(), "the caller's secret"}, "r"); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(printed, "secret") || !strings.Contains(printed, "roomtoken.callCtx") {
+			t.Errorf("printed: %s", printed)
+		}
+	})
+}
+
+// secretCtx is a caller's ctx that is no pointer.
+type secretCtx struct {
+	context.Context
+	Secret string
 }
 
 // failingSource is a source that only fails.

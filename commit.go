@@ -49,7 +49,8 @@ func (e *engine) commit(c *call, now monotime.Reading) {
 		failed: func(now monotime.Reading) { e.endCommit(c, now) },
 		until:  until,
 	}
-	c.phase, c.overdue = committing, false
+	// Another call, so that the message keeps neither the ctx of a caller nor the refresh token.
+	c = &call{room: r, roomID: c.roomID, kind: c.kind, began: c.began, phase: committing, rejected: c.rejected}
 	if e.send(m); m.begun {
 		r.setCall(c)
 	}

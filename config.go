@@ -53,7 +53,8 @@ type Config struct {
 	MaxConcurrentCalls int
 
 	// CallsPerSecond bounds how many calls begin per second, for accounts whose limit is
-	// known. Calls are spaced evenly. 0: no bound of the Manager's own; a rate limit that
+	// known. Calls are spaced evenly, except that up to 25 ms are made up for by which a
+	// timer was late. 0: no bound of the Manager's own; a rate limit that
 	// the source reports slows the calls down in any case.
 	CallsPerSecond float64
 

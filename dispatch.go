@@ -40,6 +40,10 @@ func (e *engine) dispatch(now monotime.Reading) {
 // nextReady returns the room that gets the next slot, and why it may begin.
 func (e *engine) nextReady(now monotime.Reading) (*room, role) {
 	b := &e.breaker
+	if e.queued() == 0 && e.offered == nil {
+		e.pace.Idle() // who comes next is not late
+		return nil, nobody
+	}
 	if b.Held(now.Mono) || e.pace.Opens(now.Mono) > 0 {
 		return nil, nobody
 	}

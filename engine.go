@@ -41,8 +41,8 @@ type engine struct {
 	packer  *tokenpack.Codec // of refresh tokens; needs no lock
 	share   *sharing         // with a Store; else nil. Constant, see there
 
-	// mu guards all that follows, and everything in rooms, calls and demands. It is the
-	// only lock. It is never held over a call to a source, an observer, a logger or a
+	// mu guards all that follows, and everything in rooms, calls and demands. Beside it
+	// there are only callCtx.mu and the packer's, under which no other is taken. It is never held over a call to a source, an observer, a logger or a
 	// consumer, nor over a wait; what it is held over takes microseconds.
 	mu     mutex
 	closed bool

@@ -56,7 +56,7 @@ func (e *engine) makeSpace(now monotime.Reading) (done bool, err error) {
 		}
 		r := e.lapsed(now)
 		if r == nil {
-			r, _, _ = e.tokenless.Min()
+			r = e.leastRecentTokenless(now)
 		}
 		if r == nil {
 			r = e.leastRecent(now)
@@ -67,6 +67,24 @@ func (e *engine) makeSpace(now monotime.Reading) (done bool, err error) {
 		e.evict(r, ReasonMaxRooms, now)
 	}
 	return true, nil
+}
+
+// leastRecentTokenless returns the least recently used room without a token, nil if there
+// is none. Who asks for such a room in its backoff does not move it; it is moved here.
+func (e *engine) leastRecentTokenless(now monotime.Reading) *room {
+	for range batch {
+		r, key, ok := e.tokenless.Min()
+		if !ok {
+			return nil
+		}
+		last := r.lastUsed(now)
+		if !last.After(key) {
+			return r
+		}
+		e.tokenless.Set(r, last)
+	}
+	r, _, _ := e.tokenless.Min()
+	return r
 }
 
 // samples is how many rooms are looked at to find one that was not used for long.

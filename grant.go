@@ -71,7 +71,7 @@ func (e *engine) refuseShorter(c *call, left time.Duration, now monotime.Reading
 	c.outcome.blames = breaker.Success // the source works
 	if c.kind == CallRefresh {
 		c.outcome.verdict = rejected
-		r.refresh = e.packer.Pack(c.refresh) // whichever it is, the next call is a create
+		r.refresh = e.packer.Pack(c.refresh) // judgeRoom drops it if it is the one that was used: the next call is a create
 		return
 	}
 	c.outcome.verdict = shorter

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -912,6 +913,40 @@ func TestPromise10ExtremeCallsPerSecond(t *testing.T) {
 					t.Errorf("%d calls in 59 min, want %d", n, want)
 				}
 			})
+		})
+	}
+}
+
+// A call that nothing holds back is not late, and is not followed by others at once to
+// make up for it.
+func TestPromise10CallsAreSpacedAfterAPause(t *testing.T) {
+	for _, c := range []struct {
+		rate  float64
+		pause time.Duration
+		gap   time.Duration
+	}{
+		{500, 26 * time.Millisecond, 2 * time.Millisecond},
+		{1, 1024 * time.Millisecond, time.Second},
+	} {
+		inTown(t, roomtoken.Config{CallsPerSecond: c.rate}, func(tn *town) {
+			var mu sync.Mutex
+			var begun []time.Time
+			tn.on(func(context.Context, string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				begun = append(begun, time.Now())
+				return nil
+			})
+			tn.tokens("first", 1)
+			time.Sleep(c.pause)
+			if err := tn.m.Warm(tn.Context(), "a", "b", "c", "d"); err != nil {
+				t.Fatal(err)
+			}
+			for i, at := range begun[1:] {
+				if gap := at.Sub(begun[i]); gap < c.gap {
+					t.Errorf("at %v per second call %d began %v after the one before, want at least %v", c.rate, i+2, gap, c.gap)
+				}
+			}
 		})
 	}
 }

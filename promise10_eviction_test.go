@@ -51,6 +51,34 @@ func TestPromise10RoomsWithoutATokenAreEvictedFirst(t *testing.T) {
 	})
 }
 
+// Of the rooms without a token the one goes that was asked for longest ago, also if asking
+// led to no call.
+func TestPromise10AskingForARoomWithoutATokenKeepsIt(t *testing.T) {
+	inTown(t, roomtoken.Config{MaxRooms: 3}, func(tn *town) {
+		tn.on(func(_ context.Context, room string) error {
+			if room[0] == 'x' {
+				return roomtoken.ErrRoomNotFound
+			}
+			return nil
+		})
+		ask := func(room string, after time.Duration) {
+			time.Sleep(after)
+			_, _ = tn.m.Token(tn.Context(), room)
+		}
+		ask("x-busy", 0)
+		ask("x-busy", 1600*time.Millisecond) // it fails again, and waits for 2 s at least
+		ask("x-idle", 100*time.Millisecond)
+		ask("x-busy", 1700*time.Millisecond)
+		ask("good", 0)
+		ask("new", 0)
+		_, busy := tn.m.Room("x-busy")
+		_, idle := tn.m.Room("x-idle")
+		if !busy || idle {
+			t.Errorf("in memory: the busy room %v, the idle one %v, want true and false", busy, idle)
+		}
+	})
+}
+
 // Of a thousand rooms the only one that can be evicted is found, and none where there is
 // none.
 func TestPromise10TheOnlyRoomThatCanBeEvicted(t *testing.T) {

@@ -2,6 +2,7 @@ package roomtoken_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"weak"
 
 	"github.com/roomtoken/roomtoken"
+	"github.com/roomtoken/roomtoken/roomtokentest"
 )
 
 // Promise 12: nothing keeps the secrets of a forgotten room.
@@ -215,4 +217,54 @@ func TestPromise12EndedCallKeepsNoToken(t *testing.T) {
 	if first() {
 		t.Error("after Forget the token is still in memory, want it collected")
 	}
+}
+
+// A caller's ctx is kept neither for a result that the store does not take, nor by a source
+// that keeps the ctx of its call.
+func TestPromise12EndedCallKeepsNoCtx(t *testing.T) {
+	for name, keeps := range map[string]bool{"a store that takes no writes": false, "a source that keeps its ctx": true} {
+		t.Run(name, func(t *testing.T) {
+			config := roomtoken.Config{}
+			if !keeps {
+				store := &roomtokentest.Store{}
+				store.Fail(errors.New("no writes"), -1, roomtokentest.StoreCommit)
+				config.Store = store
+			}
+			src := &keepingSource{benchSource: benchSource{lifetime: time.Hour}, keeps: keeps}
+			m, err := roomtoken.NewManager(src, config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			if ctxOfACall(t, m)() {
+				t.Error("the values of the caller's ctx are still in memory")
+			}
+			runtime.KeepAlive(src)
+		})
+	}
+}
+
+// ctxOfACall asks for a token, and returns whether a value of that ctx is in memory.
+func ctxOfACall(t *testing.T, m *roomtoken.Manager) func() bool {
+	value := strings.Repeat("value", 100)
+	inMemory := uncollected(value)
+	type key struct{}
+	if _, err := m.Token(context.WithValue(context.Background(), key{}, value), "r"); err != nil {
+		t.Fatal(err)
+	}
+	return inMemory
+}
+
+// keepingSource keeps the ctx of its calls.
+type keepingSource struct {
+	benchSource
+	keeps bool
+	kept  []context.Context
+}
+
+func (s *keepingSource) Create(ctx context.Context, room string) (roomtoken.Grant, error) {
+	if s.keeps {
+		s.kept = append(s.kept, ctx)
+	}
+	return s.benchSource.Create(ctx, room)
 }

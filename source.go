@@ -28,7 +28,8 @@ import (
 // chain that has a method RetryAfter() time.Duration.
 //
 // A panic or a runtime.Goexit in a source is contained and counts as a transient
-// failure.
+// failure. A call runs on a goroutine that earlier calls may have used: what belongs to a
+// goroutine, such as its profiler labels, should be as it was when the call returns.
 type TokenSource interface {
 	// Create mints a token for a room, given nothing but the room's ID.
 	Create(ctx context.Context, roomID string) (Grant, error)

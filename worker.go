@@ -56,18 +56,20 @@ func (w *worker) replace() {
 // finish ends the call, and goes on to the next one. It takes the lock.
 func (w *worker) finish() {
 	c := w.call
-	c.outcome = &w.outcome
 	if w.thrown != nil {
 		w.outcome = thrown(w.thrown, c.refreshSecret())
 		w.thrown = nil
 	}
 	w.engine.mu.Lock()
 	defer w.engine.mu.Unlock()
+	c.outcome = &w.outcome
 	w.engine.freed = w
 	w.engine.finish(c)
 	w.engine.freed = nil
 	w.call, w.next = w.next, nil
-	c.outcome, w.outcome = nil, outcome{}
+	w.outcome = outcome{}
+	// A source that keeps the ctx or the refresh token keeps the call, and no more.
+	c.room, c.outcome, c.result, c.waiters, c.rejected = nil, nil, nil, nil, nil
 }
 
 // invoke makes the call, and contains what the source throws. It needs no lock.

@@ -25,7 +25,8 @@ const (
 	settle = time.Second
 
 	// catchUp bounds how much lateness of a timer is made up for. At 500 calls per second
-	// 12 may then begin at once: a server that counts in seconds does not notice.
+	// 12 may then begin at once: a server that counts in seconds does not notice. Where
+	// calls are that far apart, lateness hardly matters, and nothing is made up for.
 	catchUp = 25 * time.Millisecond
 )
 
@@ -71,6 +72,9 @@ func (p *Pace) Opens(now monotime.Time) monotime.Time {
 	return 0
 }
 
+// Idle notes that no call is held back: what begins later is not late.
+func (p *Pace) Idle() { p.waiting = false }
+
 // Began notes that a call begins now.
 func (p *Pace) Began(now monotime.Time) {
 	rate := p.Rate(now)
@@ -79,7 +83,7 @@ func (p *Pace) Began(now monotime.Time) {
 		return
 	}
 	from := now
-	if p.waiting && now.Sub(p.next) < catchUp {
+	if p.waiting && p.gap < catchUp && now.Sub(p.next) < catchUp {
 		from = p.next
 	}
 	gap := math.Min(float64(time.Second)/rate, float64(monotime.Never)) // the slowest rates would overflow
