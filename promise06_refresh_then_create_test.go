@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,8 +115,11 @@ func TestPromise6UnknownExpiry(t *testing.T) {
 func TestPromise6RefreshTokensThatArePacked(t *testing.T) {
 	within(t, roomtoken.Config{Jitter: -1}, func(t *testing.T, w *world) {
 		encode := base64.RawURLEncoding.EncodeToString
-		var last map[string]string // the newest refresh token of each room
+		var mu sync.Mutex           // rooms are renewed at the same time
+		last := map[string]string{} // the newest refresh token of each room
 		w.src.on(func(c *sourceCall) (roomtoken.Grant, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			if c.kind == refresh && c.refresh != last[c.room] {
 				t.Errorf("Refresh of %s got %q, want %q", c.room, c.refresh, last[c.room])
 			}
@@ -123,9 +127,6 @@ func TestPromise6RefreshTokensThatArePacked(t *testing.T) {
 			claims := fmt.Sprintf(`{"exp":%d,"grants":["join"],"iss":"telnyx","jti":"%032x","typ":"refresh"}`, 1700000000+c.n, c.n)
 			token := encode([]byte(`{"alg":"Ed25519","typ":"JWT"}`)) + "." + encode([]byte(claims)) + "." +
 				encode(bytes.Repeat([]byte{byte(c.n)}, 64))
-			if last == nil {
-				last = map[string]string{}
-			}
 			last[c.room] = token
 			g.RefreshToken = roomtoken.Token{Value: roomtoken.NewSecret(token), ExpiresAt: w.clk.Now().Add(time.Hour)}
 			return g, nil
@@ -134,6 +135,8 @@ func TestPromise6RefreshTokensThatArePacked(t *testing.T) {
 			w.token(room)
 		}
 		w.add(1300 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
 		for _, room := range []string{"a", "b", "c"} {
 			w.calls(room, create, refresh, refresh, refresh)
 			if kept := w.m.KeptRefreshToken(room); len(kept) == 0 || len(kept) > len(last[room])/2 {
