@@ -54,12 +54,7 @@ func (c *callCtx) make() (context.Context, func(error)) {
 }
 
 // end ends it because the source has returned.
-func (c *callCtx) end() {
-	c.endWith(context.Canceled)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.values = nil // whoever keeps it does not keep them, unless they were used
-}
+func (c *callCtx) end() { c.endWith(context.Canceled) }
 
 // timeOut ends it because CallTimeout has passed. With a deadline it ends by itself.
 func (c *callCtx) timeOut() {

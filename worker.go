@@ -68,7 +68,7 @@ func (w *worker) finish() {
 	w.engine.freed = nil
 	w.call, w.next = w.next, nil
 	w.outcome = outcome{}
-	// A source that keeps the ctx or the refresh token keeps the call, and no more.
+	// A source that keeps the ctx or the refresh token keeps the call, but not the room.
 	c.room, c.outcome, c.result, c.waiters, c.rejected = nil, nil, nil, nil, nil
 }
 
