@@ -275,7 +275,8 @@ func (m *model) postpone(c *modelCall, err error, wait, now time.Duration) {
 // failed counts a transient failure.
 func (m *model) failed(c *modelCall, err error, wait, now time.Duration) {
 	m.judge(c, blameSource, now)
-	cuts := !errors.Is(err, errOverdue) && !c.maybeFailing && !c.forgotten
+	timedOut := now-c.begun >= m.config.CallTimeout // also if it returned before it was overdue
+	cuts := !timedOut && !c.maybeFailing && !c.forgotten
 	m.account.window.failed(c, cuts, m.config.MaxConcurrentCalls, now)
 	if r := c.room; !c.forgotten {
 		r.failures++
