@@ -16,7 +16,7 @@ var heapWork = work{
 	tables: []table{{
 		id: "heap", title: "Heap per key, bytes", ratios: true,
 		note: "After a garbage collection, without the strings of key and token. roomtoken also stores a refresh token per key.",
-		why: "roomtoken stores more per key: a refresh token, the token's expiry on two clocks, the time of its last use, and an entry in the queue of " +
+		why: "roomtoken also stores a refresh token, the token's expiry on two clocks, the time of its last use, and an entry in the queue of " +
 			"renewals, which renews tokens that nobody reads.",
 	}},
 	run: func(j *job) error {
