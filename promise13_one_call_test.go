@@ -58,9 +58,7 @@ func TestPromise13OneRefreshPerRenewal(t *testing.T) {
 		for n := 1; n <= renewals; n++ {
 			f.eventually(8*time.Minute, "the next renewal of all rooms", func() bool { return f.src.count() >= (n+1)*rooms })
 			time.Sleep(70 * time.Second)
-			for _, room := range names(rooms) {
-				f.same(room)
-			}
+			f.settle(names(rooms)...) // the renewals of some rooms have drifted apart, and are under way
 		}
 		for _, room := range names(rooms) {
 			spent := map[string]bool{}
