@@ -62,9 +62,4 @@ func (c *call) refreshToken() Token {
 
 // refreshSecret returns the refresh token that the source is called with; zero: there is
 // none. The Secret points into the call and keeps it alive.
-func (c *call) refreshSecret() Secret {
-	if c.refresh == "" {
-		return Secret{}
-	}
-	return Secret{value: &c.refresh}
-}
+func (c *call) refreshSecret() Secret { return secretIn(&c.refresh) }

@@ -67,12 +67,7 @@ func (r *record) validity() validity {
 
 // secret returns the token, the zero Secret if there is none. The Secret points
 // into the record and keeps it alive.
-func (r *record) secret() Secret {
-	if r.text == "" {
-		return Secret{}
-	}
-	return Secret{value: &r.text}
-}
+func (r *record) secret() Secret { return secretIn(&r.text) }
 
 // token returns the token as callers get it.
 func (r *record) token() Token {

@@ -48,11 +48,14 @@ type Secret struct {
 
 // NewSecret returns a Secret that holds value. If value is empty, it is the zero
 // Secret.
-func NewSecret(value string) Secret {
-	if value == "" {
+func NewSecret(value string) Secret { return secretIn(&value) }
+
+// secretIn returns the Secret that value points to. It keeps alive what value is in.
+func secretIn(value *string) Secret {
+	if *value == "" {
 		return Secret{}
 	}
-	return Secret{value: &value}
+	return Secret{value: value}
 }
 
 // Reveal returns the value, "" for the zero Secret.
