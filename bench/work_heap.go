@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/roomtoken/roomtoken/bench/internal/memory"
 	"github.com/roomtoken/roomtoken/bench/internal/roomid"
 )
 
@@ -47,9 +48,5 @@ const keyCopy = 48
 // heapInUse returns the size of the live objects in bytes.
 func heapInUse() float64 {
 	time.Sleep(100 * time.Millisecond) // for cleanup in the background
-	runtime.GC()
-	runtime.GC()
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return float64(stats.HeapAlloc)
+	return float64(memory.Live())
 }
