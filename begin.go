@@ -66,9 +66,7 @@ func (e *engine) run(c *call, now monotime.Reading) {
 	c.failing = r.failure().total() > 0
 	c.chronic = e.sick(r) && r.failure().total() > 1
 	e.choose(c, now)
-	if e.observe != nil {
-		e.report(Event{Kind: EventCallBegun, RoomID: c.roomID, Call: c.kind})
-	}
+	e.report(Event{Kind: EventCallBegun, RoomID: c.roomID, Call: c.kind})
 	until := now.Mono.Add(e.config.CallTimeout)
 	c.ctx.engine, c.ctx.values, c.ctx.until = e, values, until
 	e.deadlines.Set(c, until)

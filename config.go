@@ -53,9 +53,9 @@ type Config struct {
 	MaxConcurrentCalls int
 
 	// CallsPerSecond bounds how many calls begin per second, for accounts whose limit is
-	// known. Calls are spaced evenly, except that up to 25 ms are made up for by which a
-	// timer was late. 0: no bound of the Manager's own; a rate limit that
-	// the source reports slows the calls down in any case.
+	// known. Calls are spaced evenly; where a timer was late by up to 25 ms, that is made up
+	// for. 0: no bound of the Manager's own; a rate limit that the source reports slows the
+	// calls down in any case.
 	CallsPerSecond float64
 
 	// CallTimeout is the time after which a call to the source counts as failed.

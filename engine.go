@@ -42,8 +42,9 @@ type engine struct {
 	share   *sharing         // with a Store; else nil. Constant, see there
 
 	// mu guards all that follows, and everything in rooms, calls and demands. Beside it
-	// there are only callCtx.mu and the packer's, under which no other is taken. It is never held over a call to a source, an observer, a logger or a
-	// consumer, nor over a wait; what it is held over takes microseconds.
+	// there are only callCtx.mu and the packer's, under which no other is taken. It is
+	// never held over a call to a source, an observer, a logger or a consumer, nor over a
+	// wait; what it is held over takes microseconds.
 	mu     mutex
 	closed bool
 	rooms  int                // in the cache, orphaned ones not counted
@@ -60,12 +61,12 @@ type engine struct {
 	patience  *queue.Queue[monotime.Time, *waiters]          // cohorts by when the first of their members leaves
 
 	calls       []*call                            // in flight, in no order
-	deadlines   *queue.Queue[monotime.Time, *call] // those whose source has time, by when it is over
-	freed       *worker                            // whose call is ending; nil: none
 	callerCalls int                                // those of them that began for a caller
 	sickCalls   int                                // those of them whose room was failing
 	laneCalls   int                                // those of them in the lane
 	overdue     int                                // those of them that are overdue
+	deadlines   *queue.Queue[monotime.Time, *call] // those whose source has time, by when it is over
+	freed       *worker                            // the worker whose call is ending; nil: none
 	begun       uint64                             // calls, since NewManager
 	latency     time.Duration                      // of the last call that got a token
 
